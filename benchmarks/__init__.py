@@ -1,0 +1,1 @@
+"""What the library costs, beside code that does the same without it."""

@@ -1,0 +1,72 @@
+"""loyaltycore: points, tiers, offers and codes, as pure values that a shop imports.
+
+The names a shop uses most are here; everything else is in its module. ``Loyalty`` is loaded when it is first asked for, so
+that ``import loyaltycore`` stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.errors import (
+    Accepted,
+    ConflictError,
+    CorruptStateError,
+    DuplicateError,
+    LimitReachedError,
+    LoyaltyError,
+    Reason,
+    Refusal,
+    Refused,
+    RefusedError,
+    UsageError,
+)
+from loyaltycore.members import Profile
+from loyaltycore.memberships import Membership
+from loyaltycore.orders import Order
+from loyaltycore.points import PointsAccount
+from loyaltycore.program import Program, ProgramError, Quote
+from loyaltycore.quantities import Money, Rate
+from loyaltycore.tiers import Ladder
+
+if TYPE_CHECKING:
+    from loyaltycore.services import Loyalty
+
+__all__ = [
+    "Accepted",
+    "Basket",
+    "ConflictError",
+    "CorruptStateError",
+    "DuplicateError",
+    "Ladder",
+    "LimitReachedError",
+    "Line",
+    "Loyalty",
+    "LoyaltyError",
+    "Membership",
+    "Money",
+    "Order",
+    "PointsAccount",
+    "Profile",
+    "Program",
+    "ProgramError",
+    "Quote",
+    "Rate",
+    "Reason",
+    "Refusal",
+    "Refused",
+    "RefusedError",
+    "Return",
+    "UsageError",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load ``Loyalty`` when it is first asked for."""
+    if name == "Loyalty":
+        from loyaltycore.services import Loyalty  # noqa: PLC0415 - the point of this function
+
+        return Loyalty
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

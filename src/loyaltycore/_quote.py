@@ -1,0 +1,213 @@
+"""What a quote says: values only, made by ``Program.quote``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import final
+
+import attrs
+
+from loyaltycore._frozen import FrozenMap
+from loyaltycore.basket import Basket
+from loyaltycore.coupons import CodeAnswer
+from loyaltycore.errors import Accepted, Reason, Refused
+from loyaltycore.members import Profile
+from loyaltycore.messages import Language, explain_refusal, say
+from loyaltycore.offers import AppliedOffer, Evaluation, Nudge
+from loyaltycore.orders import EarnedPoints
+from loyaltycore.points import BurnAnswer
+from loyaltycore.quantities import Money
+from loyaltycore.wire import Json, digest
+
+__all__ = ["Asked", "Quote", "QuotedLine"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What a quote was asked for: enough to ask again.
+
+    Attributes:
+        basket: What is bought.
+        member_id: By whom; ``None`` for a guest.
+        profile: What the shop told about the person.
+        codes: The codes entered, as typed.
+        burn: Points to burn.
+    """
+
+    basket: Basket
+    member_id: str | None = None
+    profile: Profile = Profile()
+    codes: tuple[str, ...] = ()
+    burn: int = 0
+
+
+@final
+@attrs.frozen(kw_only=True)
+class QuotedLine:
+    """One line of a quote; amounts are of all its units.
+
+    Attributes:
+        line_id: The shop's own.
+        product_id: The shop's own.
+        quantity: Units.
+        list_price: Before offers.
+        discount: What offers take off.
+        burn: What burned points take off.
+        net: What is left: ``list_price − discount − burn``, never below 0.
+        burn_points: The points that do.
+        points: Points it earns.
+        qualifies: Whether what is paid for it counts for tiers.
+    """
+
+    line_id: str
+    product_id: str
+    quantity: int
+    list_price: Money
+    discount: Money
+    burn: Money
+    net: Money
+    burn_points: int
+    points: int
+    qualifies: bool
+
+
+@final
+@attrs.define(frozen=True, kw_only=True, slots=False)  # not slotted: the commitment is computed once and kept
+class Quote:
+    """What the basket page shows, and what ``place`` books: the same thing.
+
+    Attributes:
+        asked: What it answers.
+        at: When.
+        lines: By line id, in the basket's order.
+        offers: Applied and refused, with reasons.
+        shipping: What shipping costs after offers; ``None`` while not known, unless it is free.
+        burn: Points asked and granted, and why fewer.
+        earned: Points to earn, by rule, with their terms.
+        codes: An answer to each code entered.
+        nudges: How little more gets a reward, nearest first.
+        tier: The member's tier before this order; ``None`` for a guest.
+        tier_after: The tier after it.
+        subtotal: Goods before offers.
+        total: Goods and known shipping after offers and burned points.
+        to_pay: What is left to pay.
+        program_digest: Of the program that made it.
+    """
+
+    asked: Asked
+    at: datetime
+    lines: FrozenMap[str, QuotedLine]
+    offers: Evaluation
+    shipping: Money | None
+    burn: BurnAnswer
+    earned: tuple[EarnedPoints, ...]
+    codes: FrozenMap[str, CodeAnswer]
+    nudges: tuple[Nudge, ...]
+    tier: str | None
+    tier_after: str | None
+    subtotal: Money
+    total: Money
+    to_pay: Money
+    program_digest: str
+
+    @property
+    def points_to_earn(self) -> int:
+        """Points this order would earn, by all rules."""
+        return sum(earned.points for earned in self.earned)
+
+    @property
+    def discount(self) -> Money:
+        """What all offers take off goods and known shipping."""
+        return Money(self.offers.goods_minor + self.offers.shipping_minor, self.total.currency)
+
+    @cached_property
+    def commitment(self) -> dict[str, Json]:
+        """Everything that ``place`` must find again: prices, shares, points, and the program; not the time."""
+        return {
+            "program": self.program_digest,
+            "member": self.asked.member_id,
+            "lines": [
+                [line.line_id, line.product_id, line.quantity, *_minors(line), line.burn_points, line.points, line.qualifies]
+                for line in self.lines.values()
+            ],
+            "shipping": None if self.shipping is None else self.shipping.minor_units,
+            "offers": [[offer.offer_id, offer.discount_minor] for offer in self.offers.applied],
+            "burn": [self.burn.granted, self.burn.discount_minor],
+            "earned": [[earned.rule, earned.points] for earned in self.earned],
+            "to_pay": [self.to_pay.minor_units, self.to_pay.currency],
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """The commitment in 32 characters, to travel through a page and back."""
+        return digest(self.commitment, purpose="lc.quote")
+
+    def verdict(self, offer_id: str) -> Accepted[AppliedOffer] | Refused:
+        """Answer for one offer: applied, or why not."""
+        return self.offers.verdict(offer_id)
+
+    def explain(self, language: Language = "en") -> str:
+        """Say the whole quote to a person, one line for each thing.
+
+        Args:
+            language: ``"en"`` or ``"fr"``.
+        """
+        return "\n".join([*self._about_goods(language), *self._about_total(language), *self._about_answers(language)])
+
+    def _about_goods(self, language: Language) -> list[str]:
+        said = []
+        for line in self.lines.values():
+            key = "explain.line" if line.net == line.list_price else "explain.line_reduced"
+            said.append(say(key, language, quantity=line.quantity, product=line.product_id, net=line.net, list=line.list_price))
+        currency = self.total.currency
+        said += [
+            say("explain.offer", language, offer=offer.offer_id, discount=Money(offer.discount_minor, currency))
+            for offer in self.offers.applied
+            if offer.discount_minor
+        ]
+        if self.burn.granted:
+            said.append(
+                say("explain.burn", language, points=self.burn.granted, discount=Money(self.burn.discount_minor, currency))
+            )
+        return said
+
+    def _about_total(self, language: Language) -> list[str]:
+        before = self.asked.basket.shipping
+        if self.shipping is None:
+            shipping = say("explain.shipping_unknown", language)
+        elif before is None or before == self.shipping:
+            shipping = say("explain.shipping", language, net=self.shipping)
+        else:
+            shipping = say("explain.shipping_reduced", language, net=self.shipping, list=before)
+        said = [shipping, say("explain.total", language, total=self.total)]
+        if self.to_pay != self.total:
+            said.append(say("explain.to_pay", language, to_pay=self.to_pay))
+        said.append(say("explain.earn", language, points=self.points_to_earn))
+        if self.tier_after is not None:
+            said.append(say("explain.tier", language, tier=self.tier_after))
+        return said
+
+    def _about_answers(self, language: Language) -> list[str]:
+        said = []
+        for answer in self.codes.values():
+            if answer.refusal is None:
+                said.append(say("explain.code_applied", language, code=answer.entered, offer=answer.offer_id or ""))
+            else:
+                said.append(
+                    say("explain.code_refused", language, code=answer.entered, why=explain_refusal(answer.refusal, language))
+                )
+        if self.burn.refusal is not None:
+            why = explain_refusal(self.burn.refusal, language)
+            said.append(say("explain.burn_refused", language, asked=self.burn.asked, granted=self.burn.granted, why=why))
+        entered = {answer.offer_id for answer in self.codes.values()}
+        for offer_id, refusals in self.offers.refused.items():
+            # Offers behind a code that was not entered stay unsaid: a page is no list of codes.
+            if offer_id not in entered and all(refusal.reason is not Reason.CODE_MISSING for refusal in refusals):
+                said.append(say("explain.offer_refused", language, offer=offer_id, why=explain_refusal(refusals[0], language)))
+        return said + [nudge.text(language) for nudge in self.nudges]
+
+
+def _minors(line: QuotedLine) -> tuple[int, int, int, int]:
+    return (line.list_price.minor_units, line.discount.minor_units, line.burn.minor_units, line.net.minor_units)

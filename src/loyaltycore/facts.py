@@ -1,0 +1,210 @@
+"""Facts, postings and the changes that carry them to a store.
+
+A *fact* is something that happened. A command of an aggregate decides and changes nothing: it returns a *posting*, the state
+it would lead to and the facts that lead there. To keep it, store the facts, or just ``posting.state``.
+
+Invariants:
+    1. Facts are never changed or removed; a mistake is corrected by a fact that names the one it reverses.
+    2. Folding all facts of a stream, in order, gives a state equal to the last posting's.
+    3. A command happens once per home stream and key; what it was asked is its fingerprint, which never holds the time.
+
+>>> from loyaltycore.identity import Key, member_stream
+>>> command = Command.of(member_stream("m-42"), Key("review-1"), actor="shop", verb="record", action="review")
+>>> command.differs_from(Command.of(member_stream("m-42"), Key("review-1"), actor="shop", verb="record", action="share"))
+('action',)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar, Generic, TypeAlias, TypeVar, final
+
+import attrs
+
+from loyaltycore._checks import check_whole
+from loyaltycore._frozen import FrozenMap
+from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
+from loyaltycore.identity import CounterId, Key, StreamId, check_text
+from loyaltycore.periods import check_instant
+from loyaltycore.wire import Json, digest
+
+__all__ = ["Append", "Change", "Claim", "Command", "Expect", "Fact", "Posting"]
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+@attrs.frozen(kw_only=True)
+class Fact:
+    """Something that happened, at an instant; each module defines its own kinds.
+
+    Attributes:
+        at: When it happened, timezone-aware.
+    """
+
+    kind: ClassVar[str]
+    """Name in the stored form, ``<module>.<past participle>``; never renamed once released."""
+
+    form: ClassVar[int] = 1
+    """Number of the stored form; a new number keeps the old one readable."""
+
+    at: datetime
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a naive time."""
+        check_instant("at", self.at)
+
+
+def _tuple_of_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    return tuple(facts)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Append:
+    """Facts for the end of a stream.
+
+    Attributes:
+        stream: Where they go.
+        expected_version: How many facts the stream must hold before them; another number is a conflict.
+        facts: In order; at least one.
+        due_at: When time next brings something for this stream; ``None`` if nothing is to come.
+    """
+
+    stream: StreamId
+    expected_version: int
+    facts: tuple[Fact, ...] = attrs.field(converter=_tuple_of_facts)
+    due_at: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an empty append."""
+        check_whole("expected_version", self.expected_version, low=0)
+        if not self.facts:
+            msg = f"an append to {self.stream!r} must hold at least one fact"
+            raise UsageError(msg)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Expect:
+    """A stream that was read and is not written, and must not have moved.
+
+    Attributes:
+        stream: What was read.
+        version: How many facts it held.
+    """
+
+    stream: StreamId
+    version: int
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a negative version."""
+        check_whole("version", self.version, low=0)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Claim:
+    """What one key holds of a counter after the commit: an absolute amount, so a retry claims nothing twice.
+
+    Attributes:
+        counter: The total that many share.
+        key: Who holds it, for example an order.
+        amount: What the key holds from now on; 0 frees it. A decrease always passes.
+        limit: What all live claims may sum to; ``None`` has no limit and only counts.
+        at: The instant of the claim, timezone-aware.
+        until: First instant at which it no longer counts; ``None`` counts for ever.
+    """
+
+    counter: CounterId
+    key: Key
+    amount: int
+    limit: int | None
+    at: datetime
+    until: datetime | None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse negative amounts and naive times."""
+        check_whole("amount", self.amount, low=0)
+        if self.limit is not None:
+            check_whole("limit", self.limit, low=0)
+        check_instant("at", self.at)
+        if self.until is not None and check_instant("until", self.until) <= self.at:
+            msg = f"until must be after {self.at!r}, got {self.until!r}"
+            raise UsageError(msg)
+
+
+Change: TypeAlias = Append | Expect | Claim
+"""What a commit does, all or nothing."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Command:
+    """What was asked, and the key under which it happens once.
+
+    Attributes:
+        home: The stream that remembers the key.
+        key: Unique within the home, for ever: the verb and the shop's own ``ref``.
+        fingerprint: A digest of each thing the shop passed; never of the time.
+        actor: Who asked: an agent, ``"shop"``, a member.
+    """
+
+    home: StreamId
+    key: Key
+    fingerprint: FrozenMap[str, str]
+    actor: str
+
+    @classmethod
+    def of(cls, home: StreamId, key: Key, *, actor: str, **passed: Json) -> Command:
+        """Take the fingerprint of what was passed.
+
+        Args:
+            home: The stream that remembers the key.
+            key: The verb and the shop's own reference.
+            actor: Who asks; part of the fingerprint.
+            **passed: Each argument by name, as JSON values.
+        """
+        check_text("actor", actor, limit=200)
+        everything = {**passed, "actor": actor}
+        prints = {name: digest(value, purpose="lc.fingerprint") for name, value in sorted(everything.items())}
+        return cls(home=home, key=key, fingerprint=FrozenMap(prints), actor=actor)
+
+    def differs_from(self, first: Command) -> tuple[str, ...]:
+        """Name what was passed differently the first time; nothing when it is the same command."""
+        names = sorted({*self.fingerprint, *first.fingerprint})
+        return tuple(name for name in names if self.fingerprint.get(name) != first.fingerprint.get(name))
+
+    def check_same(self, first: Command) -> None:
+        """Refuse another content under a used key.
+
+        Raises:
+            RefusedError: ``key_reused``, naming the fields that differ.
+        """
+        fields = self.differs_from(first)
+        if fields:
+            raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": self.key, "fields": fields}))
+
+
+@final
+@attrs.frozen
+class Posting(Generic[S_co]):
+    """What a command decided: nothing has changed until you keep it.
+
+    Attributes:
+        state: The aggregate afterwards.
+        facts: What happened, in order; none when the same command was already in the state.
+        stream: Where the facts belong.
+        version: How many facts the stream held before; the next version is ``version + len(facts)``.
+        changes: The same, for a repository: the append of the facts, and whatever must be committed with it.
+    """
+
+    state: S_co
+    facts: tuple[Fact, ...] = attrs.field(kw_only=True)
+    stream: StreamId = attrs.field(kw_only=True)
+    version: int = attrs.field(kw_only=True)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The append that keeps the facts; nothing when there are none."""
+        return (Append(stream=self.stream, expected_version=self.version, facts=self.facts),) if self.facts else ()

@@ -1,0 +1,198 @@
+"""Names: the shop's own ids, and the streams and keys made of them.
+
+An id is the shop's: opaque here, never an e-mail address. Codes that people type are folded into one form, so that case,
+spaces, dashes and look-alike letters never decide.
+
+Invariants:
+    1. An id is 1 to 200 characters without control characters; it is kept exactly as given.
+    2. Two codes that look alike fold to the same text; folding twice changes nothing.
+    3. Any text at all folds to a code or raises ``UsageError``, and long text costs no more than short text.
+
+>>> member_stream("m-42"), order_stream("1001")
+('member/m-42', 'order/1001')
+>>> fold_code(" summer-1O "), fold_code("SUMMER10")
+('SUMMER10', 'SUMMER10')
+
+Source: the look-alikes I, L, 1 and O, 0 after Douglas Crockford's Base32; letters of other scripts after Unicode TS 39.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final, NewType
+
+from loyaltycore.errors import UsageError
+
+__all__ = [
+    "CODE_LENGTH_LIMIT",
+    "ID_LENGTH_LIMIT",
+    "CounterId",
+    "Key",
+    "StreamId",
+    "check_id",
+    "check_slug",
+    "check_text",
+    "fold_code",
+    "labels",
+    "member_stream",
+    "order_stream",
+    "within",
+]
+
+StreamId = NewType("StreamId", str)
+"""Where the facts of one thing are kept: ``member/<id>``, ``order/<id>``."""
+
+Key = NewType("Key", str)
+"""What makes a command happen once within its home stream."""
+
+CounterId = NewType("CounterId", str)
+"""A total that many share, with its period in the name: ``coupon/SUMMER/2026-07``."""
+
+ID_LENGTH_LIMIT: Final = 200
+"""Long enough for any order number or UUID, short enough for an indexed column."""
+
+TEXT_LENGTH_LIMIT: Final = 100_000
+"""For reasons and notes."""
+
+CODE_LENGTH_LIMIT: Final = 64
+"""Of a typed code, before folding: a longer text is no code, and is never looked at further."""
+
+_SLUG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+
+_LOOK_ALIKES: Final = str.maketrans(
+    dict(zip("OIL" + "АВЕКМНОРСТХІЈЅУ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "011" + "ABEKMH0PCTX1JSY" + "ABEZH1KMN0PTYX", strict=True))
+)
+
+
+def check_text(name: str, text: object, *, limit: int = TEXT_LENGTH_LIMIT) -> str:
+    """Take any Unicode text that a database can hold.
+
+    Args:
+        name: For the message.
+        text: What was passed.
+        limit: The most characters allowed.
+
+    Raises:
+        UsageError: No ``str``, too long, a lone surrogate or a NUL.
+    """
+    if not isinstance(text, str) or len(text) > limit or "\0" in text:
+        msg = f"{name} must be text of at most {limit} characters without NUL, got {_shown(text)}"
+        raise UsageError(msg)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{name} must be Unicode text without lone surrogates, got {_shown(text)}"
+        raise UsageError(msg) from error
+    return text
+
+
+def check_id(name: str, value: object) -> str:
+    """Take one of the shop's own ids.
+
+    Args:
+        name: For the message.
+        value: What was passed; a number is refused: say ``str(order.pk)``.
+
+    Raises:
+        UsageError: No text, empty, over 200 characters, or with control characters.
+    """
+    if isinstance(value, str) and value.isascii() and 0 < len(value) <= ID_LENGTH_LIMIT and value.isprintable():
+        return value
+    if (
+        not isinstance(value, str)
+        or not 0 < len(value) <= ID_LENGTH_LIMIT
+        or any(unicodedata.category(c) in {"Cc", "Cs"} for c in value)
+    ):
+        msg = f"{name} must be text of 1 to {ID_LENGTH_LIMIT} characters without control characters, got {_shown(value)}"
+        raise UsageError(msg)
+    return value
+
+
+def check_slug(name: str, value: object) -> str:
+    """Take the id of something a program defines: a rule, an offer, a rung.
+
+    Raises:
+        UsageError: Anything but 1 to 64 letters, digits, ``_``, ``.``, ``:``, ``-``, starting with a letter or digit.
+    """
+    if not isinstance(value, str) or not _SLUG.fullmatch(value):
+        msg = f"{name} must be 1 to 64 letters, digits, '_', '.', ':' or '-', got {_shown(value)}"
+        raise UsageError(msg)
+    return value
+
+
+def labels(values: Iterable[str]) -> frozenset[str]:
+    """Take the shop's own labels (tags, categories, consents): the converter of such fields.
+
+    Args:
+        values: Several ids; the order and repetitions do not matter.
+
+    Raises:
+        UsageError: One text instead of several, or something that is no id.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        msg = f"labels must be several texts, such as ['gift-card'], got {_shown(values)}"
+        raise UsageError(msg)
+    return frozenset([check_id("label", value) for value in values])
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= ID_LENGTH_LIMIT else f"{text[:80]}… ({len(text)} characters)"
+
+
+def member_stream(member_id: str) -> StreamId:
+    """Name the stream of a member."""
+    return StreamId(f"member/{check_id('member_id', member_id)}")
+
+
+def order_stream(order_id: str) -> StreamId:
+    """Name the stream of an order."""
+    return StreamId(f"order/{check_id('order_id', order_id)}")
+
+
+def within(whole: str, part: str) -> str:
+    """Name a thing within another, so that no two pairs give one name: ``"1001/r-1"``.
+
+    A slash in the first name is written ``%2F``, and a per cent sign ``%25``.
+
+    Example:
+        >>> within("1001", "r-1"), within("2026/1001", "r-1")
+        ('1001/r-1', '2026%2F1001/r-1')
+    """
+    return f"{whole.replace('%', '%25').replace('/', '%2F')}/{part}"
+
+
+def fold_code(text: str) -> str:
+    """Give the form under which two codes are the same.
+
+    Case, spaces, dashes and full width fold; letters of other scripts that look like Latin ones do; so do O and 0, and I, L and 1.
+    U and V, S and 5, Z and 2, B and 8 do not.
+
+    Args:
+        text: As a person typed it, at most 64 characters.
+
+    Raises:
+        UsageError: Over 64 characters, or nothing but letters and digits must be left, one at least, and is not.
+
+    Example:
+        >>> fold_code("ｖélo‑ｌO"), fold_code("VÉLO10")
+        ('VÉ1010', 'VÉ1010')
+    """
+    if not isinstance(text, str) or len(text) > CODE_LENGTH_LIMIT:
+        msg = f"a code must be text of at most {CODE_LENGTH_LIMIT} characters, got {_shown(text)}"
+        raise UsageError(msg)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).upper()
+    kept = "".join(
+        c if not c.isdecimal() else str(unicodedata.decimal(c)) for c in folded if unicodedata.category(c) not in _DROPPED
+    )
+    kept = unicodedata.normalize("NFKC", kept.translate(_LOOK_ALIKES))
+    if not kept or not kept.isalnum():
+        msg = f"a code must be letters and digits, got {_shown(text)}"
+        raise UsageError(msg)
+    return kept
+
+
+_DROPPED: Final = frozenset({"Zs", "Pd", "Cf", "Cc"})
+"""Spaces, dashes, invisible marks and line ends: what copying from a mail brings along."""

@@ -1,0 +1,186 @@
+"""Memberships: everything a program knows about one member, as one value.
+
+The points account with its verbs, the orders that count for tiers and for "first order", and when the member joined. It is
+the stream ``member/<id>``; a shop that only wants points can use ``PointsAccount`` instead.
+
+Invariants:
+    1. ``Membership.replay(facts)`` equals the state of the last posting.
+    2. What counts of an order is what was paid for it less what came back, never below zero.
+
+>>> from datetime import UTC, datetime
+>>> now = datetime(2026, 7, 1, tzinfo=UTC)
+>>> member = Membership.open("m-42").earn(800, ref="welcome", expires_at=None, at=now).state
+>>> member.available(at=now), member.order_count
+(800, 0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, ClassVar, final
+
+import attrs
+
+from loyaltycore._checks import check_whole
+from loyaltycore._frozen import FrozenMap
+from loyaltycore.errors import CorruptStateError
+from loyaltycore.facts import Fact, Posting
+from loyaltycore.identity import check_id, member_stream
+from loyaltycore.ledger import Ledger, LedgerFact
+from loyaltycore.points import POINTS, PointsAccount, PointsVerbs
+from loyaltycore.tiers import Qualifying
+from loyaltycore.wire import read_state, write_state
+
+__all__ = ["MemberJoined", "Membership", "OrderCounted", "ReturnCounted"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class MemberJoined(Fact):
+    """Somebody became a member.
+
+    Attributes:
+        member_id: The shop's own.
+    """
+
+    kind: ClassVar[str] = "member.joined"
+    member_id: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderCounted(Fact):
+    """An order counts for its member.
+
+    Attributes:
+        order_id: Which.
+        day: Local day of the purchase.
+        qualifying_minor: What counts for tiers, in minor units.
+    """
+
+    kind: ClassVar[str] = "member.order_counted"
+    order_id: str
+    day: date
+    qualifying_minor: int = 0
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ReturnCounted(Fact):
+    """A return lowers what an order counts for.
+
+    Attributes:
+        order_id: Which order.
+        return_id: Which return.
+        qualifying_minor: What no longer counts for tiers.
+    """
+
+    kind: ClassVar[str] = "member.return_counted"
+    order_id: str
+    return_id: str
+    qualifying_minor: int = 0
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Membership(PointsVerbs):
+    """One member's loyalty state.
+
+    Attributes:
+        member_id: The shop's own, opaque.
+        version: Facts folded so far.
+        joined_at: When; ``None`` for a member known only by orders or points.
+        ledger: The points.
+        orders: What each order counts for, in the order placed.
+    """
+
+    member_id: str
+    version: int = 0
+    joined_at: datetime | None = None
+    ledger: Ledger = Ledger(account=POINTS)
+    orders: FrozenMap[str, Qualifying] = FrozenMap[str, Qualifying]()
+
+    def __attrs_post_init__(self) -> None:
+        """Check the id and the version."""
+        check_id("member_id", self.member_id)
+        check_whole("version", self.version, low=0)
+
+    @classmethod
+    def open(cls, member_id: str) -> Membership:
+        """Start with nothing; needs no fact."""
+        return cls(member_id=member_id)
+
+    @classmethod
+    def replay(cls, member_id: str, facts: Iterable[Fact]) -> Membership:
+        """Fold all facts of a member.
+
+        Complexity:
+            O(facts).
+        """
+        return cls.open(member_id).folded(facts)
+
+    @property
+    def order_count(self) -> int:
+        """Orders placed, whatever came back of them."""
+        return len(self.orders)
+
+    @property
+    def points(self) -> PointsAccount:
+        """The points alone, as a ``PointsAccount``."""
+        return PointsAccount(member_id=self.member_id, version=self.version, ledger=self.ledger)
+
+    def join(self, *, at: datetime) -> Posting[Membership]:
+        """Become a member; joining again changes nothing.
+
+        Args:
+            at: Timezone-aware.
+        """
+        facts = () if self.joined_at is not None else (MemberJoined(member_id=self.member_id, at=at),)
+        return self.posting(facts)
+
+    def posting(self, facts: Iterable[Fact]) -> Posting[Membership]:
+        """Put facts that were decided elsewhere into a posting."""
+        more = tuple(facts)
+        return Posting(
+            self.folded(more) if more else self, facts=more, stream=member_stream(self.member_id), version=self.version
+        )
+
+    def folded(self, facts: Iterable[Fact]) -> Membership:
+        """Give the membership after more facts.
+
+        Raises:
+            CorruptStateError: A fact that cannot follow.
+        """
+        more = tuple(facts)
+        joined_at, orders = self.joined_at, dict(self.orders)
+        for fact in more:
+            match fact:
+                case LedgerFact():
+                    pass  # folded below, all at once
+                case MemberJoined():
+                    joined_at = fact.at if joined_at is None else joined_at
+                case OrderCounted():
+                    orders[fact.order_id] = Qualifying(day=fact.day, units=fact.qualifying_minor)
+                case ReturnCounted() if fact.order_id in orders:
+                    counted = orders[fact.order_id]
+                    orders[fact.order_id] = attrs.evolve(counted, units=max(0, counted.units - fact.qualifying_minor))
+                case _:
+                    msg = f"member {self.member_id!r} cannot go on with {fact.kind!r}"
+                    raise CorruptStateError(msg)
+        return attrs.evolve(
+            self, version=self.version + len(more), joined_at=joined_at, ledger=self.ledger.folded(more), orders=FrozenMap(orders)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the membership as JSON values, for one column beside the customer."""
+        return write_state(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Membership:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            CorruptStateError: Anything else.
+        """
+        return read_state(cls, data)

@@ -1,0 +1,387 @@
+"""Orders: what was booked at purchase, frozen, and what came back since.
+
+Every discount, every point earned and every point burned was shared out to lines at purchase. A return sums the shares of its
+units, so it never re-computes a discount and never touches another unit.
+
+Invariants:
+    1. The shares of all returns of all units sum to the shares given at purchase.
+    2. Partial returns, in any number and order, end where one full return would.
+    3. Points to take back lie in ``[0, earned]``, points to give back in ``[0, burned]``, money in ``[0, total]``.
+    4. After ``final_at`` nothing comes back by itself: ``refund_window_closed``.
+
+>>> from datetime import UTC, datetime
+>>> at = datetime(2026, 7, 1, tzinfo=UTC)
+>>> lines = (OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, points=29),)
+>>> order = Order.open("1001").folded([OrderPlaced(order_id="1001", currency="EUR", lines=lines, at=at)])
+>>> [order.plan(Return(lines={"1": n}), return_id="r", at=at).value.money_minor for n in (1, 2, 3)]
+[996, 1993, 2990]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, final
+
+import attrs
+
+from loyaltycore._frozen import FrozenMap
+from loyaltycore.basket import Return
+from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
+from loyaltycore.facts import Fact
+from loyaltycore.identity import check_id
+from loyaltycore.periods import check_instant
+from loyaltycore.quantities import Money, share_of_units
+from loyaltycore.wire import instant_text, read_state, write_state
+
+__all__ = ["EarnedPoints", "OfferCost", "Order", "OrderLine", "OrderPlaced", "OrderReturned"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderLine:
+    """One line as it was booked; all amounts are of all its units, in minor units.
+
+    Attributes:
+        line_id: The shop's own.
+        product_id: The shop's own.
+        quantity: Units.
+        list_minor: Before offers.
+        discount_minor: What offers took off.
+        burn_minor: What burned points took off.
+        burn_points: The burned points that did.
+        points: Points it earned.
+        qualifies: Whether what was paid for it counts for tiers.
+    """
+
+    line_id: str
+    product_id: str
+    quantity: int
+    list_minor: int
+    discount_minor: int = 0
+    burn_minor: int = 0
+    burn_points: int = 0
+    points: int = 0
+    qualifies: bool = True
+
+    @property
+    def net_minor(self) -> int:
+        """What was paid for it."""
+        return self.list_minor - self.discount_minor - self.burn_minor
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OfferCost:
+    """What one offer took off the whole order.
+
+    Attributes:
+        offer_id: Which.
+        discount_minor: Off goods and shipping together.
+    """
+
+    offer_id: str
+    discount_minor: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class EarnedPoints:
+    """Points an order earned by one rule, with their terms; a guest's wait here until the order finds its member.
+
+    Attributes:
+        rule: By which rule.
+        points: How many.
+        available_at: First instant they can be burned.
+        expires_at: First instant they no longer can; ``None`` never.
+    """
+
+    rule: str
+    points: int
+    available_at: datetime
+    expires_at: datetime | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderPlaced(Fact):
+    """An order was booked as quoted.
+
+    Attributes:
+        order_id: The shop's own.
+        member_id: Whose; ``None`` for a guest.
+        currency: Of all amounts.
+        lines: As booked.
+        shipping_minor: What shipping cost after offers.
+        offers: What each offer cost.
+        burn_points: Points burned.
+        earned: Points earned, by rule.
+        final_at: First instant after the return window; ``None`` never closes.
+        codes: The codes whose offers applied, as entered.
+        digest: Of the quote it books.
+        program: Digest of the program.
+    """
+
+    kind: ClassVar[str] = "order.placed"
+    order_id: str
+    member_id: str | None = None
+    currency: str
+    lines: tuple[OrderLine, ...]
+    shipping_minor: int = 0
+    offers: tuple[OfferCost, ...] = ()
+    burn_points: int = 0
+    earned: tuple[EarnedPoints, ...] = ()
+    final_at: datetime | None = None
+    codes: tuple[str, ...] = ()
+    digest: str = ""
+    program: str = ""
+
+    @property
+    def goods_minor(self) -> int:
+        """What was paid for the goods."""
+        return sum(line.net_minor for line in self.lines)
+
+    @property
+    def total(self) -> Money:
+        """What was paid for goods and shipping."""
+        return Money(self.goods_minor + self.shipping_minor, self.currency)
+
+    @property
+    def points(self) -> int:
+        """Points earned by all rules."""
+        return sum(earned.points for earned in self.earned)
+
+    @property
+    def qualifying_minor(self) -> int:
+        """What counts for tiers."""
+        return sum(line.net_minor for line in self.lines if line.qualifies)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderReturned(Fact):
+    """Some of an order came back.
+
+    Attributes:
+        order_id: The order.
+        return_id: The shop's own.
+        currency: Of all amounts.
+        lines: Units by line id; empty when an amount came back.
+        amount_minor: The amount that came back without goods.
+        money_minor: What the shopper gets back.
+        points_revoked: Earned points taken back.
+        points_given_back: Burned points given back.
+        qualifying_minor: What no longer counts for tiers.
+    """
+
+    kind: ClassVar[str] = "order.returned"
+    order_id: str
+    return_id: str
+    currency: str
+    lines: FrozenMap[str, int] = FrozenMap[str, int]()
+    amount_minor: int = 0
+    money_minor: int = 0
+    points_revoked: int = 0
+    points_given_back: int = 0
+    qualifying_minor: int = 0
+
+    @property
+    def money(self) -> Money:
+        """What the shopper gets back."""
+        return Money(self.money_minor, self.currency)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _Shares:
+    """Sums of what units hold, or of what returns moved."""
+
+    money_minor: int = 0
+    points: int = 0
+    burn_points: int = 0
+    qualifying_minor: int = 0
+
+    def plus(self, other: _Shares) -> _Shares:
+        return _Shares(**{name: getattr(self, name) + getattr(other, name) for name in _SHARES})
+
+    def minus(self, other: _Shares) -> _Shares:
+        return _Shares(**{name: getattr(self, name) - getattr(other, name) for name in _SHARES})
+
+    def at_most(self, other: _Shares) -> _Shares:
+        return _Shares(**{name: min(getattr(self, name), getattr(other, name)) for name in _SHARES})
+
+
+_SHARES = tuple(field.name for field in attrs.fields(_Shares))
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Order:
+    """A placed order and its returns.
+
+    Attributes:
+        order_id: The shop's own.
+        version: Facts folded so far.
+        placed: What was booked; ``None`` until it is.
+        returned: Units that came back, by line id.
+        amount_minor: Money that came back without goods.
+        returns: Every return, by its id.
+    """
+
+    order_id: str
+    version: int = 0
+    placed: OrderPlaced | None = None
+    returned: FrozenMap[str, int] = FrozenMap[str, int]()
+    amount_minor: int = 0
+    returns: FrozenMap[str, OrderReturned] = FrozenMap[str, OrderReturned]()
+
+    def __attrs_post_init__(self) -> None:
+        """Check the id."""
+        check_id("order_id", self.order_id)
+
+    @classmethod
+    def open(cls, order_id: str) -> Order:
+        """Start with nothing booked; needs no fact."""
+        return cls(order_id=order_id)
+
+    @classmethod
+    def replay(cls, order_id: str, facts: Iterable[Fact]) -> Order:
+        """Fold all facts of an order."""
+        return cls.open(order_id).folded(facts)
+
+    def folded(self, facts: Iterable[Fact]) -> Order:
+        """Give the order after more facts.
+
+        Raises:
+            CorruptStateError: A fact that cannot follow.
+        """
+        placed, returned, returns = self.placed, dict(self.returned), dict(self.returns)
+        version, amount_minor = self.version, self.amount_minor
+        for fact in facts:
+            match fact:
+                case OrderPlaced() if placed is None:
+                    placed = fact
+                case OrderReturned() if placed is not None:
+                    for line_id, units in fact.lines.items():
+                        returned[line_id] = returned.get(line_id, 0) + units
+                    amount_minor += fact.amount_minor
+                    returns[fact.return_id] = fact
+                case _:
+                    msg = f"order {self.order_id!r} cannot go on with {fact.kind!r}"
+                    raise CorruptStateError(msg)
+            version += 1
+        return attrs.evolve(
+            self,
+            version=version,
+            placed=placed,
+            returned=FrozenMap(returned),
+            amount_minor=amount_minor,
+            returns=FrozenMap(returns),
+        )
+
+    def plan(self, back: Return, *, return_id: str, at: datetime) -> Accepted[OrderReturned] | Refused:
+        """Work out what a return gives and takes, and decide nothing else.
+
+        Args:
+            back: Units by line, or an amount.
+            return_id: The shop's own.
+            at: Timezone-aware; ``at == final_at`` is too late.
+
+        Returns:
+            The fact of the return; or ``order_not_found``, ``order_line_not_found``, ``refund_window_closed`` or
+            ``refund_exceeds_order``.
+        """
+        check_id("return_id", return_id)
+        check_instant("at", at)
+        placed = self.placed
+        if placed is None:
+            return Refused([Refusal(Reason.ORDER_NOT_FOUND, {"order_id": self.order_id})])
+        refusals = [*self._too_late(placed, at), *self._too_much(placed, back)]
+        if refusals:
+            return Refused(refusals)
+        units = {line_id: self.returned.get(line_id, 0) + count for line_id, count in back.lines.items()}
+        amount = 0 if back.amount is None else back.amount.minor_units
+        after = self._target(placed, {**self.returned, **units}, self.amount_minor + amount)
+        moved = after.minus(self._target(placed, self.returned, self.amount_minor))
+        return Accepted(
+            OrderReturned(
+                order_id=self.order_id,
+                return_id=return_id,
+                currency=placed.currency,
+                lines=back.lines,
+                amount_minor=amount,
+                money_minor=moved.money_minor,
+                points_revoked=moved.points,
+                points_given_back=moved.burn_points,
+                qualifying_minor=moved.qualifying_minor,
+                at=at,
+            )
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the order as JSON values."""
+        return write_state(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Order:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            CorruptStateError: Anything else.
+        """
+        return read_state(cls, data)
+
+    def _too_late(self, placed: OrderPlaced, at: datetime) -> list[Refusal]:
+        if placed.final_at is None or at < placed.final_at:
+            return []
+        return [Refusal(Reason.REFUND_WINDOW_CLOSED, {"order_id": self.order_id, "final_at": instant_text(placed.final_at)})]
+
+    def _too_much(self, placed: OrderPlaced, back: Return) -> list[Refusal]:
+        bought = {line.line_id: line.quantity for line in placed.lines}
+        refusals = list[Refusal]()
+        for line_id, units in back.lines.items():
+            left = bought.get(line_id, 0) - self.returned.get(line_id, 0)
+            details: dict[str, Detail] = {"order_id": self.order_id, "line_id": line_id}
+            if line_id not in bought:
+                refusals.append(Refusal(Reason.ORDER_LINE_NOT_FOUND, details))
+            elif units > left:
+                refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {**details, "asked_units": units, "left_units": left}))
+        if back.amount is not None:
+            if back.amount.currency != placed.currency:
+                raise CurrencyMismatchError(placed.currency, back.amount.currency)
+            left_minor = placed.total.minor_units - self._target(placed, self.returned, self.amount_minor).money_minor
+            if back.amount.minor_units > left_minor:
+                money: dict[str, Detail] = {
+                    "asked_minor": back.amount.minor_units,
+                    "left_minor": left_minor,
+                    "currency": placed.currency,
+                }
+                refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {"order_id": self.order_id, **money}))
+        return refusals
+
+    def _target(self, placed: OrderPlaced, returned: Mapping[str, int], amount_minor: int) -> _Shares:
+        """Sum what must have moved once these units and this amount came back, however they came."""
+        back = whole = _Shares()
+        for line in placed.lines:
+            whole = whole.plus(_of_units(line, line.quantity))
+            if returned.get(line.line_id):
+                back = back.plus(_of_units(line, returned[line.line_id]))
+        paid = max(1, placed.goods_minor)
+        by_amount = _Shares(
+            money_minor=amount_minor,
+            points=whole.points * amount_minor // paid,
+            burn_points=whole.burn_points * amount_minor // paid,
+            qualifying_minor=whole.qualifying_minor * amount_minor // paid,
+        )
+        limit = attrs.evolve(whole, money_minor=whole.money_minor + placed.shipping_minor)
+        return back.plus(by_amount).at_most(limit)
+
+
+def _of_units(line: OrderLine, units: int) -> _Shares:
+    net = share_of_units(line.net_minor, line.quantity, start=0, stop=units)
+    return _Shares(
+        money_minor=net,
+        points=share_of_units(line.points, line.quantity, start=0, stop=units),
+        burn_points=share_of_units(line.burn_points, line.quantity, start=0, stop=units),
+        qualifying_minor=net if line.qualifies else 0,
+    )

@@ -1,0 +1,626 @@
+"""The program: a shop's rulebook, and the one way from a basket to a booked order.
+
+``quote`` prices a basket; ``place`` books exactly what was quoted; ``refund`` takes it back, in any parts. All three are pure:
+they are given the state and the time, and return what would be.
+
+Steps of a quote, one way, with no edge back: units → offers → burn → earning → resulting tier → payment.
+
+Invariants:
+    1. ``quote`` is a function: twice the same.
+    2. ``place`` on an unchanged situation books exactly the quote; on a changed one it refuses with what moved.
+    3. The total is never negative, and the order's discount is the sum of its shares.
+    4. A quote never raises for a rule's no: codes, burns and offers are answered in it.
+
+>>> from datetime import UTC, datetime
+>>> program = Program.parse('''
+... [program]
+... name = "velo"
+... version = 1
+... currency = "EUR"
+... zone = "Europe/Paris"
+... starts_on = 2026-07-01
+... [stacking]
+... mode = "best"
+... [[offers]]
+... id = "ten-from-fifty"
+... when = { spend_at_least = "50.00" }
+... give = { percent_off = "10" }
+... ''')
+>>> quote = program.quote(Basket.of("EUR", {"bell": "12.50", "bag": "32.50"}), at=datetime(2026, 7, 1, 10, tzinfo=UTC))
+>>> print(quote.total, "|", quote.nudges[0].text("en"))
+45.00 EUR | Spend €5.00 more for −10 %
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from functools import cached_property
+from os import PathLike
+from typing import Final, final
+
+import attrs
+
+from loyaltycore._checks import check_count, check_whole
+from loyaltycore._frozen import FrozenMap
+from loyaltycore._program_file import Problem, ProgramError, read_program
+from loyaltycore._quote import Asked, Quote, QuotedLine
+from loyaltycore.basket import Basket, Return, UnitGroup
+from loyaltycore.conditions import Situation
+from loyaltycore.coupons import CodeAnswer, read_codes
+from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
+from loyaltycore.facts import Fact, Posting
+from loyaltycore.identity import StreamId, check_id, check_slug, member_stream, order_stream, within
+from loyaltycore.ledger import Balance, Expiring
+from loyaltycore.members import Profile
+from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted
+from loyaltycore.offers import Evaluation, OfferBook
+from loyaltycore.orders import EarnedPoints, OfferCost, Order, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.periods import Calendar, Term, check_instant
+from loyaltycore.points import Basis, BurnAnswer, BurnRule, EarningRule, Overdraft
+from loyaltycore.quantities import Money, allocate, exponent_of, share_of_units
+from loyaltycore.tiers import Qualifying, TierRule, TierStatus
+from loyaltycore.wire import digest, instant_text, plain
+
+__all__ = [
+    "Asked",
+    "Needs",
+    "Overview",
+    "Placed",
+    "Problem",
+    "Program",
+    "ProgramError",
+    "Quote",
+    "QuotedLine",
+    "Refunded",
+]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Needs:
+    """What must be loaded to answer a quote.
+
+    Attributes:
+        streams: Ids of streams, sorted.
+    """
+
+    streams: tuple[StreamId, ...]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Placed:
+    """What placing an order decides.
+
+    Attributes:
+        order: The order's posting.
+        member: The member's; ``None`` for a guest.
+    """
+
+    order: Posting[Order]
+    member: Posting[Membership] | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Refunded:
+    """What a return decides.
+
+    Attributes:
+        fact: What comes back, in money and points.
+        order: The order's posting.
+        member: The member's; ``None`` for a guest.
+    """
+
+    fact: OrderReturned
+    order: Posting[Order]
+    member: Posting[Membership] | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Overview:
+    """What "my account" shows.
+
+    Attributes:
+        member_id: Whose.
+        joined_at: When; ``None`` if never.
+        balance: Points available, pending, held, owed.
+        expiring: What expires, soonest first, if nothing is burned.
+        tier: Where the member stands; ``None`` in a program without tiers.
+        order_count: Orders placed.
+    """
+
+    member_id: str
+    joined_at: datetime | None
+    balance: Balance
+    expiring: tuple[Expiring, ...]
+    tier: TierStatus | None
+    order_count: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _Shared:
+    """One quantity shared out to unit groups, in their order."""
+
+    list_minor: tuple[int, ...]
+    offered: tuple[int, ...]
+    net: tuple[int, ...]
+    burn_points: tuple[int, ...]
+    points: tuple[int, ...]
+    qualifies: tuple[bool, ...]
+
+
+@final
+@attrs.define(frozen=True, kw_only=True, slots=False)  # not slotted: the digest is computed once and kept
+class Program:
+    """A shop's rules, frozen and versioned.
+
+    Attributes:
+        name: The shop's name for it.
+        version: Rises with every change.
+        currency: Of all money in it.
+        calendar: The local days that count.
+        starts_on: Before this local day nothing is earned, and nothing counts for tiers.
+        earning: Points on orders; ``None`` earns nothing.
+        actions: Points by named action, such as a review.
+        actions_expire: How long points of actions can be burned; ``None`` for ever.
+        burning: Points as a discount; ``None`` refuses every burn.
+        overdraft: What happens when returned points were spent.
+        tiers: Tiers; ``None`` has none.
+        book: The offers.
+    """
+
+    name: str
+    version: int
+    currency: str
+    calendar: Calendar
+    starts_on: date
+    earning: EarningRule | None
+    actions: FrozenMap[str, int] = attrs.field(converter=FrozenMap[str, int])
+    actions_expire: Term | None
+    burning: BurnRule | None
+    overdraft: Overdraft
+    tiers: TierRule | None
+    book: OfferBook
+
+    def __attrs_post_init__(self) -> None:
+        """Check what the parts cannot check alone."""
+        check_slug("name", self.name)
+        check_count("version", self.version)
+        exponent_of(self.currency)
+        for action, points in self.actions.items():
+            check_slug("action", action)
+            check_count(f"points of action {action!r}", points)
+            if self.earning is not None and action == self.earning.rule_id:
+                msg = f"an action must not be called {action!r}: the points of orders are"
+                raise UsageError(msg)
+
+    @classmethod
+    def parse(cls, text: str) -> Program:
+        """Read a program from TOML text.
+
+        Args:
+            text: See ``docs/reference/program-file.md``.
+
+        Raises:
+            ProgramError: Everything that is wrong with it, all at once.
+        """
+        return cls(**read_program(text))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Program:
+        """Read a program from a TOML file: one of two places where the core reads anything, and only at start-up.
+
+        Raises:
+            ProgramError: Everything that is wrong with it, all at once.
+            OSError: The file cannot be read.
+        """
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - the pure floors know no pathlib
+            return cls.parse(file.read())
+
+    @cached_property
+    def digest(self) -> str:
+        """The whole rulebook in 32 characters: equal for equal rules, on any machine."""
+        return digest(plain(self), purpose="lc.program")
+
+    @cached_property
+    def starts_at(self) -> datetime:
+        """First instant at which anything is earned."""
+        return self.calendar.first_instant(self.starts_on)
+
+    def needs(self, member_id: str | None = None, *, order_id: str | None = None) -> Needs:
+        """Name the streams to load before ``quote`` or ``place``.
+
+        Args:
+            member_id: Whose basket; ``None`` for a guest.
+            order_id: The order to place; ``None`` for a quote.
+        """
+        streams = [member_stream(member_id)] if member_id is not None else []
+        streams += [order_stream(order_id)] if order_id is not None else []
+        return Needs(streams=tuple(sorted(streams)))
+
+    def quote(
+        self,
+        basket: Basket,
+        membership: Membership | None = None,
+        *,
+        profile: Profile | None = None,
+        codes: Iterable[str] = (),
+        burn: int = 0,
+        at: datetime,
+    ) -> Quote:
+        """Price a basket: what is shown is what can be booked.
+
+        Args:
+            basket: In the program's currency.
+            membership: Whose; ``None`` for a guest, who earns too, until the order finds its member.
+            profile: What the shop tells about the person.
+            codes: As typed; each gets an answer.
+            burn: Points to burn, at least 0; as many as are allowed are granted, and ``quote.burn`` says why fewer.
+            at: Timezone-aware.
+
+        Raises:
+            UsageError: Another currency, a naive time, a negative burn. A rule's no never raises.
+        """
+        asked = Asked(
+            basket=basket,
+            member_id=None if membership is None else membership.member_id,
+            profile=profile or Profile(),
+            codes=tuple(codes),
+            burn=check_whole("burn", burn, low=0),
+        )
+        quote, situation, groups = self._price(asked, membership, at)
+        return attrs.evolve(quote, nudges=self.book.nudges(groups, shipping_minor=_minor(basket.shipping), situation=situation))
+
+    def place(
+        self, quote: Quote, membership: Membership | None = None, *, order_id: str, order: Order | None = None, at: datetime
+    ) -> Placed:
+        """Book exactly what was quoted.
+
+        Args:
+            quote: What the shopper saw.
+            membership: As it is now; must be the quote's member.
+            order_id: The shop's own.
+            order: As it is now, if it may be known already.
+            at: Timezone-aware.
+
+        Returns:
+            The postings to keep; without facts when this order was placed already.
+
+        Raises:
+            RefusedError: ``quote_changed`` with the fields that moved; ``key_reused`` for another order under this id.
+            UsageError: Another member's state.
+        """
+        if quote.asked.member_id != (None if membership is None else membership.member_id):
+            msg = f"membership must be of member {quote.asked.member_id!r}, got {membership!r:.80}"
+            raise UsageError(msg)
+        known = order or Order.open(order_id)
+        if known.placed is not None:
+            return self._placed_again(known, known.placed, quote, membership)
+        fresh, _, _ = self._price(quote.asked, membership, at)
+        _check_unchanged(quote, fresh)
+        placed = self._order_placed(fresh, order_id, at)
+        posting = Posting(known.folded([placed]), facts=(placed,), stream=order_stream(order_id), version=known.version)
+        return Placed(order=posting, member=None if membership is None else self._member_placed(membership, placed))
+
+    def refund(
+        self, order: Order, membership: Membership | None = None, *, back: Return, return_id: str, at: datetime
+    ) -> Refunded:
+        """Take back some of an order: money, points earned, points burned and what counts for tiers, each exactly.
+
+        Args:
+            order: As it is now.
+            membership: As it is now; must be the order's member.
+            back: Units by line, or an amount.
+            return_id: The shop's own; the same one again changes nothing.
+            at: Timezone-aware.
+
+        Raises:
+            RefusedError: What ``Order.plan`` refuses; ``key_reused`` for another return under this id; ``points_insufficient``
+                where the program's overdraft is ``reject``.
+            UsageError: Another member's state.
+        """
+        known = order.returns.get(return_id)
+        if known is not None:
+            _check_same_return(known, back)
+            again = None if membership is None else membership.posting(())
+            return Refunded(fact=known, order=_order_posting(order, ()), member=again)
+        answer = order.plan(back, return_id=return_id, at=at)
+        if isinstance(answer, Refused):
+            raise RefusedError(*answer.refusals)
+        fact, placed = answer.value, order.placed
+        assert placed is not None  # plan refuses an order that was never placed
+        if placed.member_id != (None if membership is None else membership.member_id):
+            msg = f"membership must be of member {placed.member_id!r}, got {membership!r:.80}"
+            raise UsageError(msg)
+        member = None if membership is None else self._member_refunded(membership, placed, fact)
+        return Refunded(fact=fact, order=_order_posting(order, (fact,)), member=member)
+
+    def record(self, action: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
+        """Give the points of a named action, such as a review.
+
+        Args:
+            action: One of the program's.
+            membership: As it is now.
+            ref: The shop's own name for this one; the same ref again gives nothing.
+            at: Timezone-aware.
+
+        Raises:
+            RefusedError: ``action_unknown``, ``program_not_started`` or ``key_reused``.
+        """
+        points = self.actions.get(action)
+        if points is None:
+            raise RefusedError(Refusal(Reason.ACTION_UNKNOWN, {"action": action, "known": tuple(sorted(self.actions))}))
+        if check_instant("at", at) < self.starts_at:
+            raise RefusedError(Refusal(Reason.PROGRAM_NOT_STARTED, {"starts_at": instant_text(self.starts_at)}))
+        if f"{check_id('ref', ref)}/{action}" in membership.ledger.lots:
+            return membership.posting(())
+        expires_at = None if self.actions_expire is None else self.actions_expire.end_after(at, calendar=self.calendar)
+        return membership.earn(points, ref=ref, rule=action, expires_at=expires_at, at=at)
+
+    def tier(self, membership: Membership, *, at: datetime) -> TierStatus | None:
+        """Tell where a member stands; ``None`` in a program without tiers."""
+        return self._tier(tuple(membership.orders.values()), at)
+
+    def overview(self, membership: Membership, *, at: datetime) -> Overview:
+        """Gather what "my account" shows."""
+        check_instant("at", at)
+        return Overview(
+            member_id=membership.member_id,
+            joined_at=membership.joined_at,
+            balance=membership.balance(at=at),
+            expiring=membership.expiring(after=at, before=_LATEST),
+            tier=self.tier(membership, at=at),
+            order_count=membership.order_count,
+        )
+
+    def _price(self, asked: Asked, membership: Membership | None, at: datetime) -> tuple[Quote, Situation, tuple[UnitGroup, ...]]:
+        """Go through the steps of a quote."""
+        basket = asked.basket
+        if basket.currency != self.currency:
+            raise CurrencyMismatchError(self.currency, basket.currency)
+        check_instant("at", at)
+        groups = basket.unit_groups()
+        folded, malformed = read_codes(asked.codes)
+        available = 0 if membership is None else membership.available(at=at)
+        status = None if membership is None else self.tier(membership, at=at)
+        situation = Situation(
+            currency=self.currency,
+            goods_minor=self.book.goods_minor(groups),
+            is_member=membership is not None,
+            order_count=0 if membership is None else membership.order_count,
+            codes=folded.values(),
+            tier=None if status is None else status.tier,
+            points=available,
+            profile=asked.profile,
+            at=at,
+        )
+        shipping_minor = _minor(basket.shipping)
+        offers = self.book.evaluate(groups, shipping_minor=shipping_minor, situation=situation)
+        burn = self._burn(asked.burn, membership, groups, offers, available)
+        shared = self._shared(groups, offers, burn, at)
+        earned = self._earned(shared, at)
+        shipping = _shipping_after(basket, offers)
+        total = Money(sum(shared.net) + (0 if shipping is None else shipping.minor_units), self.currency)
+        quote = Quote(
+            asked=asked,
+            at=at,
+            lines=_quoted_lines(basket, groups, shared),
+            offers=offers,
+            shipping=shipping,
+            burn=burn,
+            earned=earned,
+            codes=self._code_answers(asked.codes, folded, malformed, offers),
+            nudges=(),
+            tier=situation.tier,
+            tier_after=None if membership is None else self._tier_after(membership, shared, at),
+            subtotal=basket.subtotal,
+            total=total,
+            to_pay=total,
+            program_digest=self.digest,
+        )
+        return quote, situation, groups
+
+    def _burn(
+        self, asked: int, membership: Membership | None, groups: tuple[UnitGroup, ...], offers: Evaluation, available: int
+    ) -> BurnAnswer:
+        if asked == 0:
+            return BurnAnswer()
+        if membership is None:
+            return BurnAnswer(asked=asked, refusal=Refusal(Reason.MEMBER_REQUIRED))
+        if self.burning is None:
+            details = {"asked_points": asked, "granted_points": 0}
+            return BurnAnswer(asked=asked, refusal=Refusal(Reason.POINTS_ABOVE_SHARE, details))
+        payable = _payable(self.burning, groups, offers)
+        return self.burning.answer(asked, available=available, goods_minor=sum(payable))
+
+    def _shared(self, groups: tuple[UnitGroup, ...], offers: Evaluation, burn: BurnAnswer, at: datetime) -> _Shared:
+        listed = tuple(group.list_minor for group in groups)
+        offered = _after(groups, offers)
+        payable = offered if self.burning is None else _payable(self.burning, groups, offers)
+        burned = allocate(burn.discount_minor, payable)
+        net = tuple(left - share for left, share in zip(offered, burned, strict=True))
+        excluded = frozenset[str]() if self.earning is None else self.earning.exclude_tags
+        started = at >= self.starts_at
+        counts = tuple(started and not group.tags & excluded for group in groups)
+        points = (0,) * len(groups)
+        if self.earning is not None:
+            by_basis = {Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: net}[self.earning.basis]
+            _, points = self.earning.earned([part if is_in else 0 for part, is_in in zip(by_basis, counts, strict=True)])
+        # Points follow the money they took off; a worth below one minor unit may leave some groups none.
+        burn_points = allocate(burn.granted, burned) if any(burned) else (0,) * len(groups)
+        return _Shared(list_minor=listed, offered=offered, net=net, burn_points=burn_points, points=points, qualifies=counts)
+
+    def _earned(self, shared: _Shared, at: datetime) -> tuple[EarnedPoints, ...]:
+        points = sum(shared.points)
+        if self.earning is None or points == 0:
+            return ()
+        available_at, expires_at = self.earning.terms(at, calendar=self.calendar)
+        return (EarnedPoints(rule=self.earning.rule_id, points=points, available_at=available_at, expires_at=expires_at),)
+
+    def _tier(self, orders: tuple[Qualifying, ...], at: datetime) -> TierStatus | None:
+        if self.tiers is None:
+            return None
+        return self.tiers.status(orders, day=self.calendar.day_of(at), calendar=self.calendar)
+
+    def _tier_after(self, membership: Membership, shared: _Shared, at: datetime) -> str | None:
+        spent = sum(net for net, counts in zip(shared.net, shared.qualifies, strict=True) if counts)
+        this = Qualifying(day=self.calendar.day_of(at), units=spent)
+        status = self._tier((*membership.orders.values(), this), at)
+        return None if status is None else status.tier
+
+    def _code_answers(
+        self, entered: tuple[str, ...], folded: Mapping[str, str], malformed: Mapping[str, Refusal], offers: Evaluation
+    ) -> FrozenMap[str, CodeAnswer]:
+        answers = {}
+        for text in entered:
+            offer = None if text in malformed else self.book.offer_of_code(folded[text])
+            if offer is None:
+                refusal: Refusal | None = malformed.get(text, Refusal(Reason.CODE_UNKNOWN))
+            else:
+                verdict = offers.verdict(offer.offer_id)
+                refusal = verdict.refusal if isinstance(verdict, Refused) else None
+            answers[text] = CodeAnswer(entered=text, offer_id=None if offer is None else offer.offer_id, refusal=refusal)
+        return FrozenMap(answers)
+
+    def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
+        """Freeze a quote into the fact of an order."""
+        final_at = None
+        if self.earning is not None and self.earning.pending is not None:
+            final_at = self.earning.pending.end_after(at, calendar=self.calendar)
+        return OrderPlaced(
+            order_id=check_id("order_id", order_id),
+            member_id=quote.asked.member_id,
+            currency=self.currency,
+            lines=tuple(_order_line(line) for line in quote.lines.values()),
+            shipping_minor=_minor(quote.shipping) or 0,
+            offers=tuple(OfferCost(offer_id=o.offer_id, discount_minor=o.discount_minor) for o in quote.offers.applied),
+            burn_points=quote.burn.granted,
+            earned=quote.earned,
+            final_at=final_at,
+            codes=tuple(answer.entered for answer in quote.codes.values() if answer.applied),
+            digest=quote.digest,
+            program=self.digest,
+            at=at,
+        )
+
+    def _member_placed(self, membership: Membership, placed: OrderPlaced) -> Posting[Membership]:
+        day, order_id, at = self.calendar.day_of(placed.at), placed.order_id, placed.at
+        facts: list[Fact] = [OrderCounted(order_id=order_id, day=day, qualifying_minor=placed.qualifying_minor, at=at)]
+        if placed.burn_points:
+            facts += membership.ledger.burn(placed.burn_points, ref=order_id, at=at)
+        for earned in placed.earned:
+            facts += membership.ledger.grant(
+                earned.points,
+                ref=order_id,
+                rule=earned.rule,
+                available_at=earned.available_at,
+                expires_at=earned.expires_at,
+                at=at,
+            )
+        return membership.posting(facts)
+
+    def _member_refunded(self, membership: Membership, placed: OrderPlaced, fact: OrderReturned) -> Posting[Membership]:
+        ref, at, ledger = within(fact.order_id, fact.return_id), fact.at, membership.ledger
+        facts: list[Fact] = [
+            ReturnCounted(order_id=fact.order_id, return_id=fact.return_id, qualifying_minor=fact.qualifying_minor, at=at)
+        ]
+        if fact.points_revoked:
+            rule = placed.earned[0].rule
+            facts += ledger.revoke(fact.order_id, fact.points_revoked, ref=ref, overdraft=self.overdraft, rule=rule, at=at)
+        if fact.points_given_back:
+            facts += ledger.refund_burn(fact.order_id, fact.points_given_back, ref=ref, at=at)
+        return membership.posting(facts)
+
+    def _placed_again(self, order: Order, placed: OrderPlaced, quote: Quote, membership: Membership | None) -> Placed:
+        if placed.digest != quote.digest:
+            raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
+        return Placed(order=_order_posting(order, ()), member=None if membership is None else membership.posting(()))
+
+
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def _minor(money: Money | None) -> int | None:
+    return None if money is None else money.minor_units
+
+
+def _after(groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
+    """Give what is left of each group after offers."""
+    left = [group.list_minor for group in groups]
+    for offer in offers.applied:
+        left = [rest - share for rest, share in zip(left, offer.shares, strict=True)]
+    return tuple(left)
+
+
+def _payable(burning: BurnRule, groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
+    """Give what is left of each group after offers, where points may pay."""
+    after = _after(groups, offers)
+    return tuple(0 if group.tags & burning.exclude_tags else left for group, left in zip(groups, after, strict=True))
+
+
+def _shipping_after(basket: Basket, offers: Evaluation) -> Money | None:
+    if offers.frees_shipping:
+        return Money.zero(basket.currency)
+    return basket.shipping
+
+
+def _quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: _Shared) -> FrozenMap[str, QuotedLine]:
+    """Share the groups' quantities out to lines; each line holds fixed units of its group."""
+    quoted: dict[str, QuotedLine] = {}
+    for place, group in enumerate(groups):
+        for units in group.lines:
+
+            def of(whole: int, group: UnitGroup = group, start: int = units.start, stop: int = units.stop) -> int:
+                return share_of_units(whole, group.quantity, start=start, stop=stop)
+
+            listed, offered, net = of(shared.list_minor[place]), of(shared.offered[place]), of(shared.net[place])
+            quoted[units.line_id] = QuotedLine(
+                line_id=units.line_id,
+                product_id=group.product_id,
+                quantity=units.stop - units.start,
+                list_price=Money(listed, basket.currency),
+                discount=Money(listed - offered, basket.currency),
+                burn=Money(offered - net, basket.currency),
+                net=Money(net, basket.currency),
+                burn_points=of(shared.burn_points[place]),
+                points=of(shared.points[place]),
+                qualifies=shared.qualifies[place],
+            )
+    return FrozenMap({line.line_id: quoted[line.line_id] for line in basket.lines})
+
+
+def _order_line(line: QuotedLine) -> OrderLine:
+    return OrderLine(
+        line_id=line.line_id,
+        product_id=line.product_id,
+        quantity=line.quantity,
+        list_minor=line.list_price.minor_units,
+        discount_minor=line.discount.minor_units,
+        burn_minor=line.burn.minor_units,
+        burn_points=line.burn_points,
+        points=line.points,
+        qualifies=line.qualifies,
+    )
+
+
+def _order_posting(order: Order, facts: tuple[Fact, ...]) -> Posting[Order]:
+    return Posting(order.folded(facts), facts=facts, stream=order_stream(order.order_id), version=order.version)
+
+
+def _check_unchanged(seen: Quote, fresh: Quote) -> None:
+    if seen.digest == fresh.digest:
+        return
+    fields = tuple(name for name, value in fresh.commitment.items() if seen.commitment[name] != value)
+    amounts = {"seen_minor": seen.to_pay.minor_units, "now_minor": fresh.to_pay.minor_units}
+    raise RefusedError(Refusal(Reason.QUOTE_CHANGED, {"fields": fields, "currency": fresh.to_pay.currency, **amounts}))
+
+
+def _check_same_return(known: OrderReturned, back: Return) -> None:
+    fields = [] if known.lines == back.lines else ["lines"]
+    fields += [] if known.amount_minor == (_minor(back.amount) or 0) else ["amount"]
+    if fields:
+        raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"refund:{known.return_id}", "fields": tuple(fields)}))

@@ -1,0 +1,383 @@
+"""``Loyalty``: the whole checkout over one repository.
+
+Each call asks for its receipt first, loads in one round trip, decides with the pure program, and commits all or nothing; when
+another call was faster it loads and decides again. Called twice, it does once and answers the same.
+
+Invariants:
+    1. A repeated call answers with exactly the fact first stored.
+    2. The receipt is asked before deciding: a retry after a lost answer never hears "insufficient".
+    3. A call that raises has changed nothing.
+
+>>> from datetime import UTC, datetime
+>>> from loyaltycore.basket import Basket
+>>> from loyaltycore.store.memory import MemoryRepository
+>>> program = Program.parse('''
+... program = { name = "velo", version = 1, currency = "EUR", zone = "Europe/Paris", starts_on = 2026-07-01 }
+... points = { earn = "1 per 1.00", basis = "paid", pending = "30 days", expires = "12 months", overdraft = "carry" }
+... ''')
+>>> shop = Loyalty(program, MemoryRepository(), clock=lambda: datetime(2026, 7, 1, 10, tzinfo=UTC))
+>>> quote = shop.quote(Basket.of("EUR", {"helmet": "79.90"}), member_id="m-42")
+>>> shop.place(quote, order_id="1001") == shop.place(quote, order_id="1001")
+True
+>>> shop.overview("m-42").balance.pending
+79
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias, TypeVar, assert_never, cast, final
+
+import attrs
+
+from loyaltycore._checks import check_whole
+from loyaltycore.basket import Basket, Return
+from loyaltycore.errors import ConflictError, DuplicateError, Reason, Refusal, RefusedError
+from loyaltycore.facts import Append, Change, Command, Fact
+from loyaltycore.identity import Key, StreamId, check_id, member_stream, order_stream
+from loyaltycore.ledger import Granted
+from loyaltycore.members import Profile
+from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.orders import Order, OrderPlaced, OrderReturned
+from loyaltycore.periods import check_instant
+from loyaltycore.program import Overview, Program, Quote
+from loyaltycore.quantities import Money
+from loyaltycore.repositories import Receipt, Repository, StoredStream
+from loyaltycore.wire import plain
+
+__all__ = ["ACTOR", "Loyalty", "utc_now"]
+
+ACTOR: Final = "shop"
+"""Who acts when nobody is named."""
+
+RETRIES_LIMIT: Final = 100
+"""More would hide a fault."""
+
+A = TypeVar("A")
+F = TypeVar("F", bound=Fact)
+
+
+@final
+@attrs.frozen
+class _Load:
+    """Ask for streams."""
+
+    streams: tuple[StreamId, ...]
+
+
+@final
+@attrs.frozen
+class _AskReceipt:
+    """Ask what a command did."""
+
+    command: Command
+
+
+@final
+@attrs.frozen
+class _Commit:
+    """Ask to keep changes."""
+
+    command: Command
+    changes: tuple[Change, ...]
+
+
+_Call: TypeAlias = _Load | _AskReceipt | _Commit
+_Steps: TypeAlias = Generator[_Call, Any, A]
+"""A service, written once: it yields calls of the port and is sent their answers; a driver runs it, here a synchronous one."""
+
+
+def utc_now() -> datetime:
+    """Give the present instant: the default clock of ``Loyalty``, and the only one in the library."""
+    return datetime.now(UTC)
+
+
+@final
+@attrs.frozen
+class Loyalty:
+    """A program at work over a repository.
+
+    Attributes:
+        program: The rules.
+        repository: Any that keeps the contract of ``Repository``.
+        clock: Gives the present instant, timezone-aware.
+        retries: How often a call that lost a race loads and decides again, 0 to 100; 0 inside a transaction of the caller's,
+            which would read the same again.
+    """
+
+    program: Program
+    repository: Repository
+    clock: Callable[[], datetime] = attrs.field(default=utc_now, kw_only=True)
+    retries: int = attrs.field(default=5, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the number of retries."""
+        check_whole("retries", self.retries, low=0, high=RETRIES_LIMIT)
+
+    def quote(
+        self,
+        basket: Basket,
+        *,
+        member_id: str | None = None,
+        profile: Profile | None = None,
+        codes: Iterable[str] = (),
+        burn: int = 0,
+    ) -> Quote:
+        """Price a basket; see ``Program.quote``.
+
+        Args:
+            basket: In the program's currency.
+            member_id: Whose; ``None`` for a guest.
+            profile: What the shop tells about the person.
+            codes: As typed.
+            burn: Points to burn.
+        """
+        at = check_instant("clock()", self.clock())
+        needs = self.program.needs(member_id)
+        loaded = self.repository.load(needs.streams) if needs.streams else {}
+        membership = _membership(loaded, member_id)
+        return self.program.quote(basket, membership, profile=profile, codes=codes, burn=burn, at=at)
+
+    def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
+        """Book exactly what was quoted, once.
+
+        Args:
+            quote: What the shopper saw.
+            order_id: The shop's own; called again with the same quote's basket, member, codes and burn, it answers the same.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``quote_changed`` when something moved since; ``key_reused`` for another order under this id.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._place(quote, order_id, actor))
+
+    def refund(
+        self,
+        order_id: str,
+        *,
+        return_id: str,
+        lines: Mapping[str, int] | None = None,
+        amount: Money | None = None,
+        actor: str = ACTOR,
+    ) -> OrderReturned:
+        """Take back units or an amount of an order, once; ``.money`` is what the shopper gets back.
+
+        Args:
+            order_id: The shop's own.
+            return_id: The shop's own, unique in the order.
+            lines: Units by line id; or
+            amount: Money without goods.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: See ``Program.refund``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        back = Return(lines=lines or {}, amount=amount)
+        return self._run(self._refund(order_id, return_id, back, actor))
+
+    def join(self, member_id: str) -> MemberJoined:
+        """Make somebody a member, once.
+
+        Args:
+            member_id: The shop's own, opaque.
+        """
+        return self._run(self._join(member_id))
+
+    def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
+        """Give the points of a named action, once for each ``ref``.
+
+        Args:
+            action: One of the program's.
+            member_id: Whose.
+            ref: The shop's own name for this one.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: See ``Program.record``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._record(action, member_id, ref, actor))
+
+    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, actor: str) -> tuple[Fact, ...]:
+        """Take points away by hand, once for each ``ref``.
+
+        Args:
+            points: At least 1, at most what is available.
+            member_id: Whose.
+            ref: The shop's own name for it, for example a ticket.
+            reason: In the shop's words.
+            actor: Who does it.
+
+        Raises:
+            RefusedError: ``points_insufficient`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._adjust_down(points, member_id, ref, reason, actor))
+
+    def overview(self, member_id: str) -> Overview:
+        """Gather what "my account" shows.
+
+        Args:
+            member_id: The shop's own; one never seen has nothing.
+        """
+        stream = member_stream(member_id)
+        membership = Membership.replay(member_id, self.repository.load([stream])[stream].facts)
+        return self.program.overview(membership, at=check_instant("clock()", self.clock()))
+
+    def order(self, order_id: str) -> Order:
+        """Give an order as it stands, with its returns.
+
+        Args:
+            order_id: The shop's own; one never placed has ``placed`` ``None``.
+        """
+        stream = order_stream(order_id)
+        return Order.replay(order_id, self.repository.load([stream])[stream].facts)
+
+    def _place(self, quote: Quote, order_id: str, actor: str) -> _Steps[OrderPlaced]:
+        asked, home = quote.asked, order_stream(order_id)
+        command = Command.of(
+            home,
+            Key("place"),
+            actor=actor,
+            basket=plain(asked.basket),
+            member_id=asked.member_id,
+            profile=plain(asked.profile),
+            codes=list(asked.codes),
+            burn=asked.burn,
+        )
+
+        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            membership = _membership(loaded, asked.member_id)
+            order = Order.replay(order_id, loaded[home].facts)
+            if order.placed is not None:
+                return ()
+            placed = self.program.place(quote, membership, order_id=order_id, order=order, at=at)
+            return (*placed.order.changes, *(placed.member.changes if placed.member is not None else ()))
+
+        facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
+        return _the(OrderPlaced, facts[home])
+
+    def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> _Steps[OrderReturned]:
+        home = order_stream(order_id)
+        amount = None if back.amount is None else [back.amount.minor_units, back.amount.currency]
+        key = Key(f"refund:{check_id('return_id', return_id)}")
+        command = Command.of(home, key, actor=actor, lines=plain(back.lines), amount=amount)
+        # Whose order it is stands in the order; it never changes, so it may be read ahead.
+        first = yield _Load((home,))
+        placed = Order.replay(order_id, first[home].facts).placed
+        if placed is None:
+            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
+
+        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            membership = _membership(loaded, placed.member_id)
+            order = Order.replay(order_id, loaded[home].facts)
+            refunded = self.program.refund(order, membership, back=back, return_id=return_id, at=at)
+            return (*refunded.order.changes, *(refunded.member.changes if refunded.member is not None else ()))
+
+        facts = yield from self._once(command, self.program.needs(placed.member_id, order_id=order_id).streams, decide)
+        return _the(OrderReturned, facts[home])
+
+    def _join(self, member_id: str) -> _Steps[MemberJoined]:
+        home = member_stream(member_id)
+        command = Command.of(home, Key("join"), actor=ACTOR)
+
+        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            return Membership.replay(member_id, loaded[home].facts).join(at=at).changes
+
+        facts = yield from self._once(command, (home,), decide)
+        return _the(MemberJoined, facts[home])
+
+    def _record(self, action: str, member_id: str, ref: str, actor: str) -> _Steps[Granted]:
+        home = member_stream(member_id)
+        command = Command.of(home, Key(f"record:{check_id('ref', ref)}"), actor=actor, action=action)
+
+        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            return self.program.record(action, Membership.replay(member_id, loaded[home].facts), ref=ref, at=at).changes
+
+        facts = yield from self._once(command, (home,), decide)
+        return _the(Granted, facts[home])
+
+    def _adjust_down(self, points: int, member_id: str, ref: str, reason: str, actor: str) -> _Steps[tuple[Fact, ...]]:
+        home = member_stream(member_id)
+        key = Key(f"adjust_down:{check_id('ref', ref)}")
+        command = Command.of(home, key, actor=actor, points=check_whole("points", points, low=1), reason=reason)
+
+        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            membership = Membership.replay(member_id, loaded[home].facts)
+            return membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at).changes
+
+        facts = yield from self._once(command, (home,), decide)
+        return facts[home]
+
+    def _once(
+        self,
+        command: Command,
+        streams: tuple[StreamId, ...],
+        decide: Callable[[Mapping[StreamId, StoredStream], datetime], tuple[Change, ...]],
+    ) -> _Steps[Mapping[StreamId, tuple[Fact, ...]]]:
+        """Do a command once, and answer with the facts it stored, however often it is called."""
+        for attempt in range(self.retries + 1):
+            receipt = yield from self._receipt(command)
+            if receipt is not None:
+                return receipt.facts
+            loaded = cast("Mapping[StreamId, StoredStream]", (yield _Load(streams)))
+            changes = decide(loaded, check_instant("clock()", self.clock()))
+            if not changes:
+                continue  # the same call was faster: its receipt answers
+            try:
+                yield _Commit(command, changes)
+            except DuplicateError:
+                receipt = yield from self._receipt(command)
+                if receipt is not None:
+                    return receipt.facts
+            except ConflictError:
+                if attempt == self.retries:
+                    raise
+            else:
+                return {change.stream: change.facts for change in changes if isinstance(change, Append)}
+        msg = f"{command.key!r} in {command.home!r} lost every race"
+        raise ConflictError(msg)
+
+    def _receipt(self, command: Command) -> _Steps[Receipt | None]:
+        receipt = cast("Receipt | None", (yield _AskReceipt(command)))
+        if receipt is not None:
+            command.check_same(receipt.command)
+        return receipt
+
+    def _run(self, steps: _Steps[A]) -> A:
+        """Drive a service over a synchronous repository."""
+        answer: object = None
+        error: Exception | None = None
+        while True:
+            try:
+                call = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return cast("A", stop.value)
+            answer, error = None, None
+            try:
+                answer = self._answer(call)
+            except (ConflictError, DuplicateError) as raised:
+                error = raised
+
+    def _answer(self, call: _Call) -> object:
+        match call:
+            case _Load():
+                return self.repository.load(call.streams)
+            case _AskReceipt():
+                return self.repository.receipt(call.command.home, call.command.key)
+            case _Commit():
+                self.repository.commit(call.command, call.changes)
+                return None
+        assert_never(call)
+
+
+def _membership(loaded: Mapping[StreamId, StoredStream], member_id: str | None) -> Membership | None:
+    return None if member_id is None else Membership.replay(member_id, loaded[member_stream(member_id)].facts)
+
+
+def _the(kind: type[F], facts: Sequence[Fact]) -> F:
+    """Give the one fact of a kind that answers a call."""
+    return next(fact for fact in facts if isinstance(fact, kind))

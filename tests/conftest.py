@@ -1,0 +1,45 @@
+"""What the tests share: how Hypothesis searches, and where the shared data is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from tools.project import SHARED_ABSENT, shared_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# No deadline: two busy cores are slow without being wrong.
+settings.register_profile("dev", deadline=None)
+# The same examples on every run, more of them, and what to paste to see a failure again.
+settings.register_profile("ci", deadline=None, max_examples=300, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pass over what needs the shared data on a machine that has none; the summary counts it."""
+    if shared_folder() is not None:
+        return
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(pytest.mark.skip(reason=SHARED_ABSENT))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly how many tests were passed over for want of shared data."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum(SHARED_ABSENT in str(report.longrepr) for report in skipped)
+    if count:
+        terminalreporter.write_line(f"WARNING: {SHARED_ABSENT}: {count} tests passed over", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared data; ask for it only in a test marked ``shared``."""
+    folder = shared_folder()
+    assert folder is not None, "a test that uses the shared data must be marked so: @pytest.mark.shared"
+    return folder

@@ -1,0 +1,48 @@
+"""Change one module in small ways and print which changes no test noticed: ``python -m tools.mutants points``.
+
+A report, never a gate: a surviving mutant may mean the same as the original. It always ends well.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+__all__ = ["main", "parse", "summary"]
+
+CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
+LINE = re.compile(r"^\s+(\S+): (.+)$")
+
+
+def parse(results: str) -> dict[str, str]:
+    """Read what ``mutmut results --all true`` prints: the status of each mutant, by name."""
+    return {match[1]: match[2].strip() for match in map(LINE.match, results.splitlines()) if match}
+
+
+def summary(statuses: dict[str, str]) -> str:
+    """Say how many mutants met which end, who survived, and the share that was caught."""
+    counts = Counter(statuses.values())
+    caught = sum(counts[status] for status in CAUGHT)
+    rows = [f"{status:<16} {count}" for status, count in sorted(counts.items())]
+    left = [f"left: {name} ({status})" for name, status in sorted(statuses.items()) if status not in CAUGHT]
+    share = f" = {100 * caught / len(statuses):.1f} %" if statuses else ""
+    return "\n".join([*rows, *left, f"score {caught} / {len(statuses)}{share}"])
+
+
+def main(module: str) -> None:
+    """Run the mutants of one module and print the summary."""
+    mutmut = str(Path(sys.executable).parent / "mutmut")
+    pattern = f"loyaltycore.{module}.*"
+    if subprocess.run([mutmut, "run", pattern], check=False).returncode:
+        print("mutmut could not run the tests, see above: what follows says nothing about them")
+    results = subprocess.run([mutmut, "results", "--all", "true"], check=False, capture_output=True, text=True)
+    statuses = {name: status for name, status in parse(results.stdout).items() if name.startswith(pattern[:-1])}
+    print(summary(statuses) if statuses else f"no mutant of {module} was tried\n{results.stderr}")
+    print("see one: .venv/bin/mutmut show NAME")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
