@@ -57,9 +57,7 @@ class Tree:
     def run(self, command: Sequence[str], **env: str) -> subprocess.CompletedProcess[str]:
         """Run a gate on this tree: its sources come before the installed ones."""
         own = {"PYTHONPATH": str(self.root / "src"), "COLUMNS": "400", **env}
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd=self.root, env={**os.environ, **own}
-        )
+        return subprocess.run(command, check=False, capture_output=True, text=True, cwd=self.root, env={**os.environ, **own})
 
     def complains(self, command: Sequence[str], of: str, **env: str) -> bool:
         """Say whether a gate fails and names the fault."""
@@ -86,6 +84,7 @@ def seed(tmp_path: Path) -> Tree:
     tree = Tree(tmp_path)
     tree.append("src/loyaltycore/__init__.py", '"""A package with nothing in it."""\n')
     tree.append("src/loyaltycore/py.typed", "")
+    tree.append("README.md", "# A package with nothing in it\n")
     tree.append("tests/test_nothing.py", '"""A test."""\n\n\ndef test_nothing() -> None:\n    """Nothing fails."""\n')
     return tree
 
@@ -120,6 +119,14 @@ class TestLint:
     def test_lint_catches(self, tree: Tree, fault: str, of: str) -> None:
         """Ruff names a banned call under any alias, and what breaks the style, in a pure floor."""
         caught(tree, LINT, "src/loyaltycore/planted.py", f"\n{fault}", of)
+
+    @pytest.mark.parametrize("module", ["points", "program"])
+    def test_clock_is_caught_where_it_would_cost_most(self, tree: Tree, module: str) -> None:
+        """No allowance of a module opens the clock to it."""
+        banned = re.compile(rf"{module}\.py:\d+:\d+: TID251 `datetime\.datetime\.now` is banned")
+        assert not banned.search(tree.run(LINT).stdout)
+        tree.append(f"src/loyaltycore/{module}.py", f"\n{CLOCK}")
+        assert banned.search(tree.run(LINT).stdout)
 
     def test_format_catches(self, tree: Tree) -> None:
         """Code in another layout than the house's is named."""
@@ -171,11 +178,7 @@ class TestTypes:
     def test_mypy_catches(self, seed: Tree) -> None:
         """A wrong type, and a statement nothing reaches, are named."""
         mypy = (str(BIN / "mypy"), "--cache-dir", str(ROOT / ".mypy_cache"), "src")
-        fault = (
-            "def planted(number: int) -> str:\n"
-            "    if isinstance(number, int):\n        return number\n"
-            "    return 'never'\n"
-        )
+        fault = "def planted(number: int) -> str:\n    if isinstance(number, int):\n        return number\n    return 'never'\n"
         caught(seed, mypy, "src/loyaltycore/planted.py", fault, "[return-value]")
         assert seed.complains(mypy, "[unreachable]")
 
@@ -234,9 +237,7 @@ class TestLaws:
     def test_law_on_a_test_that_never_runs_is_caught(self, seed: Tree) -> None:
         """A skipped test carries nothing."""
         seed.set("laws_finished", "[47]")
-        test = (
-            "import pytest\n\n\n@pytest.mark.law(47)\n@pytest.mark.skip\ndef test_guest() -> None:\n    assert True\n"
-        )
+        test = "import pytest\n\n\n@pytest.mark.law(47)\n@pytest.mark.skip\ndef test_guest() -> None:\n    assert True\n"
         seed.append("tests/test_guest.py", test)
         assert seed.complains((sys.executable, "-m", "tools.laws"), "law 47 has no test")
 
@@ -265,9 +266,7 @@ class TestCases:
         done = seed.run(command, LOYALTYCORE_SHARED=shared)
         assert done.returncode == 0
         assert "not expressible  no expression yet" in done.stdout
-        seed.append(
-            "tests/cases/points.py", "def _no(case):\n    assert case['expect'] == 2\n\n\nCASES = {'planted': _no}\n"
-        )
+        seed.append("tests/cases/points.py", "def _no(case):\n    assert case['expect'] == 2\n\n\nCASES = {'planted': _no}\n")
         assert seed.complains(command, "differs", LOYALTYCORE_SHARED=shared)
 
     def test_absence_of_shared_data_is_said(self, tree: Tree) -> None:

@@ -60,6 +60,10 @@ class TestMetadata:
         assert metadata["Version"] == "0.1.0.dev0"
         assert metadata["Requires-Python"] == ">=3.11"
 
+    def test_readme_comes_along(self, metadata: Message) -> None:
+        """The README is the page that a package index shows."""
+        assert metadata["Description-Content-Type"] == "text/markdown"
+
     def test_nothing_but_the_package(self, wheel: Path) -> None:
         """The wheel carries py.typed and the licence, and nothing from beside the package."""
         with zipfile.ZipFile(wheel) as archive:
@@ -86,9 +90,7 @@ class TestInstalled:
         code = "import zoneinfo; zoneinfo.reset_tzpath(()); print(zoneinfo.ZoneInfo('Europe/Paris'))"
         assert run(python, "-c", code).stdout.strip() == "Europe/Paris"
 
-    @pytest.mark.parametrize(
-        "command", [["-m", "loyaltycore"], [str(Path("bin") / "loyaltycore")]], ids=["-m", "script"]
-    )
+    @pytest.mark.parametrize("command", [["-m", "loyaltycore"], [str(Path("bin") / "loyaltycore")]], ids=["-m", "script"])
     def test_command_line_helps_without_extras(self, python: Path, command: list[str]) -> None:
         """Both ways to the command line work on the base install."""
         done = run(python, *command, "--help")

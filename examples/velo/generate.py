@@ -211,7 +211,7 @@ class Line(NamedTuple):
             "tags": self.product.tag.split(),
         }
         if self.cents != self.product.cents:
-            form["list_price"] = self.product.price
+            form["regular_price"] = self.product.price
         return form
 
 

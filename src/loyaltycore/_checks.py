@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from itertools import islice
@@ -35,6 +35,7 @@ FIRST_YEAR: Final = 2
 LAST_YEAR: Final = 9998
 """Of instants and local days: in the years 1 and 9999 a change of time zone can leave the calendar."""
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -118,6 +119,27 @@ def check_several(name: str, values: object, kind: type[T], *, limit: int = SEVE
     for value in found:
         check_kind(f"each of {name}", value, kind)
     return found
+
+
+def check_mapping(name: str, values: Mapping[K, T], *, limit: int = SEVERAL_LIMIT) -> dict[K, T]:
+    """Take a mapping, as a copy.
+
+    Args:
+        name: For the message.
+        values: What was passed.
+        limit: The most items there may be.
+
+    Raises:
+        UsageError: No mapping, or too many items.
+    """
+    if not _is(values, Mapping) or len(values) > limit:
+        msg = f"{name} must be a mapping of at most {limit} items, got {shown(values)}"
+        raise UsageError(msg)
+    return dict(values)
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind)
 
 
 def check_day(name: str, day: object) -> date:

@@ -24,7 +24,7 @@ from loyaltycore.points import Basis, BurnRule, EarningRule, Overdraft
 from loyaltycore.quantities import Money, Rate, exponent_of
 from loyaltycore.tiers import Downgrade, Ladder, TierRule
 
-__all__ = ["Problem", "ProgramError", "ProgramParts", "read_program"]
+__all__ = ["Problem", "ProgramError", "ProgramParts", "Table", "read_program"]
 
 ORDER_RULE: Final = "order"
 """Names the lots of orders: ``<order>/order``."""
@@ -91,7 +91,7 @@ class ProgramParts(TypedDict):
     book: OfferBook
 
 
-class _Table:
+class Table:
     """One table of the file: hands out its values, and remembers what it was not asked for.
 
     A value that cannot be read is reported and answered with a stand-in; whoever builds something of it first asks ``sound``.
@@ -173,18 +173,32 @@ class _Table:
     def tags(self, name: str) -> frozenset[str]:
         return self.take(name, list, labels, 'a list of tags such as ["gift-card"]', frozenset())
 
-    def table(self, name: str) -> _Table | None:
+    def strings(self, name: str) -> list[str]:
+        def read(values: list[object]) -> list[str]:
+            found = [value for value in values if isinstance(value, str)]
+            if len(found) != len(values):
+                msg = "must be a list of texts"
+                raise UsageError(msg)
+            return found
+
+        return self.take(name, list, read, "a list of texts", []) or []
+
+    def needed(self, name: str) -> Table:
+        """Give a table within; one that is not there is empty, so that each key it needs is reported."""
+        return self.table(name) or Table({}, f"{self.path}.{name}".lstrip("."), self.problems)
+
+    def table(self, name: str) -> Table | None:
         self.asked.append(name)
         found = self.values.get(name)
-        return None if found is None else _Table(found, f"{self.path}.{name}".lstrip("."), self.problems)
+        return None if found is None else Table(found, f"{self.path}.{name}".lstrip("."), self.problems)
 
-    def tables(self, name: str) -> list[_Table]:
+    def tables(self, name: str) -> list[Table]:
         self.asked.append(name)
         found, path = self.values.get(name, []), f"{self.path}.{name}".lstrip(".")
         if not isinstance(found, list):
             self.report(name, found, f"must be an array of tables: [[{path}]]")
             return []
-        return [_Table(data, f"{path}[{place}]", self.problems) for place, data in enumerate(found, 1)]
+        return [Table(data, f"{path}[{place}]", self.problems) for place, data in enumerate(found, 1)]
 
     def close(self) -> None:
         """Report every key that nobody asked for."""
@@ -212,8 +226,8 @@ def read_program(text: str) -> ProgramParts:
     except tomllib.TOMLDecodeError as error:
         raise ProgramError(Problem("file", "", f"must be TOML: {error}")) from error
     problems: list[Problem] = []
-    root = _Table(data, "", problems)
-    head = root.table("program") or _Table({}, "program", problems)
+    root = Table(data, "", problems)
+    head = root.needed("program")
     parts = _head(head)
     # Where these two are wrong, amounts and dates are still read, so that all that is wrong with them is said too.
     currency = parts["currency"] if head.is_right("currency") else "EUR"
@@ -229,7 +243,7 @@ def read_program(text: str) -> ProgramParts:
     return parts
 
 
-def _head(table: _Table) -> ProgramParts:
+def _head(table: Table) -> ProgramParts:
     parts = ProgramParts(
         name=table.text("name", lambda text: check_slug("name", text), "letters, digits and dashes"),
         version=table.count("version"),
@@ -248,7 +262,7 @@ def _head(table: _Table) -> ProgramParts:
     return parts
 
 
-def _points(table: _Table | None, parts: ProgramParts, currency: str) -> None:
+def _points(table: Table | None, parts: ProgramParts, currency: str) -> None:
     if table is None:
         return
     step = table.text("earn", lambda text: read_step(text, currency=currency), STEP)
@@ -284,7 +298,7 @@ def _points(table: _Table | None, parts: ProgramParts, currency: str) -> None:
             table.report("burn_share", table.values.get("burn_share"), str(error).partition(", got")[0])
 
 
-def _actions(table: _Table | None) -> FrozenMap[str, int]:
+def _actions(table: Table | None) -> FrozenMap[str, int]:
     if table is None:
         return FrozenMap()
     actions = {}
@@ -299,7 +313,7 @@ def _actions(table: _Table | None) -> FrozenMap[str, int]:
     return FrozenMap(actions)
 
 
-def _tiers(table: _Table | None, currency: str) -> TierRule | None:
+def _tiers(table: Table | None, currency: str) -> TierRule | None:
     if table is None:
         return None
     table.choice("metric", Metric)
@@ -327,7 +341,7 @@ def _tiers(table: _Table | None, currency: str) -> TierRule | None:
 
 
 def _book(
-    stacking: _Table | None, tables: list[_Table], currency: str, calendar: Calendar, problems: list[Problem]
+    stacking: Table | None, tables: list[Table], currency: str, calendar: Calendar, problems: list[Problem]
 ) -> OfferBook | None:
     if stacking is None:
         policy = Stacking(Mode.ALL)
@@ -345,7 +359,7 @@ def _book(
         return None
 
 
-def _offer(table: _Table, currency: str, calendar: Calendar) -> Offer | None:
+def _offer(table: Table, currency: str, calendar: Calendar) -> Offer | None:
     offer_id = table.text("id", lambda text: check_slug("id", text), "letters, digits and dashes")
     when = _when(table.table("when"), currency)
     give = _give(table, table.table("give"))
@@ -360,7 +374,7 @@ def _offer(table: _Table, currency: str, calendar: Calendar) -> Offer | None:
     return Offer(offer_id, when=when, give=give, lane=lane, priority=priority, window=window)
 
 
-def _when(table: _Table | None, currency: str) -> Condition:
+def _when(table: Table | None, currency: str) -> Condition:
     if table is None:
         return AllOf(())
     found: list[Condition] = []
@@ -375,7 +389,7 @@ def _when(table: _Table | None, currency: str) -> Condition:
     return found[0] if len(found) == 1 else AllOf(tuple(found))
 
 
-def _give(offer: _Table, table: _Table | None) -> Benefit | None:
+def _give(offer: Table, table: Table | None) -> Benefit | None:
     if table is None:
         offer.report("give", None, 'is missing; must be { percent_off = "10" } or { free_shipping = true }')
         return None
@@ -392,7 +406,7 @@ def _give(offer: _Table, table: _Table | None) -> Benefit | None:
     return percent if percent is not None else FreeShipping()
 
 
-def _window(table: _Table | None, calendar: Calendar) -> Window | None:
+def _window(table: Table | None, calendar: Calendar) -> Window | None:
     if table is None:
         return None
     starts_on = table.take("from", date, _same, "a date such as 2026-07-01", None)

@@ -9,12 +9,13 @@ from typing import final
 import attrs
 
 from loyaltycore._frozen import FrozenMap
-from loyaltycore.basket import Basket
+from loyaltycore.basket import Basket, UnitGroup
+from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer
 from loyaltycore.errors import Accepted, Reason, Refused
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language, explain_refusal, say
-from loyaltycore.offers import AppliedOffer, Evaluation, Nudge
+from loyaltycore.offers import AppliedOffer, Evaluation, Nudge, OfferBook
 from loyaltycore.orders import EarnedPoints
 from loyaltycore.points import BurnAnswer
 from loyaltycore.quantities import Money
@@ -87,13 +88,15 @@ class Quote:
         burn: Points asked and granted, and why fewer.
         earned: Points to earn, by rule, with their terms.
         codes: An answer to each code entered.
-        nudges: How little more gets a reward, nearest first.
         tier: The member's tier before this order; ``None`` for a guest.
         tier_after: The tier after it.
         subtotal: Goods before offers.
         total: Goods and known shipping after offers and burned points.
         to_pay: What is left to pay.
         program_digest: Of the program that made it.
+        book: The offers it was made with.
+        groups: The basket's units, in their one order.
+        situation: What the conditions saw.
     """
 
     asked: Asked
@@ -104,13 +107,22 @@ class Quote:
     burn: BurnAnswer
     earned: tuple[EarnedPoints, ...]
     codes: FrozenMap[str, CodeAnswer]
-    nudges: tuple[Nudge, ...]
     tier: str | None
     tier_after: str | None
     subtotal: Money
     total: Money
     to_pay: Money
     program_digest: str
+    book: OfferBook = attrs.field(repr=False)
+    groups: tuple[UnitGroup, ...] = attrs.field(repr=False)
+    situation: Situation = attrs.field(repr=False)
+
+    @cached_property
+    def nudges(self) -> tuple[Nudge, ...]:
+        """How little more gets a reward, nearest first; worked out when first asked for."""
+        shipping = self.asked.basket.shipping
+        shipping_minor = None if shipping is None else shipping.minor_units
+        return self.book.nudges(self.groups, shipping_minor=shipping_minor, situation=self.situation)
 
     @property
     def points_to_earn(self) -> int:

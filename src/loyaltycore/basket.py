@@ -13,13 +13,14 @@ Money.of('159.80', 'EUR')
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, final
 
 import attrs
 
-from loyaltycore._checks import check_count
+from loyaltycore._checks import check_count, check_kind, check_mapping, check_several, check_whole, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import CurrencyMismatchError, UsageError
 from loyaltycore.identity import check_id, check_slug, labels
@@ -30,15 +31,19 @@ __all__ = ["LINES_LIMIT", "QUANTITY_LIMIT", "Basket", "Line", "LineUnits", "Retu
 LINES_LIMIT: Final = 10_000
 """Lines of one basket; the largest real invoice known to us has 1,114."""
 
+_SHOWN_LINES: Final = 3
+"""Lines named in a message."""
+
 QUANTITY_LIMIT: Final = 1_000_000
 """Units of one line; the largest real line known to us has 80,995."""
 
 
 def _check_price(name: str, price: object) -> Money:
-    if not isinstance(price, Money) or price.minor_units < 0:
-        msg = f"{name} must be Money of 0 or more, got {price!r}"
+    money = check_kind(name, price, Money)
+    if money.minor_units < 0:
+        msg = f"{name} must be 0 or more, got {money}"
         raise UsageError(msg)
-    return price
+    return money
 
 
 @final
@@ -50,7 +55,8 @@ class Line:
         line_id: The shop's own, unique in the basket.
         unit_price: What one unit costs before offers: the *list* price here.
         quantity: Whole units, 1 to 1,000,000.
-        product_id: The shop's own; the line id when not given. Lines of one product, price and set of labels are one to the offers.
+        product_id: The shop's own; the line id when not given. Lines of one product, price and set of labels are one to the
+            offers.
         categories: The shop's own labels.
         tags: The shop's own labels, such as ``"gift-card"``, that a program may exclude.
         regular_price: The crossed-out price where the unit price is already reduced.
@@ -73,6 +79,7 @@ class Line:
         if self.regular_price is not None and _check_price("regular_price", self.regular_price) < self.unit_price:
             msg = f"regular_price must be at least the unit price {self.unit_price}, got {self.regular_price}"
             raise UsageError(msg)
+        check_whole("what the line costs in minor units", self.unit_price.minor_units * self.quantity)
 
     @property
     def list_price(self) -> Money:
@@ -94,6 +101,11 @@ class LineUnits:
     line_id: str
     start: int
     stop: int
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an empty range."""
+        check_whole("stop", self.stop, low=1)
+        check_whole("start", self.start, low=0, high=self.stop - 1)
 
 
 @final
@@ -121,6 +133,11 @@ class UnitGroup:
     regular_minor: int | None = None
     lines: tuple[LineUnits, ...] = ()
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse a group of nothing and a price below zero."""
+        check_whole("unit_minor", self.unit_minor, low=0)
+        check_count("quantity", self.quantity)
+
     @property
     def list_minor(self) -> int:
         """List price of all units."""
@@ -144,15 +161,16 @@ def _group(lines: Iterable[Line]) -> UnitGroup:
 
 
 def _lines(lines: Iterable[Line]) -> tuple[Line, ...]:
-    return tuple(lines)
+    return check_several("lines", lines, Line, limit=LINES_LIMIT)
 
 
 def _currency_of(lines: tuple[Line, ...], shipping: Money | None) -> str:
-    prices = [line.unit_price for line in lines[:1]] + ([shipping] if shipping is not None else [])
-    if not prices:
-        msg = "currency must be given for a basket without lines or shipping"
-        raise UsageError(msg)
-    return prices[0].currency
+    if lines:
+        return lines[0].unit_price.currency
+    if shipping is not None:
+        return check_kind("shipping", shipping, Money).currency
+    msg = "currency must be given for a basket without lines or shipping, got none"
+    raise UsageError(msg)
 
 
 @final
@@ -185,13 +203,13 @@ class Basket:
         for price in prices:
             if price.currency != self.currency:
                 raise CurrencyMismatchError(self.currency, price.currency)
-        if len(self.lines) > LINES_LIMIT:
-            msg = f"a basket must have at most {LINES_LIMIT} lines, got {len(self.lines)}"
+        twice = [line_id for line_id, times in Counter(line.line_id for line in self.lines).items() if times > 1]
+        if twice:
+            msg = f"line_id must be unique in a basket, got {', '.join(map(repr, sorted(twice)[:_SHOWN_LINES]))} more than once"
             raise UsageError(msg)
-        if len({line.line_id for line in self.lines}) != len(self.lines):
-            twice = sorted({a.line_id for a in self.lines if sum(b.line_id == a.line_id for b in self.lines) > 1})
-            msg = f"line_id must be unique in a basket, got {', '.join(map(repr, twice))} more than once"
-            raise UsageError(msg)
+        shipping_minor = 0 if self.shipping is None else self.shipping.minor_units
+        goods_minor = sum(line.unit_price.minor_units * line.quantity for line in self.lines)
+        check_whole("what the basket costs in minor units", goods_minor + shipping_minor)
         for name in ("market", "channel"):
             if getattr(self, name) is not None:
                 check_slug(name, getattr(self, name))
@@ -203,8 +221,12 @@ class Basket:
         Args:
             currency: Of all prices.
             prices: Price by line id, as ``Money.of`` reads them.
+
+        Raises:
+            UsageError: No mapping, or a price that is no amount.
         """
-        return cls([Line(line_id, Money.of(price, currency)) for line_id, price in prices.items()], currency=currency)
+        found = check_mapping("prices", prices, limit=LINES_LIMIT)
+        return cls([Line(line_id, Money.of(price, currency)) for line_id, price in found.items()], currency=currency)
 
     @property
     def subtotal(self) -> Money:
@@ -231,6 +253,10 @@ class Basket:
         return tuple(_group(groups[key]) for key in sorted(groups))
 
 
+def _units_by_line(lines: Mapping[str, int]) -> FrozenMap[str, int]:
+    return FrozenMap(check_mapping("lines", lines, limit=LINES_LIMIT))
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Return:
@@ -241,17 +267,17 @@ class Return:
         amount: Money above 0 given back without goods; ``None`` when lines are.
     """
 
-    lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=FrozenMap[str, int])
+    lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=_units_by_line)
     amount: Money | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse neither, both, and empty returns."""
         if bool(self.lines) == (self.amount is not None):
-            msg = f"a return must name lines or an amount, one of the two, got lines={dict(self.lines)!r}, amount={self.amount!r}"
+            msg = f"a return must name lines or an amount, one of the two, got {shown(dict(self.lines))} and {shown(self.amount)}"
             raise UsageError(msg)
         for line_id, units in self.lines.items():
             check_id("line_id", line_id)
-            check_count(f"units of line {line_id!r}", units, high=QUANTITY_LIMIT)
+            check_count(f"units of line {shown(line_id)}", units, high=QUANTITY_LIMIT)
         if self.amount is not None and _check_price("amount", self.amount).minor_units == 0:
-            msg = "amount must be above 0"
+            msg = f"amount must be above 0, got {self.amount}"
             raise UsageError(msg)

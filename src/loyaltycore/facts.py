@@ -18,15 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Generic, TypeAlias, TypeVar, final
+from functools import cache
+from typing import ClassVar, Generic, TypeAlias, TypeVar, final, get_type_hints
 
 import attrs
 
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_instant, check_kind, check_several, check_whole, keep_in_utc, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
-from loyaltycore.identity import CounterId, Key, StreamId, check_text
-from loyaltycore.periods import check_instant
+from loyaltycore.identity import CounterId, Key, StreamId, check_name, check_text
 from loyaltycore.wire import Json, digest
 
 __all__ = ["Append", "Change", "Claim", "Command", "Expect", "Fact", "Posting"]
@@ -37,6 +37,9 @@ S_co = TypeVar("S_co", covariant=True)
 @attrs.frozen(kw_only=True)
 class Fact:
     """Something that happened, at an instant; each module defines its own kinds.
+
+    Every field that is an instant must be timezone-aware and is kept in UTC: two facts of one instant are equal, whatever
+    the clocks they were told in.
 
     Attributes:
         at: When it happened, timezone-aware.
@@ -51,12 +54,19 @@ class Fact:
     at: datetime
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a naive time."""
+        """Refuse naive times and keep instants in UTC."""
         check_instant("at", self.at)
+        kind: type = type(self)
+        keep_in_utc(self, *_instants(kind))
+
+
+@cache
+def _instants(kind: type) -> tuple[str, ...]:
+    return tuple(name for name, hint in get_type_hints(kind).items() if hint in (datetime, datetime | None))
 
 
 def _tuple_of_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    return tuple(facts)
+    return check_several("facts", facts, Fact)
 
 
 @final
@@ -77,10 +87,12 @@ class Append:
     due_at: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an empty append."""
+        """Refuse an empty append, a negative version and a naive time."""
+        check_name("stream", self.stream)
         check_whole("expected_version", self.expected_version, low=0)
+        keep_in_utc(self, "due_at")
         if not self.facts:
-            msg = f"an append to {self.stream!r} must hold at least one fact"
+            msg = f"an append to {shown(self.stream)} must hold at least one fact"
             raise UsageError(msg)
 
 
@@ -99,6 +111,7 @@ class Expect:
 
     def __attrs_post_init__(self) -> None:
         """Refuse a negative version."""
+        check_name("stream", self.stream)
         check_whole("version", self.version, low=0)
 
 
@@ -125,12 +138,15 @@ class Claim:
 
     def __attrs_post_init__(self) -> None:
         """Refuse negative amounts and naive times."""
+        check_name("counter", self.counter)
+        check_name("key", self.key)
         check_whole("amount", self.amount, low=0)
         if self.limit is not None:
             check_whole("limit", self.limit, low=0)
         check_instant("at", self.at)
-        if self.until is not None and check_instant("until", self.until) <= self.at:
-            msg = f"until must be after {self.at!r}, got {self.until!r}"
+        keep_in_utc(self, "at", "until")
+        if self.until is not None and self.until <= self.at:
+            msg = f"until must be after {self.at}, got {self.until}"
             raise UsageError(msg)
 
 
@@ -155,8 +171,15 @@ class Command:
     fingerprint: FrozenMap[str, str]
     actor: str
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what no store could keep."""
+        check_name("home", self.home)
+        check_name("key", self.key)
+        check_kind("fingerprint", self.fingerprint, FrozenMap)
+        check_text("actor", self.actor, limit=200)
+
     @classmethod
-    def of(cls, home: StreamId, key: Key, *, actor: str, **passed: Json) -> Command:
+    def of(cls, home: StreamId, key: Key, /, *, actor: str, **passed: Json) -> Command:
         """Take the fingerprint of what was passed.
 
         Args:
@@ -164,8 +187,10 @@ class Command:
             key: The verb and the shop's own reference.
             actor: Who asks; part of the fingerprint.
             **passed: Each argument by name, as JSON values.
+
+        Raises:
+            UsageError: A float among what was passed, or anything else that is not JSON.
         """
-        check_text("actor", actor, limit=200)
         everything = {**passed, "actor": actor}
         prints = {name: digest(value, purpose="lc.fingerprint") for name, value in sorted(everything.items())}
         return cls(home=home, key=key, fingerprint=FrozenMap(prints), actor=actor)
@@ -200,9 +225,13 @@ class Posting(Generic[S_co]):
     """
 
     state: S_co
-    facts: tuple[Fact, ...] = attrs.field(kw_only=True)
+    facts: tuple[Fact, ...] = attrs.field(kw_only=True, converter=_tuple_of_facts)
     stream: StreamId = attrs.field(kw_only=True)
     version: int = attrs.field(kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a negative version."""
+        check_whole("version", self.version, low=0)
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -23,6 +23,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final, NewType
 
+from loyaltycore._checks import check_several, shown
 from loyaltycore.errors import UsageError
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Key",
     "StreamId",
     "check_id",
+    "check_name",
     "check_slug",
     "check_text",
     "fold_code",
@@ -53,8 +55,14 @@ CounterId = NewType("CounterId", str)
 ID_LENGTH_LIMIT: Final = 200
 """Long enough for any order number or UUID, short enough for an indexed column."""
 
+NAME_LENGTH_LIMIT: Final = 1_000
+"""Room for a verb and several ids."""
+
 TEXT_LENGTH_LIMIT: Final = 100_000
 """For reasons and notes."""
+
+LABELS_LIMIT: Final = 1_000
+"""Labels of one thing: more than any catalogue has shown on one product."""
 
 CODE_LENGTH_LIMIT: Final = 64
 """Of a typed code, before folding: a longer text is no code, and is never looked at further."""
@@ -78,12 +86,12 @@ def check_text(name: str, text: object, *, limit: int = TEXT_LENGTH_LIMIT) -> st
         UsageError: No ``str``, too long, a lone surrogate or a NUL.
     """
     if not isinstance(text, str) or len(text) > limit or "\0" in text:
-        msg = f"{name} must be text of at most {limit} characters without NUL, got {_shown(text)}"
+        msg = f"{name} must be text of at most {limit} characters without NUL, got {shown(text)}"
         raise UsageError(msg)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        msg = f"{name} must be Unicode text without lone surrogates, got {_shown(text)}"
+        msg = f"{name} must be Unicode text without lone surrogates, got {shown(text)}"
         raise UsageError(msg) from error
     return text
 
@@ -105,9 +113,22 @@ def check_id(name: str, value: object) -> str:
         or not 0 < len(value) <= ID_LENGTH_LIMIT
         or any(unicodedata.category(c) in {"Cc", "Cs"} for c in value)
     ):
-        msg = f"{name} must be text of 1 to {ID_LENGTH_LIMIT} characters without control characters, got {_shown(value)}"
+        msg = f"{name} must be text of 1 to {ID_LENGTH_LIMIT} characters without control characters, got {shown(value)}"
         raise UsageError(msg)
     return value
+
+
+def check_name(name: str, value: object) -> str:
+    """Take the name of a stream, a key or a counter: what is made of ids and words, up to 1,000 characters.
+
+    Raises:
+        UsageError: No text, empty or too long, or nothing a database can hold.
+    """
+    text = check_text(name, value, limit=NAME_LENGTH_LIMIT)
+    if not text:
+        msg = f"{name} must be text of 1 to {NAME_LENGTH_LIMIT} characters, got ''"
+        raise UsageError(msg)
+    return text
 
 
 def check_slug(name: str, value: object) -> str:
@@ -117,29 +138,24 @@ def check_slug(name: str, value: object) -> str:
         UsageError: Anything but 1 to 64 letters, digits, ``_``, ``.``, ``:``, ``-``, starting with a letter or digit.
     """
     if not isinstance(value, str) or not _SLUG.fullmatch(value):
-        msg = f"{name} must be 1 to 64 letters, digits, '_', '.', ':' or '-', got {_shown(value)}"
+        msg = f"{name} must be 1 to 64 letters, digits, '_', '.', ':' or '-', got {shown(value)}"
         raise UsageError(msg)
     return value
 
 
 def labels(values: Iterable[str]) -> frozenset[str]:
-    """Take the shop's own labels (tags, categories, consents): the converter of such fields.
-
-    Args:
-        values: Several ids; the order and repetitions do not matter.
+    """Take the shop's own labels (tags, categories, consents) from any iterable but a single text.
 
     Raises:
-        UsageError: One text instead of several, or something that is no id.
+        UsageError: A single text, too many labels, or one that is no id.
+
+    Example:
+        >>> sorted(labels(["safety", "kids", "safety"]))
+        ['kids', 'safety']
     """
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        msg = f"labels must be several texts, such as ['gift-card'], got {_shown(values)}"
-        raise UsageError(msg)
-    return frozenset([check_id("label", value) for value in values])
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= ID_LENGTH_LIMIT else f"{text[:80]}… ({len(text)} characters)"
+    return frozenset(
+        [check_id("each of the labels", value) for value in check_several("labels", values, str, limit=LABELS_LIMIT)]
+    )
 
 
 def member_stream(member_id: str) -> StreamId:
@@ -160,39 +176,47 @@ def within(whole: str, part: str) -> str:
     Example:
         >>> within("1001", "r-1"), within("2026/1001", "r-1")
         ('1001/r-1', '2026%2F1001/r-1')
+
+    Raises:
+        UsageError: No text.
     """
-    return f"{whole.replace('%', '%25').replace('/', '%2F')}/{part}"
+    first = check_text("whole", whole).replace("%", "%25").replace("/", "%2F")
+    return f"{first}/{check_text('part', part)}"
 
 
 def fold_code(text: str) -> str:
     """Give the form under which two codes are the same.
 
-    Case, spaces, dashes and full width fold; letters of other scripts that look like Latin ones do; so do O and 0, and I, L and 1.
-    U and V, S and 5, Z and 2, B and 8 do not.
+    Case, spaces, dashes and full width fold; letters of other scripts that look like Latin ones do; so do O and 0, and I, L
+    and 1. U and V, S and 5, Z and 2, B and 8 do not.
 
     Args:
         text: As a person typed it, at most 64 characters.
 
     Raises:
-        UsageError: Over 64 characters, or nothing but letters and digits must be left, one at least, and is not.
+        UsageError: Over 64 characters before or after, or anything else than letters and digits is left, or nothing.
 
     Example:
         >>> fold_code("ｖélo‑ｌO"), fold_code("VÉLO10")
         ('VÉ1010', 'VÉ1010')
     """
     if not isinstance(text, str) or len(text) > CODE_LENGTH_LIMIT:
-        msg = f"a code must be text of at most {CODE_LENGTH_LIMIT} characters, got {_shown(text)}"
+        msg = f"a code must be text of at most {CODE_LENGTH_LIMIT} characters, got {shown(text)}"
         raise UsageError(msg)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).upper()
-    kept = "".join(
-        c if not c.isdecimal() else str(unicodedata.decimal(c)) for c in folded if unicodedata.category(c) not in _DROPPED
-    )
-    kept = unicodedata.normalize("NFKC", kept.translate(_LOOK_ALIKES))
-    if not kept or not kept.isalnum():
-        msg = f"a code must be letters and digits, got {_shown(text)}"
+    folded = _fold(text)
+    # Normal forms are stable by themselves, not after a look-alike was put in their place: such text is no code.
+    if not folded.isalnum() or len(folded) > CODE_LENGTH_LIMIT or _fold(folded) != folded:
+        msg = f"a code must be letters and digits, got {shown(text)}"
         raise UsageError(msg)
-    return kept
+    return folded
 
 
 _DROPPED: Final = frozenset({"Zs", "Pd", "Cf", "Cc"})
 """Spaces, dashes, invisible marks and line ends: what copying from a mail brings along."""
+
+
+def _fold(text: str) -> str:
+    one_case = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).upper()
+    kept = [c for c in one_case if unicodedata.category(c) not in _DROPPED]
+    digits = "".join([str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept])
+    return unicodedata.normalize("NFKC", digits.translate(_LOOK_ALIKES))

@@ -3,7 +3,8 @@
 Invariants:
     1. Thresholds rise strictly; ``at`` never falls when the number rises.
     2. Below the first rung ``at`` is ``None``.
-    3. Below the top ``at(x + shortfall(x))`` is the next rung and ``at(x + shortfall(x) − 1)`` is not; at the top there is no shortfall.
+    3. Below the top ``at(x + shortfall(x))`` is the next rung and ``at(x + shortfall(x) − 1)`` is not; at the top there is no
+       shortfall.
 
 >>> tiers = Ladder.of({0: "bronze", 30000: "silver", 100000: "gold"})
 >>> tiers.at(29999), tiers.shortfall(29999), tiers.at(30000), tiers.shortfall(100000)
@@ -18,7 +19,7 @@ from typing import Final, Generic, TypeVar, final
 
 import attrs
 
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_mapping, check_several, check_whole
 from loyaltycore.errors import UsageError
 
 __all__ = ["RUNGS_LIMIT", "Ladder", "Rung"]
@@ -52,7 +53,7 @@ class Rung(Generic[T_co]):
 
 
 def _tuple_of_rungs(rungs: Iterable[Rung[T]]) -> tuple[Rung[T], ...]:
-    return tuple(rungs)
+    return check_several("rungs", rungs, Rung, limit=RUNGS_LIMIT)
 
 
 @final
@@ -67,9 +68,9 @@ class Ladder(Generic[T_co]):
     rungs: tuple[Rung[T_co], ...] = attrs.field(converter=_tuple_of_rungs)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an empty, overlong or unordered ladder."""
-        if not 1 <= len(self.rungs) <= RUNGS_LIMIT:
-            msg = f"a ladder must have 1 to {RUNGS_LIMIT} rungs, got {len(self.rungs)}"
+        """Refuse an empty or unordered ladder."""
+        if not self.rungs:
+            msg = f"a ladder must have 1 to {RUNGS_LIMIT} rungs, got none"
             raise UsageError(msg)
         for lower, upper in zip(self.rungs, self.rungs[1:], strict=False):
             if upper.threshold <= lower.threshold:
@@ -82,8 +83,12 @@ class Ladder(Generic[T_co]):
 
         Args:
             rungs: Value by threshold.
+
+        Raises:
+            UsageError: No mapping, or one with no rung, too many, or a threshold that is no whole number.
         """
-        return Ladder(Rung(threshold, rungs[threshold]) for threshold in sorted(rungs))
+        found = check_mapping("rungs", rungs, limit=RUNGS_LIMIT)
+        return Ladder(sorted([Rung(threshold, value) for threshold, value in found.items()], key=lambda rung: rung.threshold))
 
     def index(self, number: int) -> int:
         """Count the rungs reached: 0 below the first, ``len(rungs)`` at the top.

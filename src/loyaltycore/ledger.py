@@ -124,6 +124,11 @@ class Lot:
         return self.available_at <= at and (self.expires_at is None or at < self.expires_at)
 
     @property
+    def grant_key(self) -> tuple[datetime, str]:
+        """Place in the order granted: instant, then id."""
+        return (self.granted_at, self.lot_id)
+
+    @property
     def burn_key(self) -> tuple[datetime, datetime, str]:
         """Place in the burn order: soonest expiry, then earliest availability, then id."""
         return (self.expires_at or _NEVER, self.available_at, self.lot_id)
@@ -413,19 +418,21 @@ class Ledger:
                 expired += remaining
         return Books(granted=granted, revoked=revoked, burned=burned, pending=pending, live=live, expired=expired, debt=debt)
 
-    def expiring(self, *, after: datetime, before: datetime) -> tuple[Expiring, ...]:
+    def expiring(self, *, after: datetime, before: datetime | None = None) -> tuple[Expiring, ...]:
         """List what will expire in a span, soonest first, if nothing is burned.
 
         Args:
             after: First instant of the span, inside.
-            before: First instant after the span.
+            before: First instant after the span; ``None`` has no end.
         """
         check_instant("after", after)
-        check_instant("before", before)
+        if before is not None:
+            check_instant("before", before)
         sums: dict[datetime, int] = {}
         for lot in self.lots.values():
-            if lot.expires_at is not None and after <= lot.expires_at < before and lot.remaining > 0:
-                sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
+            if lot.remaining > 0 and lot.expires_at is not None and after <= lot.expires_at:
+                if before is None or lot.expires_at < before:
+                    sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
         return tuple(Expiring(expires_at, sums[expires_at]) for expires_at in sorted(sums))
 
     def check_burn(self, units: int, *, at: datetime) -> Accepted[tuple[Part, ...]] | Refused:
@@ -541,7 +548,8 @@ class Ledger:
         if known is not None:
             _check_same(key, earn_ref=known.of == earn_ref, points=units is None or known.units == units)
             return ()
-        lots = [lot for lot in self.lots.values() if lot.came_from(earn_ref, rule)]
+        # Sorted, because a stored account may have lost the order in which its lots were granted.
+        lots = sorted((lot for lot in self.lots.values() if lot.came_from(earn_ref, rule)), key=lambda lot: lot.grant_key)
         if not lots:
             raise RefusedError(Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": earn_ref}))
         left = sum(lot.granted - lot.revoked for lot in lots)
@@ -658,6 +666,9 @@ class _Fold:
         """Book one fact."""
         match fact:
             case Granted():
+                if fact.lot_id in self.lots:
+                    msg = f"{fact.kind} grants {fact.lot_id!r} twice"
+                    raise CorruptStateError(msg)
                 self.lots[fact.lot_id] = Lot(
                     lot_id=fact.lot_id,
                     granted=fact.units,

@@ -11,6 +11,7 @@ from typing import final
 
 import attrs
 
+from loyaltycore._checks import check_day
 from loyaltycore.identity import check_slug, labels
 
 __all__ = ["Profile"]
@@ -34,6 +35,8 @@ class Profile:
     consents: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
 
     def __attrs_post_init__(self) -> None:
-        """Check the market."""
+        """Check the market and the birthday."""
         if self.market is not None:
             check_slug("market", self.market)
+        if self.birthday is not None:
+            check_day("birthday", self.birthday)

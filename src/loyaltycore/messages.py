@@ -10,14 +10,15 @@ Invariants:
 >>> say("nudge.free_shipping", "fr", missing=Money.of("7.60", "EUR"))
 'Encore 7,60 € pour la livraison offerte'
 >>> say("nudge.percent_off", "en", missing=Money.of("5", "EUR"), percent="10")
-'Spend €5.00 more for −10 %'
+'Spend €5.00 more for 10% off'
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
+from loyaltycore._checks import check_kind, shown
 from loyaltycore.errors import Detail, Refusal, UsageError
 from loyaltycore.quantities import Money, exponent_of
 
@@ -29,7 +30,7 @@ Language: TypeAlias = Literal["en", "fr"]
 _SYMBOLS: Final[Mapping[str, str]] = {"EUR": "€", "GBP": "£", "JPY": "¥", "USD": "$"}
 
 _ENGLISH: Final[Mapping[str, str]] = {
-    "nudge.percent_off": "Spend {missing} more for −{percent} %",
+    "nudge.percent_off": "Spend {missing} more for {percent}% off",
     "nudge.free_shipping": "Spend {missing} more for free shipping",
     "explain.line": "{quantity} × {product}: {net}",
     "explain.line_reduced": "{quantity} × {product}: {net} instead of {list}",
@@ -133,11 +134,19 @@ def money_text(money: Money, language: Language = "en") -> str:
     Args:
         money: Any amount; the sign stands first.
         language: ``"en"`` or ``"fr"``.
+
+    Raises:
+        UsageError: No money, or another language.
+
+    Example:
+        >>> money_text(Money.of("-1234.50", "CHF")), money_text(Money.of("1234", "JPY"), "fr")
+        ('−1,234.50 CHF', '1 234 ¥')
     """
-    catalogue_of(language)
-    exponent = exponent_of(money.currency)
+    _catalogue(language)
+    exponent = exponent_of(check_kind("money", money, Money).currency)
     symbol = _SYMBOLS.get(money.currency)
-    number = f"{money.decimal:,.{exponent}f}".lstrip("-")
+    whole, part = divmod(abs(money.minor_units), 10**exponent)
+    number = f"{whole:,}.{part:0{exponent}}" if exponent else f"{whole:,}"
     sign = "−" if money.minor_units < 0 else ""
     if language == "fr":
         number = number.replace(",", " ").replace(".", ",")
@@ -145,43 +154,55 @@ def money_text(money: Money, language: Language = "en") -> str:
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {money.currency}"
 
 
-def catalogue_of(language: str) -> Mapping[str, str]:
-    """Give the texts of a language by key.
-
-    Raises:
-        UsageError: A language the catalogue does not speak.
-    """
-    if language not in _CATALOGUE:
-        msg = f"language must be one of {get_args(Language)}, got {language!r}"
+def _catalogue(language: str) -> Mapping[str, str]:
+    texts = _CATALOGUE.get(language) if isinstance(language, str) else None
+    if texts is None:
+        msg = f"language must be one of {', '.join(_CATALOGUE)}, got {shown(language)}"
         raise UsageError(msg)
-    return _CATALOGUE[language]
+    return texts
 
 
-def say(key: str, language: Language, **values: Money | Detail) -> str:
+def say(key: str, language: Language, /, **values: Money | Detail) -> str:
     """Fill a text of the catalogue.
 
     Args:
         key: One of the catalogue's keys.
         language: ``"en"`` or ``"fr"``.
-        **values: What the text names; money is written as the language does.
+        **values: What the text names, and more if you like; money is written as the language does.
+
+    Raises:
+        UsageError: Another key or language, or a value that the text names and nobody gave.
     """
-    shown = {name: money_text(value, language) if isinstance(value, Money) else _plain(value) for name, value in values.items()}
-    return catalogue_of(language)[key].format(**shown)
+    text = _catalogue(language).get(key) if isinstance(key, str) else None
+    if text is None:
+        msg = f"key must be one of the catalogue's, got {shown(key)}"
+        raise UsageError(msg)
+    said = {name: money_text(value, language) if isinstance(value, Money) else _plain(value) for name, value in values.items()}
+    try:
+        return text.format_map(said)
+    except KeyError as error:
+        msg = f"{key} needs a value for {error}, got {shown(sorted(values))}"
+        raise UsageError(msg) from error
 
 
 def _plain(value: Detail) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(_plain, value))
+    return value if isinstance(value, str) else shown(value)
 
 
 def explain_refusal(refusal: Refusal, language: Language = "en") -> str:
     """Say a refusal to a person; reasons that would tell a guesser which codes exist all say the same.
+
+    Raises:
+        UsageError: Another language, or a refusal without the details its text names.
 
     Example:
         >>> from loyaltycore.errors import Reason
         >>> explain_refusal(Refusal(Reason.POINTS_INSUFFICIENT, {"missing_points": 40, "available_points": 60}))
         '40 points are missing; 60 are available'
     """
-    values: dict[str, Money | Detail] = dict(refusal.details)
+    values: dict[str, Money | Detail] = dict(check_kind("refusal", refusal, Refusal).details)
     currency = values.get("currency")
     if isinstance(currency, str):
         for name, value in refusal.details.items():

@@ -90,8 +90,8 @@ class PointsVerbs:
         """Say where every point ever granted is at an instant."""
         return self.ledger.books(at=at)
 
-    def expiring(self, *, after: datetime, before: datetime) -> tuple[Expiring, ...]:
-        """List what will expire in ``[after, before)``, soonest first, if nothing is burned."""
+    def expiring(self, *, after: datetime, before: datetime | None = None) -> tuple[Expiring, ...]:
+        """List what will expire in ``[after, before)``, soonest first, if nothing is burned; ``None`` has no end."""
         return self.ledger.expiring(after=after, before=before)
 
     def check_burn(self, points: int, *, at: datetime) -> Accepted[int] | Refused:

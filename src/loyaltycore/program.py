@@ -34,10 +34,10 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
 from os import PathLike
-from typing import Final, final
+from typing import final
 
 import attrs
 
@@ -272,8 +272,7 @@ class Program:
             codes=tuple(codes),
             burn=check_whole("burn", burn, low=0),
         )
-        quote, situation, groups = self._price(asked, membership, at)
-        return attrs.evolve(quote, nudges=self.book.nudges(groups, shipping_minor=_minor(basket.shipping), situation=situation))
+        return self._price(asked, membership, at)
 
     def place(
         self, quote: Quote, membership: Membership | None = None, *, order_id: str, order: Order | None = None, at: datetime
@@ -300,7 +299,7 @@ class Program:
         known = order or Order.open(order_id)
         if known.placed is not None:
             return self._placed_again(known, known.placed, quote, membership)
-        fresh, _, _ = self._price(quote.asked, membership, at)
+        fresh = self._price(quote.asked, membership, at)
         _check_unchanged(quote, fresh)
         placed = self._order_placed(fresh, order_id, at)
         posting = Posting(known.folded([placed]), facts=(placed,), stream=order_stream(order_id), version=known.version)
@@ -372,12 +371,12 @@ class Program:
             member_id=membership.member_id,
             joined_at=membership.joined_at,
             balance=membership.balance(at=at),
-            expiring=membership.expiring(after=at, before=_LATEST),
+            expiring=membership.expiring(after=at),
             tier=self.tier(membership, at=at),
             order_count=membership.order_count,
         )
 
-    def _price(self, asked: Asked, membership: Membership | None, at: datetime) -> tuple[Quote, Situation, tuple[UnitGroup, ...]]:
+    def _price(self, asked: Asked, membership: Membership | None, at: datetime) -> Quote:
         """Go through the steps of a quote."""
         basket = asked.basket
         if basket.currency != self.currency:
@@ -405,7 +404,7 @@ class Program:
         earned = self._earned(shared, at)
         shipping = _shipping_after(basket, offers)
         total = Money(sum(shared.net) + (0 if shipping is None else shipping.minor_units), self.currency)
-        quote = Quote(
+        return Quote(
             asked=asked,
             at=at,
             lines=_quoted_lines(basket, groups, shared),
@@ -414,7 +413,9 @@ class Program:
             burn=burn,
             earned=earned,
             codes=self._code_answers(asked.codes, folded, malformed, offers),
-            nudges=(),
+            book=self.book,
+            groups=groups,
+            situation=situation,
             tier=situation.tier,
             tier_after=None if membership is None else self._tier_after(membership, shared, at),
             subtotal=basket.subtotal,
@@ -422,7 +423,6 @@ class Program:
             to_pay=total,
             program_digest=self.digest,
         )
-        return quote, situation, groups
 
     def _burn(
         self, asked: int, membership: Membership | None, groups: tuple[UnitGroup, ...], offers: Evaluation, available: int
@@ -539,9 +539,6 @@ class Program:
         if placed.digest != quote.digest:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
         return Placed(order=_order_posting(order, ()), member=None if membership is None else membership.posting(()))
-
-
-_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _minor(money: Money | None) -> int | None:

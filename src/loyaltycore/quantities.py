@@ -328,6 +328,7 @@ def total(currency: str, items: Iterable[Money]) -> Money:
         >>> total("EUR", [Money.of("12.90", "EUR"), Money.of("0.10", "EUR")]), total("EUR", [])
         (Money.of('13.00', 'EUR'), Money.of('0.00', 'EUR'))
     """
+    exponent_of(currency)
     whole = 0
     for item in check_several("items", items, Money):
         if item.currency != currency:
@@ -391,7 +392,7 @@ def _exact(name: str, value: object) -> Fraction:
     if type(value) is int and abs(value) <= WHOLE_LIMIT:
         return Fraction(value)
     text = str(value) if isinstance(value, str | Decimal) else ""
-    if 0 < len(text) <= _PARSE_DIGITS_LIMIT:
+    if len(text) <= _PARSE_DIGITS_LIMIT:
         if _DECIMAL.fullmatch(text):
             return Fraction(text)
         if isinstance(value, Decimal) and _is_short(value):

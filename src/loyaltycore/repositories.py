@@ -126,7 +126,8 @@ class Repository(Protocol):
         14. ``due`` lists the streams whose last append said a ``due_at`` before ``before``, in order of ``due_at`` and stream,
             at most ``limit``, after ``after``; a later append replaces what an earlier one said.
 
-    One commit appends to a stream once and claims a counter for a key once. An implementation need not inherit.
+    One commit appends to a stream once and claims a counter for a key once; its claims count together, in any order.
+    An implementation need not inherit.
     """
 
     def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
@@ -153,7 +154,11 @@ class Repository(Protocol):
 
 @runtime_checkable
 class Enumerable(Protocol):
-    """A repository that can list its streams, for export, summaries and comparisons."""
+    """A repository that can list its streams, for export, summaries and comparisons.
+
+    1. ``streams`` lists every stream of the kind that was written, once, and no other.
+    2. It lists them in order of their ids, by code point, at most ``limit``, after ``after``.
+    """
 
     def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = 1000) -> Sequence[StreamId]:
         """List the streams of a kind (``"member"``, ``"order"``) in order of their ids.

@@ -114,25 +114,28 @@ class TierRule:
             O(n log n) for n purchases.
         """
         events = sorted((event for event in history if event.day <= day and event.units), key=lambda event: event.day)
-        lasts = [self.window.after(event.day) for event in events]
-        floor = self.ladder.index(self._metric(events, lasts, day))
-        best, kept_through = floor, None
-        start = total = 0
+        last_reached: dict[int, date] = {}
+        start = metric = 0
         for event in events:
-            total += event.units
-            while lasts[start] < event.day:
-                total -= events[start].units
-                start += 1
-            reached = self.ladder.index(total)
-            if reached >= best and reached > 0:
-                steps = self._whole_windows(event.day, day)
-                through = self.window.after(event.day, count=steps + 1)
-                if (reached - steps, through) > (best, kept_through or date.min) and reached - steps > 0:
-                    best, kept_through = reached - steps, through
-        return self._told(best, kept_through, self._metric(events, lasts, day), calendar)
+            metric += event.units
+            start, metric = self._without_old(events, start, metric, event.day)
+            # Of the days that reached one rung the latest keeps it longest.
+            last_reached[self.ladder.index(metric)] = event.day
+        _, metric = self._without_old(events, start, metric, day)
+        index, kept_through = self.ladder.index(metric), None
+        for reached, since in last_reached.items():
+            steps = self._whole_windows(since, day)
+            through = self.window.after(since, count=steps + 1)
+            if reached > steps and (reached - steps, through) > (index, kept_through or date.min):
+                index, kept_through = reached - steps, through
+        return self._told(index, kept_through, metric, calendar)
 
-    def _metric(self, events: list[Qualifying], lasts: list[date], day: date) -> int:
-        return sum(event.units for event, last in zip(events, lasts, strict=True) if day <= last)
+    def _without_old(self, events: list[Qualifying], start: int, metric: int, day: date) -> tuple[int, int]:
+        """Take off the events whose window is over by a day; they stand first."""
+        while start < len(events) and self.window.after(events[start].day) < day:
+            metric -= events[start].units
+            start += 1
+        return start, metric
 
     def _whole_windows(self, since: date, day: date) -> int:
         steps = 0

@@ -97,12 +97,13 @@ class MemoryRepository:
                 msg = f"{change.stream!r} is at version {stored}, not {expected}"
                 raise ConflictError(msg)
 
-    def _check_limits(self, claims: Iterable[Claim]) -> None:
+    def _check_limits(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
             held = self._claims.get(claim.counter, {})
             live = {key: one.amount for key, one in held.items() if one.live(claim.at)}
-            mine = live.pop(claim.key, 0)
-            if claim.limit is not None and claim.amount > mine and sum(live.values()) + claim.amount > claim.limit:
+            raises = claim.amount > live.get(claim.key, 0)
+            live.update({other.key: other.amount for other in claims if other.counter == claim.counter})
+            if claim.limit is not None and raises and sum(live.values()) > claim.limit:
                 raise LimitReachedError(claim.counter)
 
     def _write(self, command: Command, changes: Iterable[Change], claims: Iterable[Claim]) -> None:

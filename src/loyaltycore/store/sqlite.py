@@ -140,8 +140,10 @@ class SQLiteRepository:
             self._write_receipt(db, command, changes)
             for change in sorted((c for c in changes if not isinstance(c, Claim)), key=lambda change: change.stream):
                 self._write_stream(db, change)
-            for claim in sorted((c for c in changes if isinstance(c, Claim)), key=lambda claim: (claim.counter, claim.key)):
-                self._write_claim(db, claim)
+            claims = sorted((c for c in changes if isinstance(c, Claim)), key=lambda claim: (claim.counter, claim.key))
+            # All are written before any limit is looked at: those of one commit count together.
+            for claim in [claim for claim in claims if self._write_claim(db, claim)]:
+                self._check_limit(db, claim)
 
     def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
         """Give what is held of counters."""
@@ -256,20 +258,26 @@ class SQLiteRepository:
             rows = [(change.stream, expected + place, fact_text(fact)) for place, fact in enumerate(change.facts, 1)]
             db.executemany("INSERT INTO loyalty_facts VALUES (?, ?, ?)", rows)
 
-    def _write_claim(self, db: sqlite3.Connection, claim: Claim) -> None:
+    def _write_claim(self, db: sqlite3.Connection, claim: Claim) -> bool:
+        """Write what a key holds, and say whether that is more than it held."""
         at = _micros(claim.at)
-        (others, mine) = db.execute(
-            "SELECT COALESCE(SUM(CASE WHEN key = ?1 THEN 0 ELSE amount END), 0),"
-            " COALESCE(SUM(CASE WHEN key = ?1 THEN amount END), 0)"
-            " FROM loyalty_claims WHERE counter = ?2 AND (until IS NULL OR until > ?3)",
-            (claim.key, claim.counter, at),
+        row = db.execute(
+            "SELECT amount FROM loyalty_claims WHERE counter = ? AND key = ? AND (until IS NULL OR until > ?)",
+            (claim.counter, claim.key, at),
         ).fetchone()
-        if claim.limit is not None and claim.amount > mine and others + claim.amount > claim.limit:
-            raise LimitReachedError(claim.counter)
         db.execute("DELETE FROM loyalty_claims WHERE counter = ? AND (key = ? OR until <= ?)", (claim.counter, claim.key, at))
         if claim.amount:
             until = None if claim.until is None else _micros(claim.until)
             db.execute("INSERT INTO loyalty_claims VALUES (?, ?, ?, ?)", (claim.counter, claim.key, claim.amount, until))
+        return claim.amount > (0 if row is None else row[0])
+
+    def _check_limit(self, db: sqlite3.Connection, claim: Claim) -> None:
+        (total,) = db.execute(
+            "SELECT SUM(amount) FROM loyalty_claims WHERE counter = ? AND (until IS NULL OR until > ?)",
+            (claim.counter, _micros(claim.at)),
+        ).fetchone()
+        if claim.limit is not None and total > claim.limit:
+            raise LimitReachedError(claim.counter)
 
 
 _OWN: Final = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))

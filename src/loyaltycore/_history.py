@@ -1,0 +1,332 @@
+"""A shop's history as events, and the reader of its JSON Lines form.
+
+One event a line, in order of time: ``join``, ``order``, ``return``, ``action``. See ``docs/guide/replay.md`` for the fields.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Final, TypeAlias, final
+
+import attrs
+
+from loyaltycore._frozen import FrozenMap
+from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.errors import LoyaltyError, UsageError
+from loyaltycore.identity import check_id, check_slug
+from loyaltycore.quantities import Money
+from loyaltycore.wire import parse_instant
+
+__all__ = [
+    "Acted",
+    "Bucket",
+    "Cancelled",
+    "Event",
+    "HistoryError",
+    "Joined",
+    "Ordered",
+    "ReturnedLines",
+    "Tally",
+    "open_history",
+    "read_jsonl",
+    "take_basket",
+]
+
+
+class HistoryError(UsageError):
+    """A history cannot be read as a whole: no such file, not the form it says, cut off, a column that is missing."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Joined:
+    """Somebody became a member."""
+
+    at: datetime
+    member_id: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Ordered:
+    """An order was paid.
+
+    Attributes:
+        at: When.
+        order_id: The shop's own.
+        member_id: Whose; ``None`` for a guest.
+        basket: What was bought.
+        codes: As typed.
+        burn: Points asked to burn.
+        rows: Rows of the file that went into it.
+    """
+
+    at: datetime
+    order_id: str
+    member_id: str | None
+    basket: Basket
+    codes: tuple[str, ...] = ()
+    burn: int = 0
+    rows: int = 1
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ReturnedLines:
+    """Some of a named order came back."""
+
+    at: datetime
+    return_id: str
+    order_id: str
+    back: Return
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Cancelled:
+    """Products came back without saying of which order: units of products, one entry a row of the file."""
+
+    at: datetime
+    return_id: str
+    member_id: str
+    items: tuple[tuple[str, int], ...]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Acted:
+    """A member did something that a program may give points for."""
+
+    at: datetime
+    action: str
+    member_id: str
+    ref: str
+
+
+Event: TypeAlias = Joined | Ordered | ReturnedLines | Cancelled | Acted
+
+
+class Bucket(StrEnum):
+    """What became of a row; every row ends in exactly one, and where several fit it is the first."""
+
+    UNREADABLE = "unreadable"
+    BAD_DEBT = "bad_debt"
+    SHIPPING = "shipping"
+    DISCOUNT = "discount"
+    MANUAL = "manual"
+    FEE = "fee"
+    GIFT_VOUCHER = "gift_voucher"
+    STOCK_CORRECTION = "stock_correction"
+    FREE = "free"
+    REPEATED = "repeated"
+    RETURN_MATCHED = "return_matched"
+    RETURN_PARTLY_MATCHED = "return_partly_matched"
+    RETURN_LATE = "return_late"
+    RETURN_UNMATCHED = "return_unmatched"
+    RETURN_GUEST = "return_guest"
+    SALE_MEMBER = "sale_member"
+    SALE_GUEST = "sale_guest"
+    JOIN = "join"
+    ACTION = "action"
+    REFUSED = "refused"
+
+
+@final
+@attrs.define
+class Tally:
+    """Counts of rows while a history is read.
+
+    Attributes:
+        read: Rows read, without headings and blank lines.
+        buckets: Rows by bucket.
+        beside: What is worth knowing of rows besides their bucket: duplicates, refusals, amounts below the minor unit.
+    """
+
+    read: int = 0
+    buckets: Counter[Bucket] = attrs.Factory(Counter)
+    beside: Counter[str] = attrs.Factory(Counter)
+
+
+def read_jsonl(path: Path, tally: Tally, *, currency: str) -> Iterator[tuple[Event, int]]:
+    """Read events, one a line; a line that is none counts as ``unreadable``.
+
+    Args:
+        path: The file, also gzipped.
+        tally: Where rows are counted.
+        currency: Of its amounts: the program's.
+
+    Yields:
+        Each event, and how many bytes of the file were read to find it.
+
+    Raises:
+        HistoryError: The file cannot be read to its end.
+    """
+    with open_history(path) as (file, raw):
+        for line in file:
+            if not line.strip():
+                continue
+            tally.read += 1
+            event = _event(line, currency)
+            if event is None:
+                tally.buckets[Bucket.UNREADABLE] += 1
+            else:
+                yield event, raw.tell()
+
+
+@contextmanager
+def open_history(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
+    """Open a text file, also a gzipped one, and say clearly when it cannot be read to its end.
+
+    Raises:
+        HistoryError: Not there, not text, or cut off in the middle.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            unpacked: Any = gzip.GzipFile(fileobj=raw) if packed else raw
+            with _text(unpacked) as file:
+                yield file, raw
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        msg = f"{path}: the gzip file is damaged or cut off ({error})"
+        raise HistoryError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path}: not UTF-8 text ({error})"
+        raise HistoryError(msg) from error
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror or error})"
+        raise HistoryError(msg) from error
+
+
+def _text(raw: Any) -> IO[str]:
+    return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+
+
+def _event(line: str, currency: str) -> Event | None:
+    try:
+        data = json.loads(line, parse_float=_no_float, parse_constant=_no_float)
+        kind = _READERS[data.pop("kind")]
+        return kind(_Fields(data), currency)
+    except (LoyaltyError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _no_float(text: str) -> object:
+    msg = f"a float is not exact: {text}"
+    raise ValueError(msg)
+
+
+class _Fields:
+    """The fields of one event; what is not asked for is a mistake."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+
+    def take(self, name: str, kind: type, *default: Any) -> Any:
+        value = self.data.pop(name, *default)
+        if value is not None and type(value) is not kind:
+            msg = f"{name} must be {kind.__name__}, got {value!r}"
+            raise UsageError(msg)
+        return value
+
+    def at(self) -> datetime:
+        return parse_instant(self.take("at", str))
+
+    def end(self) -> None:
+        if self.data:
+            msg = f"unknown fields: {sorted(self.data)}"
+            raise UsageError(msg)
+
+
+def _join(fields: _Fields, _currency: str) -> Joined:
+    event = Joined(at=fields.at(), member_id=check_id("member_id", fields.take("member_id", str)))
+    fields.end()
+    return event
+
+
+def _order(fields: _Fields, currency: str) -> Ordered:
+    member_id = fields.take("member_id", str, None)
+    event = Ordered(
+        at=fields.at(),
+        order_id=check_id("order_id", fields.take("order_id", str)),
+        member_id=None if member_id is None else check_id("member_id", member_id),
+        basket=take_basket(fields.data, currency=currency),
+        codes=tuple(fields.take("codes", list, [])),
+        burn=fields.take("burn", int, 0),
+    )
+    fields.end()
+    return event
+
+
+def take_basket(data: dict[str, Any], *, currency: str) -> Basket:
+    """Take a basket out of a mapping: ``lines``, ``shipping``, ``market``, ``channel``; what else it holds stays in it.
+
+    Raises:
+        UsageError: A value that is wrong, with the line it is in.
+    """
+    fields = _Fields(data)
+    lines = [_line(_Fields(dict(line)), currency) for line in fields.take("lines", list)]
+    shipping = fields.take("shipping", str, None)
+    return Basket(
+        lines,
+        shipping=None if shipping is None else Money.of(shipping, currency),
+        market=fields.take("market", str, None),
+        channel=fields.take("channel", str, None),
+        currency=currency,
+    )
+
+
+def _line(fields: _Fields, currency: str) -> Line:
+    line_id, regular = fields.take("line_id", str), fields.take("regular_price", str, None)
+    line = Line(
+        line_id,
+        Money.of(fields.take("unit_price", str), currency),
+        fields.take("quantity", int, 1),
+        product_id=fields.take("product_id", str, line_id),
+        categories=fields.take("categories", list, []),
+        tags=fields.take("tags", list, []),
+        regular_price=None if regular is None else Money.of(regular, currency),
+    )
+    fields.end()
+    return line
+
+
+def _return(fields: _Fields, currency: str) -> ReturnedLines:
+    amount = fields.take("amount", str, None)
+    event = ReturnedLines(
+        at=fields.at(),
+        return_id=check_id("return_id", fields.take("return_id", str)),
+        order_id=check_id("order_id", fields.take("order_id", str)),
+        back=Return(
+            lines=FrozenMap(fields.take("lines", dict, {})), amount=None if amount is None else Money.of(amount, currency)
+        ),
+    )
+    fields.end()
+    return event
+
+
+def _action(fields: _Fields, _currency: str) -> Acted:
+    event = Acted(
+        at=fields.at(),
+        action=check_slug("action", fields.take("action", str)),
+        member_id=check_id("member_id", fields.take("member_id", str)),
+        ref=check_id("ref", fields.take("ref", str)),
+    )
+    fields.end()
+    return event
+
+
+_READERS: Final[Mapping[str, Callable[[_Fields, str], Event]]] = {
+    "join": _join,
+    "order": _order,
+    "return": _return,
+    "action": _action,
+}

@@ -1,0 +1,780 @@
+"""Signed lots: the laws of points, each a property, and the ledger against one object for each point."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+from hypothesis import example, given, note
+from hypothesis import strategies as st
+
+from loyaltycore.errors import Accepted, CorruptStateError, Reason, Refused, RefusedError, UsageError
+from loyaltycore.facts import Fact
+from loyaltycore.ledger import (
+    Adjusted,
+    AdjustmentReversed,
+    Balance,
+    Books,
+    Burned,
+    BurnRefunded,
+    Expiring,
+    Granted,
+    Ledger,
+    LedgerFact,
+    Lot,
+    Overdraft,
+    Part,
+    Revoked,
+    Take,
+)
+from loyaltycore.memberships import MemberJoined
+from loyaltycore.points import PointsAccount
+from loyaltycore.testing._histories import PointsCall, points_accounts, points_histories
+from tests.pointwise import followed
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+DAYS = st.integers(-20, 200).map(lambda days: T0 + days * DAY)
+
+
+def day(number: int) -> datetime:
+    """Give an instant by its day."""
+    return T0 + number * DAY
+
+
+def kept(ledger: Ledger, facts: Iterable[Fact]) -> Ledger:
+    """Fold what was decided."""
+    return ledger.folded(facts)
+
+
+def granted(*lots: tuple[str, int, int, int | None], account: str = "points") -> Ledger:
+    """Make a ledger of lots: ref, units, first day, last day."""
+    ledger = Ledger(account=account)
+    for ref, units, opens, ends in lots:
+        facts = ledger.grant(
+            units,
+            ref=ref,
+            rule="base",
+            available_at=day(opens),
+            expires_at=None if ends is None else day(ends),
+            at=day(min(opens, 0)),
+        )
+        ledger = kept(ledger, facts)
+    return ledger
+
+
+def run(calls: Iterable[PointsCall]) -> tuple[PointsAccount, tuple[Fact, ...]]:
+    """Make calls one by one, and keep the facts of those that were accepted."""
+    account, facts = PointsAccount.open("m-42"), list[Fact]()
+    for call in calls:
+        try:
+            posting = call.on(account)
+        except RefusedError:
+            continue
+        account = posting.state
+        facts += posting.facts
+    return account, tuple(facts)
+
+
+def moments(account: PointsAccount) -> list[datetime]:
+    """List the instants at which time alone can change something, and the ones just before."""
+    marks = {T0 - 40 * DAY, T0 + 400 * DAY}
+    for lot in account.ledger.lots.values():
+        marks |= {lot.available_at} | ({lot.expires_at} if lot.expires_at is not None else set())
+    return sorted(marks | {mark - timedelta(microseconds=1) for mark in marks})
+
+
+def undone(account: PointsAccount, at: datetime) -> PointsAccount:
+    """Refund every burn, reverse every adjustment, revoke every lot."""
+    for number, burn in enumerate(account.ledger.burns):
+        account = account.refund_burn(burn, ref=f"undo-{number}", at=at).state
+    for number, adjustment in enumerate(account.ledger.adjustments):
+        account = account.reverse_adjustment(adjustment, ref=f"undo-{number}", at=at).state
+    for number, lot in enumerate(account.ledger.lots.values()):
+        ref, _, rule = lot.lot_id.rpartition("/")
+        account = account.revoke(ref, ref=f"undo-{number}", rule=rule, overdraft=Overdraft.CARRY, at=at).state
+    return account
+
+
+class TestLaws:
+    @pytest.mark.law(5)
+    @given(points_accounts(), DAYS)
+    def test_conservation(self, account: PointsAccount, at: datetime) -> None:
+        """At any instant, what was granted is what was taken and what is left, pending, live, expired or owed."""
+        books = account.books(at=at)
+        lots = account.ledger.lots.values()
+        assert books.balanced
+        assert books.granted - books.revoked - books.burned == sum(lot.remaining for lot in lots)
+        assert books.burned == sum(
+            take.units - take.given_back
+            for takes in (account.ledger.burns, account.ledger.adjustments)
+            for take in takes.values()
+        )
+
+    @pytest.mark.law(6)
+    @given(points_histories(calls_limit=16), DAYS)
+    def test_agreement_with_one_object_per_point(self, calls: tuple[PointsCall, ...], at: datetime) -> None:
+        """Balances and every lot agree with an oracle that counts objects."""
+        account, oracle = followed(calls)
+        for instant in (at, *moments(account)):
+            balance = account.balance(at=instant)
+            assert (balance.available, balance.pending, balance.debt) == (
+                oracle.available(instant),
+                oracle.pending(instant),
+                oracle.debt(),
+            )
+        assert {lot_id: lot.remaining for lot_id, lot in account.ledger.lots.items()} == oracle.lots()
+
+    @pytest.mark.law(7)
+    @given(points_histories())
+    def test_replay_equals_state(self, calls: tuple[PointsCall, ...]) -> None:
+        """Folding all facts at once gives what the commands gave one by one, and so does every pickle of it."""
+        account, facts = run(calls)
+        assert PointsAccount.replay("m-42", facts) == account
+        assert pickle.loads(pickle.dumps(account)) == account
+
+    @pytest.mark.law(7)
+    @given(points_histories(), st.integers(0, 12))
+    def test_stored_state_and_tail_equal_full_replay(self, calls: tuple[PointsCall, ...], cut: int) -> None:
+        """A state written in the middle, its JSON keys in any order, goes on exactly as the account itself.
+
+        A JSONB column reorders keys: the order of lots in the column once decided which lot a revocation took from.
+        """
+        before, _ = run(calls[:cut])
+        stored = json.loads(json.dumps(before.to_dict(), sort_keys=True))
+        restored = PointsAccount.from_dict(stored)
+        assert restored == before
+        for call in calls[cut:]:
+            try:
+                posting = call.on(before)
+            except RefusedError as error:
+                with pytest.raises(RefusedError) as again:
+                    call.on(restored)
+                assert again.value.refusals == error.refusals
+                continue
+            assert call.on(restored) == posting
+            before, restored = posting.state, call.on(restored).state
+        assert run(calls)[0] == restored
+
+    @pytest.mark.law(8)
+    @given(points_histories(), points_histories(calls_limit=1))
+    def test_refusal_leaves_no_trace(self, calls: tuple[PointsCall, ...], last: tuple[PointsCall, ...]) -> None:
+        """Whatever a call answers, the account it was made on is what it was."""
+        account, facts = run(calls)
+        for call in last:
+            try:
+                posting = call.on(account)
+            except RefusedError as error:
+                note(str(error))
+            else:
+                assert posting.version == account.version
+                assert posting.state.version == account.version + len(posting.facts)
+        assert account == PointsAccount.replay("m-42", facts)
+
+    @pytest.mark.law(9)
+    @given(points_accounts(), DAYS, st.integers(1, 200))
+    def test_burn_succeeds_exactly_when_available(self, account: PointsAccount, at: datetime, points: int) -> None:
+        """Not before the last fact, a burn goes through exactly when it asks no more than is available."""
+        available = account.available(at=at)
+        assert available >= 0
+        answer = account.check_burn(points, at=at)
+        if account.ledger.last_at is not None and at < account.ledger.last_at:
+            assert isinstance(answer, Refused)
+            assert answer.refusal.reason is Reason.AT_BEFORE_LAST
+        elif points <= available:
+            assert answer == Accepted(points)
+            burned = account.burn(points, ref="probe", at=at).state
+            assert burned.available(at=at) == available - points
+        else:
+            assert isinstance(answer, Refused)
+            assert answer.refusal.reason is Reason.POINTS_INSUFFICIENT
+            assert answer.refusal.details["missing_points"] == points - available
+
+    @pytest.mark.law(11)
+    @given(points_accounts(), st.integers(1, 100))
+    def test_soonest_expiry_first(self, account: PointsAccount, points: int) -> None:
+        """No lot that could be burned and was left untouched expires before one that was taken from."""
+        at = max([account.ledger.last_at or T0, T0])
+        answer = account.ledger.check_burn(points, at=at)
+        if isinstance(answer, Refused):
+            return
+        taken = {part.lot_id: part.units for part in answer.value}
+        lots = account.ledger.lots
+        live = [lot for lot in lots.values() if lot.is_live(at) and lot.remaining > 0]
+        not_emptied = [lot.burn_key for lot in live if taken.get(lot.lot_id, 0) < lot.remaining]
+        assert all(lots[lot_id].burn_key <= key for lot_id in taken for key in not_emptied)
+        assert sum(taken.values()) == points
+        assert [lots[lot_id].burn_key for lot_id in taken] == sorted(lots[lot_id].burn_key for lot_id in taken)
+
+    @pytest.mark.law(11)
+    @given(
+        st.lists(st.tuples(st.integers(1, 5), st.none() | st.integers(1, 4)), min_size=4, max_size=4),
+        st.integers(1, 8),
+        st.integers(1, 8),
+    )
+    def test_burn_order_minimises_what_expires(self, lots: list[tuple[int, int | None]], first: int, second: int) -> None:
+        """Of all ways to serve two burns from four lots, no way serves both and lets less expire."""
+        ledger = granted(*((str(place), units, 0, ends) for place, (units, ends) in enumerate(lots)))
+        burns = ((first, 0), (second, 2))
+        after = ledger
+        for number, (units, when) in enumerate(burns):
+            if isinstance(after.check_burn(units, at=day(when)), Refused):
+                return
+            after = kept(after, after.burn(units, ref=str(number), at=day(when)))
+        ours = after.books(at=day(10)).expired
+
+        def least_expired(left: tuple[int, ...], todo: tuple[tuple[int, int], ...]) -> int:
+            if not todo:
+                return sum(units for units, (_, ends) in zip(left, lots, strict=True) if ends is not None)
+            (units, when), *rest = todo
+            ways = itertools.product(
+                *(range((have if ends is None or when < ends else 0) + 1) for have, (_, ends) in zip(left, lots, strict=True))
+            )
+            return min(
+                (
+                    least_expired(tuple(a - b for a, b in zip(left, way, strict=True)), tuple(rest))
+                    for way in ways
+                    if sum(way) == units
+                ),
+                default=10**6,
+            )
+
+        assert ours == least_expired(tuple(units for units, _ in lots), burns)
+
+    @pytest.mark.law(13)
+    @given(points_accounts())
+    def test_nothing_comes_back_beyond_what_went(self, account: PointsAccount) -> None:
+        """Refunds of a burn never pass it; revocations of a lot never pass it; one more unit is refused."""
+        at = day(300)
+        for ref, take in account.ledger.burns.items():
+            assert 0 <= take.given_back <= take.units
+            with pytest.raises(RefusedError) as refused:
+                account.refund_burn(ref, take.units - take.given_back + 1, ref="probe", at=at)
+            assert refused.value.refusal.reason is Reason.BURN_EXCEEDED
+        for lot in account.ledger.lots.values():
+            assert 0 <= lot.revoked <= lot.granted
+            assert 0 <= lot.burned
+            ref, _, rule = lot.lot_id.rpartition("/")
+            with pytest.raises(RefusedError) as refused:
+                account.revoke(ref, lot.granted - lot.revoked + 1, ref="probe", rule=rule, overdraft=Overdraft.CARRY, at=at)
+            assert refused.value.refusal.reason is Reason.EARNING_EXCEEDED
+
+    @pytest.mark.law(13)
+    @given(points_accounts(), st.lists(st.integers(1, 20), min_size=1, max_size=5))
+    def test_partial_refunds_equal_one(self, account: PointsAccount, parts: list[int]) -> None:
+        """Points of a burn given back in parts end where giving them back at once does."""
+        at = day(300)
+        for ref, take in account.ledger.burns.items():
+            if sum(parts) > take.units - take.given_back:
+                continue
+            once, bit_by_bit = account.refund_burn(ref, sum(parts), ref="once", at=at).state, account
+            for number, units in enumerate(parts):
+                bit_by_bit = bit_by_bit.refund_burn(ref, units, ref=f"part-{number}", at=at).state
+            assert bit_by_bit.ledger.lots == once.ledger.lots
+            assert bit_by_bit.ledger.burns == once.ledger.burns
+
+    @pytest.mark.law(14)
+    @given(points_accounts(calls_limit=16))
+    def test_undoing_everything_leaves_nothing(self, account: PointsAccount) -> None:
+        """Refund every burn, reverse every adjustment, revoke every lot: every lot and every debt is zero."""
+        after = undone(account, day(500))
+        assert all(lot.remaining == 0 for lot in after.ledger.lots.values())
+        assert after.balance(at=day(500)) == Balance(available=0, pending=0, held=0, debt=0)
+        assert after.books(at=T0).balanced
+
+    @pytest.mark.law(15)
+    @given(points_accounts(calls_limit=16))
+    def test_nothing_is_minted(self, account: PointsAccount) -> None:
+        """No lot ever holds more than was granted to it and not taken back."""
+        for lot in account.ledger.lots.values():
+            assert lot.remaining <= lot.granted - lot.revoked
+
+    @pytest.mark.law(15)
+    @given(points_histories(), points_histories(calls_limit=2))
+    def test_reversals_commute(self, calls: tuple[PointsCall, ...], pair: tuple[PointsCall, ...]) -> None:
+        """Two reversals of different things lead to the same lots in either order."""
+        account, _ = run(calls)
+        reversals = [
+            attrs.evolve(call, verb="revoke" if place else "refund_burn", ref=f"r-{place}", at=day(300))
+            for place, call in enumerate(pair)
+        ]
+        ends = list[Ledger | None]()
+        for order in itertools.permutations(reversals):
+            state = account
+            try:
+                for call in order:
+                    state = call.on(state).state
+            except RefusedError:
+                ends.append(None)  # which of the two is refused first depends on the order; that one is does not
+            else:
+                ends.append(state.ledger)
+        assert all(end == ends[0] for end in ends)
+
+    @pytest.mark.law(16)
+    @given(points_accounts(), DAYS, DAYS)
+    def test_available_changes_only_at_its_instants(self, account: PointsAccount, one: datetime, other: datetime) -> None:
+        """Between two instants without a beginning or an end of a lot, nothing changes; an end never raises it."""
+        first, last = sorted((one, other))
+        lots = account.ledger.lots.values()
+        begins = [lot.available_at for lot in lots if first < lot.available_at <= last]
+        ends = [lot.expires_at for lot in lots if lot.expires_at is not None and first < lot.expires_at <= last]
+        before, after = account.available(at=first), account.available(at=last)
+        if not begins:
+            assert after <= before
+        if not ends:
+            assert after >= before
+        for mark in begins + ends:  # right-continuous: what holds at the instant holds just after it
+            assert account.available(at=mark) == account.available(at=mark + timedelta(microseconds=1))
+
+    @pytest.mark.law(17)
+    @given(points_histories())
+    def test_what_was_known_stays_known(self, calls: tuple[PointsCall, ...]) -> None:
+        """Replaying the first facts gives for ever the account that was known then, whatever came later."""
+        account, known = PointsAccount.open("m-42"), [PointsAccount.open("m-42")]
+        facts = list[Fact]()
+        for call in calls:
+            try:
+                posting = call.on(account)
+            except RefusedError:
+                continue
+            account = posting.state
+            if posting.facts:
+                facts += posting.facts
+                known.append(account)
+        assert [PointsAccount.replay("m-42", facts[:version]) for version in range(len(facts) + 1)] == known
+
+    @pytest.mark.law(18)
+    @given(points_histories(), DAYS)
+    def test_renaming_shifting_and_scaling(self, calls: tuple[PointsCall, ...], at: datetime) -> None:
+        """Renaming refs in their order changes nothing, shifting instants shifts results, scaling points scales balances."""
+        shift = timedelta(days=97, hours=5)
+        changed = [
+            attrs.evolve(
+                call,
+                ref=f"x{call.ref}",
+                of=f"x{call.of}",
+                points=3
+                if call.points is None and call.verb in {"earn", "burn", "adjust_down"}
+                else call.points and call.points * 3,
+                at=call.at + shift,
+            )
+            for call in calls
+        ]
+        account, _ = run(calls)
+        other, _ = run(changed)
+        ours, theirs = account.books(at=at), other.books(at=at + shift)
+        assert attrs.asdict(theirs) == {name: value * 3 for name, value in attrs.asdict(ours).items()}
+        assert [f"x{lot_id}" for lot_id in account.ledger.lots] == list(other.ledger.lots)
+
+    @pytest.mark.law(18)
+    @given(points_histories(), points_histories())
+    def test_accounts_do_not_touch_each_other(self, ours: tuple[PointsCall, ...], theirs: tuple[PointsCall, ...]) -> None:
+        """A ledger passes over the facts of other accounts: interleaved is the same as apart."""
+        account, facts = run(ours)
+        _, others = run(theirs)
+        strange = [attrs.evolve(fact, account="miles") for fact in others if isinstance(fact, LedgerFact)]
+        mixed = [fact for pair in itertools.zip_longest(facts, strange) for fact in pair if fact is not None]
+        assert Ledger(account="points").folded(mixed) == account.ledger
+
+
+class TestGrant:
+    def test_lot_is_named_by_ref_and_rule(self) -> None:
+        """A lot is `ref/rule`, available at once when nothing else is said."""
+        (fact,) = Ledger(account="points").grant(5, ref="1", rule="base", available_at=None, expires_at=None, at=T0)
+        assert fact == Granted(account="points", ref="1", rule="base", units=5, available_at=T0, at=T0)
+        assert fact.lot_id == "1/base"
+
+    @pytest.mark.parametrize("units", [0, -1, True, 1.0])
+    def test_points_are_counted(self, units: int) -> None:
+        """Only whole numbers from one up are points."""
+        with pytest.raises(UsageError, match="points must be a whole number"):
+            Ledger(account="points").grant(units, ref="1", rule="base", available_at=None, expires_at=None, at=T0)
+
+    @pytest.mark.parametrize(
+        "opens,ends",
+        [(None, 0), (None, -1), (5, 5), (5, 4), (-5, 0), (-5, -1)],
+    )
+    def test_empty_window_is_a_usage_error(self, opens: int | None, ends: int) -> None:
+        """What ends before it begins, or before it was earned, was never worth anything."""
+        with pytest.raises(UsageError, match="expires_at must be after"):
+            Ledger(account="points").grant(
+                1, ref="1", rule="base", available_at=None if opens is None else day(opens), expires_at=day(ends), at=T0
+            )
+
+    def test_smallest_window(self) -> None:
+        """One microsecond is enough."""
+        facts = Ledger(account="points").grant(
+            1, ref="1", rule="base", available_at=None, expires_at=T0 + timedelta(microseconds=1), at=T0
+        )
+        assert len(facts) == 1
+
+    def test_again_gives_nothing(self) -> None:
+        """The same earning again gives no facts, whenever it is said."""
+        ledger = granted(("1", 5, 0, 9))
+        assert ledger.grant(5, ref="1", rule="base", available_at=T0, expires_at=day(9), at=day(3)) == ()
+        assert ledger.grant(5, ref="1", rule="base", available_at=None, expires_at=day(9), at=day(3)) == ()
+
+    @pytest.mark.parametrize(
+        "units,opens,ends,field",
+        [(6, 0, 9, "points"), (5, 1, 9, "available_at"), (5, 0, 8, "expires_at"), (5, 0, None, "expires_at")],
+    )
+    def test_other_content_is_key_reused(self, units: int, opens: int, ends: int | None, field: str) -> None:
+        """The same ref and rule with other content is refused, naming what differs."""
+        with pytest.raises(RefusedError) as refused:
+            granted(("1", 5, 0, 9)).grant(
+                units, ref="1", rule="base", available_at=day(opens), expires_at=None if ends is None else day(ends), at=T0
+            )
+        assert refused.value.refusal.reason is Reason.KEY_REUSED
+        assert refused.value.refusal.details == {"key": "earn:1", "fields": (field,)}
+
+    def test_naive_time_is_a_usage_error(self) -> None:
+        """A time without a zone is nobody's time."""
+        naive = T0.replace(tzinfo=None)
+        ledger = Ledger(account="points")
+        for times in ({"at": naive}, {"at": T0, "available_at": naive}, {"at": T0, "expires_at": naive}):
+            with pytest.raises(UsageError, match="timezone-aware"):
+                ledger.grant(1, ref="1", rule="base", **{"available_at": None, "expires_at": None, **times})  # type: ignore[arg-type]
+
+
+class TestBurn:
+    def test_takes_soonest_expiry_then_availability_then_id(self) -> None:
+        """The burn order, all three keys at once; what never expires comes last."""
+        ledger = granted(("never", 1, 0, None), ("b", 1, 1, 9), ("a", 1, 1, 9), ("z", 1, 0, 9), ("soon", 1, 2, 8))
+        (fact,) = ledger.burn(5, ref="x", at=day(3))
+        assert isinstance(fact, Burned)
+        assert [part.lot_id for part in fact.parts] == ["soon/base", "z/base", "a/base", "b/base", "never/base"]
+
+    def test_takes_only_what_is_live(self) -> None:
+        """Pending and expired lots are left alone: the first instant is inside, the last outside."""
+        ledger = granted(("early", 5, 0, 3), ("late", 5, 3, 9))
+        assert [ledger.available(at=day(number)) for number in (-1, 0, 2, 3, 8, 9)] == [0, 5, 5, 5, 5, 0]
+        assert ledger.check_burn(5, at=day(3)) == Accepted((Part("late/base", 5),))
+
+    def test_insufficient_says_how_far_off(self) -> None:
+        """The refusal carries what was asked, what there is, and what is missing."""
+        answer = granted(("1", 60, 0, None)).check_burn(100, at=T0)
+        assert isinstance(answer, Refused)
+        assert answer.refusal.details == {"asked_points": 100, "available_points": 60, "missing_points": 40}
+
+    def test_before_the_last_fact_is_refused(self) -> None:
+        """A burn dated before what is known would rewrite history; at the same instant it is fine."""
+        ledger = kept(granted(("1", 60, 0, None)), granted(("1", 60, 0, None)).burn(1, ref="x", at=day(5)))
+        answer = ledger.check_burn(1, at=day(5) - timedelta(microseconds=1))
+        assert isinstance(answer, Refused)
+        assert answer.refusal.details == {"at": "2026-01-05T23:59:59.999999Z", "last_at": "2026-01-06T00:00:00Z"}
+        assert isinstance(ledger.check_burn(1, at=day(5)), Accepted)
+
+    def test_again_gives_nothing_even_when_all_is_spent(self) -> None:
+        """A retry of a burn hears the first answer, not "insufficient"; other content is refused."""
+        ledger = granted(("1", 60, 0, None))
+        ledger = kept(ledger, ledger.burn(60, ref="x", at=T0))
+        assert ledger.burn(60, ref="x", at=day(-3)) == ()
+        with pytest.raises(RefusedError) as refused:
+            ledger.burn(59, ref="x", at=T0)
+        assert refused.value.refusal.details == {"key": "burn:x", "fields": ("points",)}
+
+    def test_debt_is_netted_before_a_burn(self) -> None:
+        """Under carry a debt stands against whatever else there is."""
+        ledger = granted(("a", 100, 0, None))
+        ledger = kept(ledger, ledger.burn(60, ref="x", at=T0))
+        ledger = kept(ledger, ledger.revoke("a", ref="r", overdraft=Overdraft.CARRY, at=T0))
+        ledger = kept(ledger, ledger.grant(80, ref="b", rule="base", available_at=None, expires_at=None, at=T0))
+        assert ledger.balance(at=T0) == Balance(available=20, pending=0, held=0, debt=60)
+        assert isinstance(ledger.check_burn(20, at=T0), Accepted)
+        assert isinstance(ledger.check_burn(21, at=T0), Refused)
+
+    @pytest.mark.parametrize("units", [0, -1, True])
+    def test_points_are_counted(self, units: int) -> None:
+        """Only whole numbers from one up can be burned."""
+        with pytest.raises(UsageError, match="points must be a whole number"):
+            granted(("1", 60, 0, None)).check_burn(units, at=T0)
+
+    def test_naive_time_is_a_usage_error(self) -> None:
+        """A time without a zone is nobody's time."""
+        with pytest.raises(UsageError, match="at must be"):
+            granted(("1", 60, 0, None)).check_burn(1, at=T0.replace(tzinfo=None))
+
+
+class TestRefundBurn:
+    def test_last_taken_goes_back_first(self) -> None:
+        """A partial refund walks back through the lots, and goes on where the last one stopped."""
+        ledger = granted(("a", 3, 0, 5), ("b", 4, 0, 9))
+        ledger = kept(ledger, ledger.burn(7, ref="x", at=T0))
+        for ref, units, expected in [
+            ("r1", 1, (Part("b/base", 1),)),
+            ("r2", 4, (Part("b/base", 3), Part("a/base", 1))),
+            ("r3", None, (Part("a/base", 2),)),
+        ]:
+            (fact,) = ledger.refund_burn("x", units, ref=ref, at=T0)
+            assert isinstance(fact, BurnRefunded)
+            assert (fact.burn_ref, fact.parts) == ("x", expected)
+            ledger = kept(ledger, [fact])
+        assert ledger.refund_burn("x", ref="r4", at=T0) == ()
+        assert ledger.balance(at=T0).available == 7
+
+    def test_into_an_expired_lot_is_expired(self) -> None:
+        """What goes back to a lot whose time is over is over."""
+        ledger = granted(("a", 10, 0, 5))
+        ledger = kept(ledger, ledger.burn(10, ref="x", at=T0))
+        ledger = kept(ledger, ledger.refund_burn("x", ref="r", at=day(6)))
+        assert ledger.balance(at=day(6)) == Balance(available=0, pending=0, held=0, debt=0)
+        assert ledger.books(at=day(6)).expired == 10
+
+    def test_again_and_refusals(self) -> None:
+        """The same refund gives nothing; another under its ref, too much, or of no burn is refused."""
+        ledger = granted(("a", 10, 0, None))
+        ledger = kept(ledger, ledger.burn(10, ref="x", at=T0))
+        ledger = kept(ledger, ledger.refund_burn("x", 4, ref="r", at=T0))
+        assert ledger.refund_burn("x", 4, ref="r", at=T0) == ()
+        assert ledger.refund_burn("x", ref="r", at=T0) == ()
+        for burn_ref, units, ref, details in [
+            ("x", 5, "r", {"key": "refund_burn:r", "fields": ("points",)}),
+            ("y", 4, "r", {"key": "refund_burn:r", "fields": ("burn_ref",)}),
+            ("y", 4, "s", {"burn_ref": "y"}),
+            ("x", 7, "s", {"burn_ref": "x", "asked_points": 7, "left_points": 6}),
+        ]:
+            with pytest.raises(RefusedError) as refused:
+                ledger.refund_burn(burn_ref, units, ref=ref, at=T0)
+            assert refused.value.refusal.details == details
+        with pytest.raises(UsageError, match="points must be a whole number"):
+            ledger.refund_burn("x", 0, ref="s", at=T0)
+
+
+class TestRevoke:
+    def test_below_zero_is_the_debt_of_its_purchase(self) -> None:
+        """What was spent and must be given back stands on the lot that caused it."""
+        ledger = granted(("a", 100, 0, None), ("b", 5, 0, None))
+        ledger = kept(ledger, ledger.burn(60, ref="x", at=T0))
+        ledger = kept(ledger, ledger.revoke("a", ref="r", overdraft=Overdraft.CARRY, at=T0))
+        assert ledger.lots["a/base"].remaining == -60
+        assert ledger.balance(at=T0) == Balance(available=0, pending=0, held=0, debt=60)
+
+    def test_all_lots_of_a_ref_the_latest_first(self) -> None:
+        """Without a rule, a revocation takes from the latest lot of the ref first, whatever order they were stored in."""
+        ledger = Ledger(account="points")
+        for rule, units, at in [("zeta", 5, day(1)), ("alpha", 5, day(2)), ("beta", 5, day(2))]:
+            ledger = kept(ledger, ledger.grant(units, ref="a", rule=rule, available_at=None, expires_at=None, at=at))
+        (fact,) = ledger.revoke("a", 12, ref="r", overdraft=Overdraft.CARRY, at=day(3))
+        assert isinstance(fact, Revoked)
+        assert fact.parts == (Part("a/beta", 5), Part("a/alpha", 5), Part("a/zeta", 2))
+        shuffled = attrs.evolve(ledger, lots=type(ledger.lots)({name: ledger.lots[name] for name in sorted(ledger.lots)}))
+        assert shuffled == ledger
+        assert shuffled.revoke("a", 12, ref="r", overdraft=Overdraft.CARRY, at=day(3)) == (fact,)
+
+    def test_one_rule_only(self) -> None:
+        """With a rule, only its lot is taken from, and only its lot counts."""
+        ledger = Ledger(account="points")
+        for rule in ("base", "bonus"):
+            ledger = kept(ledger, ledger.grant(5, ref="a", rule=rule, available_at=None, expires_at=None, at=T0))
+        (fact,) = ledger.revoke("a", ref="r", rule="base", overdraft=Overdraft.CARRY, at=T0)
+        assert isinstance(fact, Revoked)
+        assert fact.parts == (Part("a/base", 5),)
+        with pytest.raises(RefusedError) as refused:
+            ledger.revoke("a", 6, ref="r", rule="base", overdraft=Overdraft.CARRY, at=T0)
+        assert refused.value.refusal.details == {"earn_ref": "a", "asked_points": 6, "left_points": 5}
+
+    def test_refs_with_slashes_stay_apart(self) -> None:
+        """Order "a" and order "a/b" share no lot, though one name begins with the other."""
+        ledger = granted(("a", 10, 0, None), ("a/b", 7, 0, None))
+        ledger = kept(ledger, ledger.revoke("a", ref="r", overdraft=Overdraft.CARRY, at=T0))
+        assert {name: lot.remaining for name, lot in ledger.lots.items()} == {"a/base": 0, "a/b/base": 7}
+
+    def test_again_and_refusals(self) -> None:
+        """The same revocation gives nothing; another under its ref, too much, or of nothing earned is refused."""
+        ledger = granted(("a", 10, 0, None))
+        ledger = kept(ledger, ledger.revoke("a", 4, ref="r", overdraft=Overdraft.CARRY, at=T0))
+        assert ledger.revoke("a", 4, ref="r", overdraft=Overdraft.CARRY, at=T0) == ()
+        assert ledger.revoke("a", ref="r", overdraft=Overdraft.CARRY, at=T0) == ()
+        for earn_ref, units, ref, reason, details in [
+            ("a", 5, "r", Reason.KEY_REUSED, {"key": "revoke:r", "fields": ("points",)}),
+            ("b", 4, "r", Reason.KEY_REUSED, {"key": "revoke:r", "fields": ("earn_ref",)}),
+            ("b", 4, "s", Reason.EARNING_NOT_FOUND, {"earn_ref": "b"}),
+            ("a", 7, "s", Reason.EARNING_EXCEEDED, {"earn_ref": "a", "asked_points": 7, "left_points": 6}),
+        ]:
+            with pytest.raises(RefusedError) as refused:
+                ledger.revoke(earn_ref, units, ref=ref, overdraft=Overdraft.CARRY, at=T0)
+            assert refused.value.refusal.reason is reason
+            assert refused.value.refusal.details == details
+        ledger = kept(ledger, ledger.revoke("a", ref="all", overdraft=Overdraft.CARRY, at=T0))
+        assert ledger.revoke("a", ref="more", overdraft=Overdraft.CARRY, at=T0) == ()
+        with pytest.raises(UsageError, match="points must be a whole number"):
+            ledger.revoke("a", 0, ref="s", overdraft=Overdraft.CARRY, at=T0)
+        with pytest.raises(UsageError, match="at must be"):
+            ledger.revoke("a", 1, ref="s", overdraft=Overdraft.CARRY, at=T0.replace(tzinfo=None))
+
+    def test_reject_refuses_what_was_spent(self) -> None:
+        """Under reject a revocation takes what is left of its own lots, and is refused when that is not enough."""
+        ledger = granted(("a", 10, 0, None), ("b", 50, 0, None))
+        ledger = kept(ledger, ledger.burn(6, ref="x", at=T0))
+        assert len(ledger.revoke("a", 4, ref="r", overdraft=Overdraft.REJECT, at=T0)) == 1
+        with pytest.raises(RefusedError) as refused:
+            ledger.revoke("a", 7, ref="r", overdraft=Overdraft.REJECT, at=T0)
+        assert refused.value.refusal.reason is Reason.POINTS_INSUFFICIENT
+        assert refused.value.refusal.details == {"asked_points": 7, "available_points": 4, "missing_points": 3}
+
+    def test_reject_on_a_lot_in_debt(self) -> None:
+        """A lot below zero has nothing left to take, and no less than nothing."""
+        ledger = granted(("a", 10, 0, None))
+        ledger = kept(ledger, ledger.burn(8, ref="x", at=T0))
+        ledger = kept(ledger, ledger.revoke("a", 5, ref="r", overdraft=Overdraft.CARRY, at=T0))
+        with pytest.raises(RefusedError) as refused:
+            ledger.revoke("a", 2, ref="s", overdraft=Overdraft.REJECT, at=T0)
+        assert refused.value.refusal.details == {"asked_points": 2, "available_points": 0, "missing_points": 2}
+
+
+class TestAdjust:
+    def test_takes_and_gives_back(self) -> None:
+        """An adjustment takes in burn order and says why; reversing it gives all of it back."""
+        ledger = granted(("a", 3, 0, 5), ("b", 4, 0, 9))
+        (fact,) = ledger.adjust_down(5, ref="t-1", reason="wrong scan", actor="eva", at=T0)
+        parts = (Part("a/base", 3), Part("b/base", 2))
+        assert fact == Adjusted(account="points", ref="t-1", parts=parts, reason="wrong scan", actor="eva", at=T0)
+        ledger = kept(ledger, [fact])
+        assert ledger.available(at=T0) == 2
+        (back,) = ledger.reverse_adjustment("t-1", ref="t-2", at=T0)
+        back_parts = (Part("b/base", 2), Part("a/base", 3))
+        assert back == AdjustmentReversed(account="points", ref="t-2", adjustment_ref="t-1", parts=back_parts, at=T0)
+        ledger = kept(ledger, [back])
+        assert ledger.available(at=T0) == 7
+        assert ledger.reverse_adjustment("t-1", ref="t-2", at=T0) == ()
+        assert ledger.reverse_adjustment("t-1", ref="t-3", at=T0) == ()
+
+    def test_may_be_backdated(self) -> None:
+        """Unlike a burn, an adjustment may lie before the last fact: it takes what was live then."""
+        ledger = granted(("a", 3, 0, 5), ("b", 4, 6, 9))
+        ledger = kept(ledger, ledger.burn(1, ref="x", at=day(7)))
+        (fact,) = ledger.adjust_down(3, ref="t", reason="late", actor="eva", at=day(1))
+        assert isinstance(fact, Adjusted)
+        assert fact.parts == (Part("a/base", 3),)
+
+    def test_refusals(self) -> None:
+        """It takes no more than is available, and its ref is used once."""
+        ledger = granted(("a", 3, 0, 5))
+        with pytest.raises(RefusedError) as refused:
+            ledger.adjust_down(4, ref="t", reason="r", actor="e", at=T0)
+        assert refused.value.refusal.reason is Reason.POINTS_INSUFFICIENT
+        ledger = kept(ledger, ledger.adjust_down(2, ref="t", reason="r", actor="e", at=T0))
+        assert ledger.adjust_down(2, ref="t", reason="r", actor="e", at=T0) == ()
+        with pytest.raises(RefusedError) as refused:
+            ledger.adjust_down(1, ref="t", reason="r", actor="e", at=T0)
+        assert refused.value.refusal.details == {"key": "adjust:t", "fields": ("points",)}
+        with pytest.raises(RefusedError) as refused:
+            ledger.reverse_adjustment("u", ref="v", at=T0)
+        assert refused.value.refusal.details == {"burn_ref": "u"}
+        with pytest.raises(UsageError, match="points must be a whole number"):
+            ledger.adjust_down(0, ref="t", reason="r", actor="e", at=T0)
+
+
+class TestSums:
+    def test_books_say_where_everything_is(self) -> None:
+        """Pending, live, expired and owed, and what left."""
+        ledger = granted(("pending", 1, 5, None), ("live", 20, 0, None), ("expired", 300, 0, 1), ("debt", 4000, -9, 2))
+        ledger = kept(ledger, ledger.burn(1000, ref="x", at=T0))
+        ledger = kept(ledger, ledger.revoke("debt", ref="r", overdraft=Overdraft.CARRY, at=T0))
+        books = ledger.books(at=day(3))
+        assert books == Books(granted=4321, revoked=4000, burned=1000, pending=1, live=20, expired=0, debt=700)
+        assert books.balanced
+        assert not attrs.evolve(books, live=21).balanced
+
+    def test_books_add_up(self) -> None:
+        """The books of two accounts are one book."""
+        one = Books(granted=1, revoked=2, burned=3, pending=4, live=5, expired=6, debt=7)
+        other = Books(granted=10, revoked=20, burned=30, pending=40, live=50, expired=60, debt=70)
+        assert one + other == Books(granted=11, revoked=22, burned=33, pending=44, live=55, expired=66, debt=77)
+        assert Books() + one == one
+
+    def test_expiring_is_half_open_and_summed_by_instant(self) -> None:
+        """The first instant counts, the last does not; what is gone does not expire."""
+        ledger = granted(("a", 1, 0, 5), ("b", 2, 0, 5), ("c", 4, 0, 3), ("d", 8, 0, 9), ("e", 16, 0, None), ("f", 32, 0, 4))
+        ledger = kept(ledger, ledger.revoke("f", ref="r", overdraft=Overdraft.CARRY, at=T0))
+        assert ledger.expiring(after=day(3), before=day(9)) == (Expiring(day(3), 4), Expiring(day(5), 3))
+        assert ledger.expiring(after=day(3) + timedelta(microseconds=1), before=day(5)) == ()
+        for bad in ({"after": T0.replace(tzinfo=None), "before": T0}, {"after": T0, "before": T0.replace(tzinfo=None)}):
+            with pytest.raises(UsageError, match="timezone-aware"):
+                ledger.expiring(**bad)
+        with pytest.raises(UsageError, match="at must be"):
+            ledger.books(at=T0.replace(tzinfo=None))
+
+    def test_take_counts_its_units(self) -> None:
+        """A take is the sum of its parts."""
+        assert Take((Part("a", 2), Part("b", 3))).units == 5
+        assert Take((Part("a", 2), Part("b", 3)), given_back=4).going_back(1) == (Part("a", 1),)
+
+    def test_lot_knows_what_it_came_from(self) -> None:
+        """By ref, and by rule where one is named."""
+        lot = Lot(lot_id="a/b/base", granted=1, granted_at=T0, available_at=T0, expires_at=None)
+        assert lot.came_from("a/b", None)
+        assert lot.came_from("a/b", "base")
+        assert not lot.came_from("a/b", "bonus")
+        assert not lot.came_from("a", None)
+
+
+class TestFolded:
+    def test_nothing_of_its_own_changes_nothing(self) -> None:
+        """Facts of other kinds and accounts are passed over, and do not move its last instant."""
+        ledger = granted(("a", 1, 0, None))
+        other = Granted(account="miles", ref="a", rule="base", units=1, available_at=T0, at=day(9))
+        assert ledger.folded([MemberJoined(member_id="m", at=day(9)), other]) is ledger
+
+    def test_last_instant_is_the_latest(self) -> None:
+        """A backdated fact does not move the last instant back."""
+        ledger = granted(("a", 1, 0, None))
+        for at, latest in [(day(4), day(4)), (day(2), day(4)), (day(5), day(5))]:
+            ledger = kept(ledger, ledger.grant(1, ref=str(at), rule="base", available_at=None, expires_at=None, at=at))
+            assert ledger.last_at == latest
+
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            Burned(account="points", ref="x", parts=(Part("no/base", 1),), at=T0),
+            BurnRefunded(account="points", ref="x", burn_ref="no", parts=(), at=T0),
+            AdjustmentReversed(account="points", ref="x", adjustment_ref="no", parts=(), at=T0),
+            Revoked(account="points", ref="x", earn_ref="no", parts=(Part("no/base", 1),), at=T0),
+        ],
+        ids=lambda fact: fact.kind,
+    )
+    def test_fact_about_nothing_is_corrupt(self, fact: LedgerFact) -> None:
+        """A fact that names what is not there cannot be ours, and the error names both."""
+        with pytest.raises(CorruptStateError, match=rf"{fact.kind} 'x' names 'no.*', which is not in the account"):
+            Ledger(account="points").folded([fact])
+
+    def test_lot_granted_twice_is_corrupt(self) -> None:
+        """No command grants a lot twice: a second grant in a stream would wipe out what was taken from the first."""
+        fact = Granted(account="points", ref="a", rule="base", units=1, available_at=T0, at=T0)
+        with pytest.raises(CorruptStateError, match="a/base"):
+            Ledger(account="points").folded([fact, fact])
+
+    def test_unknown_kind_is_corrupt(self) -> None:
+        """A movement this version does not know is never passed over."""
+
+        @attrs.frozen(kw_only=True)
+        class Stolen(LedgerFact):
+            kind = "ledger.stolen"
+
+        with pytest.raises(CorruptStateError, match=r"ledger\.stolen"):
+            Ledger(account="points").folded([Stolen(account="points", ref="x", at=T0)])
+
+
+class TestFuzz:
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+            max_leaves=10,
+        )
+    )
+    @example({"form": 1, "member_id": "m-42", "version": -1})
+    @example({"form": 1, "member_id": "m-42", "ledger": {"account": "points", "last_at": "2026-01-01"}})
+    def test_any_json_is_an_account_or_corrupt(self, data: object) -> None:
+        """Whatever stands in the column, the answer is an account or one error."""
+        try:
+            account = PointsAccount.from_dict(data)  # type: ignore[arg-type]
+        except CorruptStateError:
+            return
+        assert PointsAccount.from_dict(account.to_dict()) == account
