@@ -62,11 +62,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load ``Loyalty`` when it is first asked for."""
-    if name == "Loyalty":
-        from loyaltycore.services import Loyalty  # noqa: PLC0415 - the point of this function
+if not TYPE_CHECKING:  # a type checker that saw this function would take every misspelt name for an object
 
-        return Loyalty
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    def __getattr__(name: str) -> object:
+        """Load ``Loyalty`` when it is first asked for."""
+        if name == "Loyalty":
+            from loyaltycore.services import Loyalty  # noqa: PLC0415 - the point of this function
+
+            return Loyalty
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import final
 
 import attrs
 
+from loyaltycore._checks import check_whole
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer
-from loyaltycore.errors import Accepted, Reason, Refused
+from loyaltycore.errors import Accepted, Reason, Refused, UsageError
+from loyaltycore.identity import check_id, check_text
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language, explain_refusal, say
 from loyaltycore.offers import AppliedOffer, Evaluation, Nudge, OfferBook
 from loyaltycore.orders import EarnedPoints
 from loyaltycore.points import BurnAnswer
 from loyaltycore.quantities import Money
-from loyaltycore.wire import Json, digest
+from loyaltycore.wire import Json, coded_digest
 
 __all__ = ["Asked", "Quote", "QuotedLine"]
+
+
+def _several(codes: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(codes, str):
+        msg = f"codes must be several texts, such as ['SUMMER10'], got {codes!r:.80}"
+        raise UsageError(msg)
+    return tuple(codes)
 
 
 @final
@@ -40,23 +50,31 @@ class Asked:
     basket: Basket
     member_id: str | None = None
     profile: Profile = Profile()
-    codes: tuple[str, ...] = ()
+    codes: tuple[str, ...] = attrs.field(default=(), converter=_several)
     burn: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        """Check what the basket and the profile do not check themselves."""
+        if self.member_id is not None:
+            check_id("member_id", self.member_id)
+        for code in self.codes:
+            check_text("code", code)
+        check_whole("burn", self.burn, low=0)
 
 
 @final
 @attrs.frozen(kw_only=True)
 class QuotedLine:
-    """One line of a quote; amounts are of all its units.
+    """One line of a quote; amounts are of all its units, as whole minor units and, by properties, as ``Money``.
 
     Attributes:
         line_id: The shop's own.
         product_id: The shop's own.
         quantity: Units.
-        list_price: Before offers.
-        discount: What offers take off.
-        burn: What burned points take off.
-        net: What is left: ``list_price − discount − burn``, never below 0.
+        currency: Of all amounts.
+        list_minor: Before offers.
+        discount_minor: What offers take off.
+        burn_minor: What burned points take off.
         burn_points: The points that do.
         points: Points it earns.
         qualifies: Whether what is paid for it counts for tiers.
@@ -65,17 +83,42 @@ class QuotedLine:
     line_id: str
     product_id: str
     quantity: int
-    list_price: Money
-    discount: Money
-    burn: Money
-    net: Money
+    currency: str
+    list_minor: int
+    discount_minor: int
+    burn_minor: int
     burn_points: int
     points: int
     qualifies: bool
 
+    @property
+    def net_minor(self) -> int:
+        """What is left: list less discount less burn, never below 0."""
+        return self.list_minor - self.discount_minor - self.burn_minor
+
+    @property
+    def list_price(self) -> Money:
+        """Before offers."""
+        return Money(self.list_minor, self.currency)
+
+    @property
+    def discount(self) -> Money:
+        """What offers take off."""
+        return Money(self.discount_minor, self.currency)
+
+    @property
+    def burn(self) -> Money:
+        """What burned points take off."""
+        return Money(self.burn_minor, self.currency)
+
+    @property
+    def net(self) -> Money:
+        """What is left to pay for it."""
+        return Money(self.net_minor, self.currency)
+
 
 @final
-@attrs.define(frozen=True, kw_only=True, slots=False)  # not slotted: the commitment is computed once and kept
+@attrs.frozen(kw_only=True)
 class Quote:
     """What the basket page shows, and what ``place`` books: the same thing.
 
@@ -140,10 +183,7 @@ class Quote:
         return {
             "program": self.program_digest,
             "member": self.asked.member_id,
-            "lines": [
-                [line.line_id, line.product_id, line.quantity, *_minors(line), line.burn_points, line.points, line.qualifies]
-                for line in self.lines.values()
-            ],
+            "lines": [_committed(line) for line in self.lines.values()],
             "shipping": None if self.shipping is None else self.shipping.minor_units,
             "offers": [[offer.offer_id, offer.discount_minor] for offer in self.offers.applied],
             "burn": [self.burn.granted, self.burn.discount_minor],
@@ -154,7 +194,7 @@ class Quote:
     @cached_property
     def digest(self) -> str:
         """The commitment in 32 characters, to travel through a page and back."""
-        return digest(self.commitment, purpose="lc.quote")
+        return coded_digest(self.commitment, purpose="lc.quote")
 
     def verdict(self, offer_id: str) -> Accepted[AppliedOffer] | Refused:
         """Answer for one offer: applied, or why not."""
@@ -221,5 +261,6 @@ class Quote:
         return said + [nudge.text(language) for nudge in self.nudges]
 
 
-def _minors(line: QuotedLine) -> tuple[int, int, int, int]:
-    return (line.list_price.minor_units, line.discount.minor_units, line.burn.minor_units, line.net.minor_units)
+def _committed(line: QuotedLine) -> list[Json]:
+    amounts = [line.list_minor, line.discount_minor, line.burn_minor, line.burn_points, line.points, line.qualifies]
+    return [line.line_id, line.product_id, line.quantity, *amounts]

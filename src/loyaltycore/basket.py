@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, final
 
 import attrs
@@ -239,6 +240,10 @@ class Basket:
         Complexity:
             O(n log n) for n lines.
         """
+        return self._unit_groups
+
+    @cached_property
+    def _unit_groups(self) -> tuple[UnitGroup, ...]:
         groups: dict[tuple[object, ...], list[Line]] = {}
         for line in self.lines:
             regular = -1 if line.regular_price is None else line.regular_price.minor_units

@@ -294,10 +294,10 @@ def _quote_dict(quote: Quote) -> dict[str, Any]:
         "to_pay_minor": quote.to_pay.minor_units,
         "lines": {
             line.line_id: {
-                "list_minor": line.list_price.minor_units,
-                "discount_minor": line.discount.minor_units,
-                "burn_minor": line.burn.minor_units,
-                "net_minor": line.net.minor_units,
+                "list_minor": line.list_minor,
+                "discount_minor": line.discount_minor,
+                "burn_minor": line.burn_minor,
+                "net_minor": line.net_minor,
                 "points": line.points,
             }
             for line in quote.lines.values()

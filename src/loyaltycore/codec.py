@@ -23,7 +23,7 @@ from loyaltycore.facts import Fact
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Burned, BurnRefunded, Granted, Revoked
 from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted
 from loyaltycore.orders import OrderPlaced, OrderReturned
-from loyaltycore.wire import canonical, coder, read_json
+from loyaltycore.wire import coded_text, coder, read_json
 
 __all__ = ["FACTS", "decode_fact", "encode_fact", "fact_from_text", "fact_text"]
 
@@ -76,7 +76,7 @@ def decode_fact(data: object) -> Fact:
 
 def fact_text(fact: Fact) -> str:
     """Write a fact as one line of JSON, its keys sorted."""
-    return canonical(encode_fact(fact)).decode()
+    return coded_text(encode_fact(fact))
 
 
 def fact_from_text(text: str | bytes) -> Fact:

@@ -43,6 +43,7 @@ __all__ = [
     "code_presented",
     "first_order",
     "is_member",
+    "parts_of",
     "spend_at_least",
     "unmet",
 ]
@@ -96,16 +97,7 @@ class _Combinable:
 
     def __and__(self, other: Condition) -> AllOf:
         """Both must hold."""
-        return AllOf((*_parts(self), *_parts(other)))
-
-
-def _parts(condition: object) -> tuple[Condition, ...]:
-    if isinstance(condition, AllOf):
-        return condition.parts
-    if isinstance(condition, SpendAtLeast | IsMember | CodePresented | FirstOrder):
-        return (condition,)
-    msg = f"a condition combines with conditions only, got {condition!r}"
-    raise UsageError(msg)
+        return AllOf((*parts_of(self), *parts_of(other)))
 
 
 @final
@@ -152,16 +144,20 @@ class FirstOrder(_Combinable):
     """The person has placed no order before; a guest passes."""
 
 
+def _flat(parts: Iterable[object]) -> tuple[Condition, ...]:
+    return tuple(single for part in parts for single in parts_of(part))
+
+
 @final
 @attrs.frozen
 class AllOf(_Combinable):
     """Every part must hold.
 
     Attributes:
-        parts: At most 20; none always holds.
+        parts: At most 20; none always holds. Parts that are ``AllOf`` themselves give theirs.
     """
 
-    parts: tuple[Condition, ...]
+    parts: tuple[Condition, ...] = attrs.field(converter=_flat)
 
     def __attrs_post_init__(self) -> None:
         """Refuse an overlong list."""
@@ -196,6 +192,20 @@ def code_presented(code: str) -> CodePresented:
 def first_order() -> FirstOrder:
     """Ask for a person without orders."""
     return FirstOrder()
+
+
+def parts_of(condition: object) -> tuple[Condition, ...]:
+    """Give the single conditions that must hold.
+
+    Raises:
+        UsageError: What is no condition.
+    """
+    if isinstance(condition, AllOf):
+        return condition.parts
+    if isinstance(condition, SpendAtLeast | IsMember | CodePresented | FirstOrder):
+        return (condition,)
+    msg = f"a condition must be one of this module's, got {condition!r:.80}"
+    raise UsageError(msg)
 
 
 def unmet(condition: Condition, situation: Situation) -> tuple[Refusal, ...]:

@@ -35,7 +35,7 @@ from loyaltycore._checks import check_whole
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import UnitGroup
 from loyaltycore.benefits import Benefit, FreeShipping, PercentOff
-from loyaltycore.conditions import AllOf, CodePresented, Condition, Situation, unmet
+from loyaltycore.conditions import CodePresented, Condition, Situation, SpendAtLeast, parts_of, unmet
 from loyaltycore.errors import Accepted, Reason, Refusal, Refused, UsageError
 from loyaltycore.identity import check_slug, labels
 from loyaltycore.messages import Language, say
@@ -127,8 +127,12 @@ class Offer:
     @property
     def codes(self) -> frozenset[str]:
         """The folded codes it asks for."""
-        parts = self.when.parts if isinstance(self.when, AllOf) else (self.when,)
-        return frozenset(part.folded for part in parts if isinstance(part, CodePresented))
+        return frozenset(part.folded for part in parts_of(self.when) if isinstance(part, CodePresented))
+
+    @property
+    def thresholds(self) -> tuple[Money, ...]:
+        """The amounts that must be spent."""
+        return tuple(part.amount for part in parts_of(self.when) if isinstance(part, SpendAtLeast))
 
     def refusals(self, situation: Situation) -> tuple[Refusal, ...]:
         """List what keeps it from applying, besides other offers."""

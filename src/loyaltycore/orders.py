@@ -259,9 +259,9 @@ class Order:
         version, amount_minor = self.version, self.amount_minor
         for fact in facts:
             match fact:
-                case OrderPlaced() if placed is None:
+                case OrderPlaced(order_id=self.order_id) if placed is None:
                     placed = fact
-                case OrderReturned() if placed is not None:
+                case OrderReturned(order_id=self.order_id) if placed is not None:
                     for line_id, units in fact.lines.items():
                         returned[line_id] = returned.get(line_id, 0) + units
                     amount_minor += fact.amount_minor
@@ -366,7 +366,8 @@ class Order:
             whole = whole.plus(_of_units(line, line.quantity))
             if returned.get(line.line_id):
                 back = back.plus(_of_units(line, returned[line.line_id]))
-        paid = max(1, placed.goods_minor)
+        # An amount is a part of the goods; where they were free, of whatever was paid, which then is shipping.
+        paid = placed.goods_minor or placed.shipping_minor or 1
         by_amount = _Shares(
             money_minor=amount_minor,
             points=whole.points * amount_minor // paid,

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 from typing import Any, Final, Self, final
 
 import attrs
@@ -347,7 +348,7 @@ class BurnAnswer:
         asked: Points asked.
         granted: Points that will be burned: the most that is allowed, at most what was asked.
         discount_minor: What they take off, in minor units.
-        refusal: Why fewer are granted than asked; ``None`` when all are.
+        refusal: Why fewer are granted than asked; ``None`` when all that take something off are.
     """
 
     asked: int = 0
@@ -389,7 +390,8 @@ class BurnRule:
             goods_minor: What is left to pay, after offers, of goods that points may pay.
 
         Returns:
-            Fewer than asked with ``points_insufficient``, ``points_above_share`` or ``points_below_minimum``.
+            Fewer than asked with ``points_insufficient``, ``points_above_share`` or ``points_below_minimum``. Where a point is
+            worth less than a minor unit, those that would take nothing more off are left with the member, without a refusal.
         """
         check_whole("burn", asked, low=0)
         most_minor = goods_minor if self.share is None else self.share.of_whole(goods_minor, rounding=Rounding.DOWN)
@@ -397,17 +399,18 @@ class BurnRule:
         granted, refusal = min(asked, available, by_share), None
         if granted < asked:
             refusal = _why_fewer(asked, available=available, by_share=by_share)
-        if asked > 0 and granted < self.minimum:
+        needed = max(self.minimum, self._points_for(1))
+        if asked > 0 and granted < needed:
             granted = 0
             if refusal is None:
-                details = {"asked_points": asked, "needed_points": self.minimum, "missing_points": self.minimum - asked}
+                details = {"asked_points": asked, "needed_points": needed, "missing_points": needed - asked}
                 refusal = Refusal(Reason.POINTS_BELOW_MINIMUM, details)
-        return BurnAnswer(
-            asked=asked,
-            granted=granted,
-            discount_minor=self.worth_minor.of_whole(granted, rounding=Rounding.DOWN),
-            refusal=refusal,
-        )
+        discount_minor = self.worth_minor.of_whole(granted, rounding=Rounding.DOWN)
+        return BurnAnswer(asked=asked, granted=self._points_for(discount_minor), discount_minor=discount_minor, refusal=refusal)
+
+    def _points_for(self, discount_minor: int) -> int:
+        """Give the fewest points that take so much off."""
+        return ceil(discount_minor / self.worth_minor.factor)
 
 
 def _why_fewer(asked: int, *, available: int, by_share: int) -> Refusal:

@@ -36,16 +36,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
-from os import PathLike
-from typing import final
+from os import PathLike  # noqa: TID251 - a type only
+from typing import NamedTuple, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_whole
+from loyaltycore._checks import check_count
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._program_file import Problem, ProgramError, read_program
 from loyaltycore._quote import Asked, Quote, QuotedLine
-from loyaltycore.basket import Basket, Return, UnitGroup
+from loyaltycore.basket import Basket, LineUnits, Return, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
@@ -154,7 +154,7 @@ class _Shared:
 
 
 @final
-@attrs.define(frozen=True, kw_only=True, slots=False)  # not slotted: the digest is computed once and kept
+@attrs.frozen(kw_only=True)
 class Program:
     """A shop's rules, frozen and versioned.
 
@@ -197,6 +197,9 @@ class Program:
             if self.earning is not None and action == self.earning.rule_id:
                 msg = f"an action must not be called {action!r}: the points of orders are"
                 raise UsageError(msg)
+        for needed in (amount for offer in self.book.offers for amount in offer.thresholds):
+            if needed.currency != self.currency:
+                raise CurrencyMismatchError(self.currency, needed.currency)
 
     @classmethod
     def parse(cls, text: str) -> Program:
@@ -219,7 +222,11 @@ class Program:
             OSError: The file cannot be read.
         """
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - the pure floors know no pathlib
-            return cls.parse(file.read())
+            try:
+                text = file.read()
+            except UnicodeDecodeError as error:
+                raise ProgramError(Problem("file", "", f"must be UTF-8 text: {error}")) from error
+        return cls.parse(text)
 
     @cached_property
     def digest(self) -> str:
@@ -269,8 +276,8 @@ class Program:
             basket=basket,
             member_id=None if membership is None else membership.member_id,
             profile=profile or Profile(),
-            codes=tuple(codes),
-            burn=check_whole("burn", burn, low=0),
+            codes=codes,
+            burn=burn,
         )
         return self._price(asked, membership, at)
 
@@ -293,17 +300,33 @@ class Program:
             RefusedError: ``quote_changed`` with the fields that moved; ``key_reused`` for another order under this id.
             UsageError: Another member's state.
         """
-        if quote.asked.member_id != (None if membership is None else membership.member_id):
-            msg = f"membership must be of member {quote.asked.member_id!r}, got {membership!r:.80}"
+        _check_member(quote.asked.member_id, membership)
+        known = Order.open(order_id) if order is None else order
+        if known.order_id != order_id:
+            msg = f"order must be order {order_id!r}, got {known.order_id!r}"
             raise UsageError(msg)
-        known = order or Order.open(order_id)
         if known.placed is not None:
             return self._placed_again(known, known.placed, quote, membership)
         fresh = self._price(quote.asked, membership, at)
         _check_unchanged(quote, fresh)
-        placed = self._order_placed(fresh, order_id, at)
-        posting = Posting(known.folded([placed]), facts=(placed,), stream=order_stream(order_id), version=known.version)
-        return Placed(order=posting, member=None if membership is None else self._member_placed(membership, placed))
+        return self._book(fresh, membership, known)
+
+    def place_unseen(self, asked: Asked, membership: Membership | None = None, *, order_id: str, at: datetime) -> Placed:
+        """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now.
+
+        Nobody saw a quote, so there is nothing it could differ from.
+
+        Args:
+            asked: The basket, whose, and the codes and points presented.
+            membership: As it is now; must be of the member asked for.
+            order_id: The shop's own, not placed yet.
+            at: Timezone-aware.
+
+        Raises:
+            UsageError: Another currency, a naive time, another member's state.
+        """
+        _check_member(asked.member_id, membership)
+        return self._book(self._price(asked, membership, at), membership, Order.open(order_id))
 
     def refund(
         self, order: Order, membership: Membership | None = None, *, back: Return, return_id: str, at: datetime
@@ -332,9 +355,7 @@ class Program:
             raise RefusedError(*answer.refusals)
         fact, placed = answer.value, order.placed
         assert placed is not None  # plan refuses an order that was never placed
-        if placed.member_id != (None if membership is None else membership.member_id):
-            msg = f"membership must be of member {placed.member_id!r}, got {membership!r:.80}"
-            raise UsageError(msg)
+        _check_member(placed.member_id, membership)
         member = None if membership is None else self._member_refunded(membership, placed, fact)
         return Refunded(fact=fact, order=_order_posting(order, (fact,)), member=member)
 
@@ -486,6 +507,12 @@ class Program:
             answers[text] = CodeAnswer(entered=text, offer_id=None if offer is None else offer.offer_id, refusal=refusal)
         return FrozenMap(answers)
 
+    def _book(self, quote: Quote, membership: Membership | None, order: Order) -> Placed:
+        """Put what was priced into postings."""
+        placed = self._order_placed(quote, order.order_id, quote.at)
+        member = None if membership is None else self._member_placed(membership, placed)
+        return Placed(order=_order_posting(order, (placed,)), member=member)
+
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
         final_at = None
@@ -569,25 +596,37 @@ def _quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: _Shared
     """Share the groups' quantities out to lines; each line holds fixed units of its group."""
     quoted: dict[str, QuotedLine] = {}
     for place, group in enumerate(groups):
+        whole = _GroupShare(
+            shared.list_minor[place], shared.offered[place], shared.net[place], shared.burn_points[place], shared.points[place]
+        )
         for units in group.lines:
-
-            def of(whole: int, group: UnitGroup = group, start: int = units.start, stop: int = units.stop) -> int:
-                return share_of_units(whole, group.quantity, start=start, stop=stop)
-
-            listed, offered, net = of(shared.list_minor[place]), of(shared.offered[place]), of(shared.net[place])
+            part = whole if len(group.lines) == 1 else whole.of_units(group.quantity, units)
             quoted[units.line_id] = QuotedLine(
                 line_id=units.line_id,
                 product_id=group.product_id,
                 quantity=units.stop - units.start,
-                list_price=Money(listed, basket.currency),
-                discount=Money(listed - offered, basket.currency),
-                burn=Money(offered - net, basket.currency),
-                net=Money(net, basket.currency),
-                burn_points=of(shared.burn_points[place]),
-                points=of(shared.points[place]),
+                currency=basket.currency,
+                list_minor=part.listed,
+                discount_minor=part.listed - part.offered,
+                burn_minor=part.offered - part.net,
+                burn_points=part.burn_points,
+                points=part.points,
                 qualifies=shared.qualifies[place],
             )
     return FrozenMap({line.line_id: quoted[line.line_id] for line in basket.lines})
+
+
+class _GroupShare(NamedTuple):
+    """What a unit group, or some of its units, hold."""
+
+    listed: int
+    offered: int
+    net: int
+    burn_points: int
+    points: int
+
+    def of_units(self, quantity: int, units: LineUnits) -> _GroupShare:
+        return _GroupShare(*(share_of_units(whole, quantity, start=units.start, stop=units.stop) for whole in self))
 
 
 def _order_line(line: QuotedLine) -> OrderLine:
@@ -595,9 +634,9 @@ def _order_line(line: QuotedLine) -> OrderLine:
         line_id=line.line_id,
         product_id=line.product_id,
         quantity=line.quantity,
-        list_minor=line.list_price.minor_units,
-        discount_minor=line.discount.minor_units,
-        burn_minor=line.burn.minor_units,
+        list_minor=line.list_minor,
+        discount_minor=line.discount_minor,
+        burn_minor=line.burn_minor,
         burn_points=line.burn_points,
         points=line.points,
         qualifies=line.qualifies,
@@ -606,6 +645,13 @@ def _order_line(line: QuotedLine) -> OrderLine:
 
 def _order_posting(order: Order, facts: tuple[Fact, ...]) -> Posting[Order]:
     return Posting(order.folded(facts), facts=facts, stream=order_stream(order.order_id), version=order.version)
+
+
+def _check_member(member_id: str | None, membership: Membership | None) -> None:
+    if member_id != (None if membership is None else membership.member_id):
+        given = "none" if membership is None else f"that of {membership.member_id!r}"
+        msg = f"membership must be that of member {member_id!r}, got {given}"
+        raise UsageError(msg)
 
 
 def _check_unchanged(seen: Quote, fresh: Quote) -> None:

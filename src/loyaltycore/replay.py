@@ -274,8 +274,14 @@ class _Fold:
         assert_never(event)
 
     def _ordered(self, event: Ordered, *, repeated: bool) -> Bucket:
-        quote = self.shop.quote(event.basket, member_id=event.member_id, codes=event.codes, burn=event.burn)
-        placed = self.shop.place(quote, order_id=event.order_id, actor=ACTOR)
+        placed = self.shop.place_unseen(
+            event.basket,
+            order_id=event.order_id,
+            member_id=event.member_id,
+            codes=event.codes,
+            burn=event.burn,
+            actor=ACTOR,
+        )
         if not repeated:
             self.orders["member" if event.member_id is not None else "guest"] += 1
             for offer in placed.offers:
@@ -283,7 +289,7 @@ class _Fold:
             if placed.burn_points < event.burn:
                 self.tally.beside["burns_cut"] += 1
             self.tally.beside["codes_not_applied"] += len(set(event.codes)) - len(set(placed.codes))
-            if event.rows > 1 or event.member_id is not None:
+            if placed.member_id is not None:
                 self.purchases.add(placed)
         return Bucket.SALE_GUEST if event.member_id is None else Bucket.SALE_MEMBER
 

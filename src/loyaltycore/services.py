@@ -41,10 +41,10 @@ from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
 from loyaltycore.orders import Order, OrderPlaced, OrderReturned
 from loyaltycore.periods import check_instant
-from loyaltycore.program import Overview, Program, Quote
+from loyaltycore.program import Asked, Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Receipt, Repository, StoredStream
-from loyaltycore.wire import plain
+from loyaltycore.wire import coded_digest, plain
 
 __all__ = ["ACTOR", "Loyalty", "utc_now"]
 
@@ -90,7 +90,7 @@ _Steps: TypeAlias = Generator[_Call, Any, A]
 
 def utc_now() -> datetime:
     """Give the present instant: the default clock of ``Loyalty``, and the only one in the library."""
-    return datetime.now(UTC)
+    return datetime.now(UTC)  # noqa: TID251 - the one clock, injected
 
 
 @final
@@ -151,7 +151,36 @@ class Loyalty:
             RefusedError: ``quote_changed`` when something moved since; ``key_reused`` for another order under this id.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._place(quote, order_id, actor))
+        return self._run(self._place(quote.asked, quote, order_id, actor))
+
+    def place_unseen(
+        self,
+        basket: Basket,
+        *,
+        order_id: str,
+        member_id: str | None = None,
+        profile: Profile | None = None,
+        codes: Iterable[str] = (),
+        burn: int = 0,
+        actor: str = ACTOR,
+    ) -> OrderPlaced:
+        """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now, once.
+
+        Args:
+            basket: In the program's currency.
+            order_id: The shop's own; ``place`` and this answer the same for the same one.
+            member_id: Whose; ``None`` for a guest.
+            profile: What the shop tells about the person.
+            codes: As typed; those that do not apply are left out, and no order is refused for them.
+            burn: Points to burn; as many as are allowed are taken.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``key_reused`` for another order under this id.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        asked = Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
+        return self._run(self._place(asked, None, order_id, actor))
 
     def refund(
         self,
@@ -236,13 +265,13 @@ class Loyalty:
         stream = order_stream(order_id)
         return Order.replay(order_id, self.repository.load([stream])[stream].facts)
 
-    def _place(self, quote: Quote, order_id: str, actor: str) -> _Steps[OrderPlaced]:
-        asked, home = quote.asked, order_stream(order_id)
+    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> _Steps[OrderPlaced]:
+        home = order_stream(order_id)
         command = Command.of(
             home,
             Key("place"),
             actor=actor,
-            basket=plain(asked.basket),
+            basket=_basket_digest(asked.basket),
             member_id=asked.member_id,
             profile=plain(asked.profile),
             codes=list(asked.codes),
@@ -254,7 +283,10 @@ class Loyalty:
             order = Order.replay(order_id, loaded[home].facts)
             if order.placed is not None:
                 return ()
-            placed = self.program.place(quote, membership, order_id=order_id, order=order, at=at)
+            if quote is None:
+                placed = self.program.place_unseen(asked, membership, order_id=order_id, at=at)
+            else:
+                placed = self.program.place(quote, membership, order_id=order_id, order=order, at=at)
             return (*placed.order.changes, *(placed.member.changes if placed.member is not None else ()))
 
         facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
@@ -376,6 +408,18 @@ class Loyalty:
 
 def _membership(loaded: Mapping[StreamId, StoredStream], member_id: str | None) -> Membership | None:
     return None if member_id is None else Membership.replay(member_id, loaded[member_stream(member_id)].facts)
+
+
+def _basket_digest(basket: Basket) -> str:
+    """Write down all that a shop said of a basket, short: it is hashed at every purchase."""
+    lines = []
+    for line in basket.lines:
+        regular = None if line.regular_price is None else line.regular_price.minor_units
+        labels = [sorted(line.categories), sorted(line.tags)]
+        lines.append([line.line_id, line.product_id, line.unit_price.minor_units, line.quantity, regular, *labels])
+    shipping = None if basket.shipping is None else basket.shipping.minor_units
+    form = [basket.currency, shipping, basket.market, basket.channel, lines]
+    return coded_digest(form, purpose="lc.basket")
 
 
 def _the(kind: type[F], facts: Sequence[Fact]) -> F:

@@ -22,6 +22,7 @@ from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream
 __all__ = ["MemoryRepository"]
 
 
+@final
 @attrs.frozen
 class _Held:
     """What one key holds of a counter."""

@@ -91,9 +91,9 @@ class Port(Stage[Repository]):
 
         def answer() -> dict[str, object]:
             loaded, at = self.repository.load(list(self._streams)), AT + TICK
-            seen: dict[str, object] = {f"stream {stream!r}": tuple(loaded[stream].facts) for stream in self._streams}
+            seen: dict[str, object] = {f"stream {stream!r}": loaded.get(stream) for stream in self._streams}
             for counter, key in self._holders:
-                seen[f"counter {counter!r} for {key!r}"] = self.repository.claimed([counter], key=key, at=at)[counter]
+                seen[f"counter {counter!r} for {key!r}"] = self.repository.claimed([counter], key=key, at=at).get(counter)
             for home, key in self._commands:
                 seen[f"the receipt of {key!r} in {home!r}"] = self.repository.receipt(home, key)
             return seen

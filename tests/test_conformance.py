@@ -1,0 +1,299 @@
+"""The conformance kit: it passes honest repositories, and catches each canary by the clause that it breaks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import unittest
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from loyaltycore.errors import ConflictError, UsageError
+from loyaltycore.facts import Posting
+from loyaltycore.points import PointsAccount
+from loyaltycore.repositories import Enumerable, PointsAccountRepository, Repository
+from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.store.sqlite import SQLiteRepository
+from loyaltycore.testing import ConformanceError, check_points_repository, check_repository
+from loyaltycore.testing._stage import CALLS_SHOWN, Source, Stage
+from tests.canaries import CANARIES, POINTS_CANARIES, Plain, PlainAccounts
+
+LIARS = [(contract, clause, liar) for (contract, clause), liars in CANARIES.items() for liar in liars]
+POINTS_LIARS = [(clause, liar) for clause, liars in POINTS_CANARIES.items() for liar in liars]
+RACING = {
+    "ChecksThenActs",
+    "ReadsExpectationsEarly",
+    "GivesUpWhenBusy",
+    "LooksForRepeatsOnce",
+    "LooksForRepeatsEarly",
+    "CountsThenClaims",
+}
+
+
+class TestCheckRepository:
+    @pytest.mark.law(38, 39)
+    def test_memory_passes(self) -> None:
+        """The repository in memory keeps every clause."""
+        check_repository(MemoryRepository)
+
+    @pytest.mark.law(38, 39)
+    @pytest.mark.parametrize("files", ["one", "many"])
+    def test_sqlite_passes(self, files: str, tmp_path: Path) -> None:
+        """SQLite keeps every clause: among connections to one file, and among threads that share a repository."""
+        numbers = count()
+        check_repository(lambda: SQLiteRepository(tmp_path / ("one.db" if files == "one" else f"{next(numbers)}.db")))
+
+    def test_sqlite_passes_on_the_callers_connection(self) -> None:
+        """With the caller's connection there is one thread, and every other clause holds."""
+        check_repository(lambda: SQLiteRepository(connection=sqlite3.connect(":memory:")), threads=1)
+
+    def test_honest_canary_passes(self) -> None:
+        """What the liars are made from does not lie."""
+        check_repository(Plain)
+
+    def test_one_repository_for_all_passes(self) -> None:
+        """A factory may give the same repository each time; it is not closed under its owner."""
+        one = MemoryRepository()
+        check_repository(lambda: one)
+
+    @pytest.mark.law(41)
+    @pytest.mark.parametrize("contract, clause, liar", LIARS)
+    def test_each_canary_is_caught(self, contract: str, clause: int, liar: type[Plain]) -> None:
+        """A repository that lies in one way breaks the clause that says so."""
+        with pytest.raises(ConformanceError) as caught:
+            check_repository(liar)
+        assert (caught.value.contract, caught.value.clause) == (contract, clause), str(caught.value)
+        assert caught.value.words
+        assert str(caught.value).startswith(f"{contract}, clause {clause}: {caught.value.words}\nfound: ")
+        assert caught.value.history
+
+    def test_every_clause_has_a_canary(self) -> None:
+        """No clause of the contract is checked by a check that was never seen to fail."""
+        numbered = {
+            (contract.__name__, int(number))
+            for contract in (Repository, Enumerable)
+            for number in re.findall(r"^ *(\d+)\. ", inspect.getdoc(contract) or "", re.MULTILINE)
+        }
+        assert numbered == set(CANARIES)
+        assert max(clause for _, clause in numbered) == 14
+
+    def test_canary_is_caught_in_one_thread(self) -> None:
+        """With one thread, everything but races is looked at."""
+        for _, clause, liar in LIARS:
+            if liar.__name__ not in RACING:
+                with pytest.raises(ConformanceError) as caught:
+                    check_repository(liar, threads=1)
+                assert caught.value.clause == clause
+
+    def test_races_need_threads(self) -> None:
+        """What lies only when two run at once is not caught in one thread."""
+        racing = [liar for _, _, liar in LIARS if liar.__name__ in RACING]
+        assert len(racing) == len(RACING)
+        for liar in racing:
+            check_repository(liar, threads=1)
+
+    def test_repository_without_a_listing_passes(self) -> None:
+        """``streams`` is optional."""
+        check_repository(WithoutListing)
+
+    @pytest.mark.parametrize("threads", [0, 201, True])
+    def test_threads_are_limited(self, threads: int) -> None:
+        """Threads number 1 to 200."""
+        with pytest.raises(UsageError, match="threads must be a whole number"):
+            check_repository(MemoryRepository, threads=threads)
+
+    def test_threads_that_see_the_same_get_their_own(self) -> None:
+        """Where two repositories see the same database, a repository need not be safe among threads."""
+        shared = Plain()
+        made = list[OfOneThread]()
+
+        def factory() -> OfOneThread:
+            made.append(OfOneThread(shared))
+            return made[-1]
+
+        check_repository(factory)
+        assert len({repository.thread for repository in made}) > 8
+        assert all(repository.is_closed for repository in made)
+
+    def test_factory_that_fails_in_a_thread_is_told(self) -> None:
+        """A connection that cannot be opened in a thread ends the check, and no thread waits for ever."""
+        shared = Plain()
+
+        def factory() -> OfOneThread:
+            if threading.current_thread() is not threading.main_thread():
+                msg = "too many connections"
+                raise RuntimeError(msg)
+            return OfOneThread(shared)
+
+        with pytest.raises(RuntimeError, match="too many connections"):
+            check_repository(factory)
+
+    def test_kit_needs_no_test_framework(self) -> None:
+        """Importing the kit loads neither pytest nor Hypothesis; it runs as a plain script."""
+        code = (
+            "import sys; from loyaltycore.testing import check_repository; from loyaltycore.store.memory import MemoryRepository;"
+            "check_repository(MemoryRepository); print({'pytest', 'hypothesis', 'unittest'} & set(sys.modules))"
+        )
+        answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert answer.stdout.strip() == "set()"
+
+    def test_kit_runs_under_unittest(self) -> None:
+        """A failure is an AssertionError: unittest counts it as one."""
+
+        class Case(unittest.TestCase):
+            def test_mine(self) -> None:
+                check_repository(SILENT)
+
+        result = unittest.TestResult()
+        Case("test_mine").run(result)
+        assert (len(result.failures), len(result.errors)) == (1, 0)
+
+
+SILENT = CANARIES["Repository", 6][1]
+
+
+class WithoutListing:
+    """The five methods and no more."""
+
+    def __init__(self) -> None:
+        inner = MemoryRepository()
+        self.load, self.receipt, self.commit = inner.load, inner.receipt, inner.commit
+        self.claimed, self.due = inner.claimed, inner.due
+
+
+class OfOneThread(WithoutListing):
+    """A repository whose connection belongs to the thread that opened it."""
+
+    def __init__(self, shared: Plain) -> None:
+        self.thread = threading.get_ident()
+        self.is_closed = False
+        self.shared = shared
+
+    def __getattribute__(self, name: str) -> object:
+        own = {"thread", "is_closed", "shared", "close", "__class__", "__dict__"}
+        if name in own:
+            return object.__getattribute__(self, name)
+        assert threading.get_ident() == self.thread
+        return getattr(self.shared, name)
+
+    def close(self) -> None:
+        """Close once."""
+        assert not self.is_closed
+        self.is_closed = True
+
+
+class TestCheckPointsRepository:
+    def test_honest_table_passes(self) -> None:
+        """A table of accounts that compares versions keeps both clauses."""
+        check_points_repository(PlainAccounts)
+
+    @pytest.mark.parametrize("threads", [1, 8])
+    def test_column_passes(self, threads: int, tmp_path: Path) -> None:
+        """One JSON column and a version on a table that is there already."""
+        path = tmp_path / "shop.db"
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE customers (id TEXT PRIMARY KEY, loyalty TEXT, loyalty_version INTEGER NOT NULL DEFAULT 0)")
+        numbers = count(1)
+
+        def new_member() -> str:
+            with sqlite3.connect(path) as db:
+                member_id = f"m-{next(numbers)}"
+                db.execute("INSERT INTO customers (id) VALUES (?)", (member_id,))
+            return member_id
+
+        check_points_repository(lambda: Customers(path), new_member=new_member, threads=threads)
+
+    @pytest.mark.law(41)
+    @pytest.mark.parametrize("clause, liar", POINTS_LIARS)
+    def test_each_canary_is_caught(self, clause: int, liar: type[PlainAccounts]) -> None:
+        """A table that lies in one way breaks the clause that says so."""
+        with pytest.raises(ConformanceError) as caught:
+            check_points_repository(liar)
+        assert (caught.value.contract, caught.value.clause) == ("PointsAccountRepository", clause), str(caught.value)
+        assert caught.value.words
+
+    def test_every_clause_has_a_canary(self) -> None:
+        """No clause is checked by a check that was never seen to fail."""
+        numbers = re.findall(r"^ *(\d+)\. ", inspect.getdoc(PointsAccountRepository) or "", re.MULTILINE)
+        assert [int(number) for number in numbers] == list(POINTS_CANARIES)
+
+
+class Customers:
+    """A shop's own table, after the example in the guide."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = sqlite3.connect(path, isolation_level=None)
+
+    def get(self, member_id: str, /) -> PointsAccount:
+        """Read the column."""
+        (text,) = self.db.execute("SELECT loyalty FROM customers WHERE id = ?", (member_id,)).fetchone()
+        return PointsAccount.open(member_id) if text is None else PointsAccount.from_dict(json.loads(text))
+
+    def save(self, posting: Posting[PointsAccount], /) -> None:
+        """Write the column where the version is still the one read."""
+        updated = self.db.execute(
+            "UPDATE customers SET loyalty = ?, loyalty_version = ? WHERE id = ? AND loyalty_version = ?",
+            (
+                json.dumps(posting.state.to_dict()),
+                posting.version + len(posting.facts),
+                posting.state.member_id,
+                posting.version,
+            ),
+        )
+        if updated.rowcount != 1:
+            raise ConflictError
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.db.close()
+
+
+class TestConformanceError:
+    def test_long_history_is_cut(self) -> None:
+        """The last calls are listed, and how many came before."""
+        error = ConformanceError("Repository", 5, "words", "two winners", tuple(f"call {n}" for n in range(CALLS_SHOWN + 3)))
+        lines = str(error).splitlines()
+        assert lines[:4] == ["Repository, clause 5: words", "found: two winners", "calls:", "  (3 calls before)"]
+        assert lines[4] == "  call 3"
+        assert lines[-1] == f"  call {CALLS_SHOWN + 2}"
+        assert len(lines) == CALLS_SHOWN + 4
+
+    def test_short_history_is_whole(self) -> None:
+        """Nothing is left out of a short one."""
+        error = ConformanceError("Repository", 5, "words", "two winners", tuple(f"call {n}" for n in range(CALLS_SHOWN)))
+        assert str(error).splitlines()[3:] == [f"  call {n}" for n in range(CALLS_SHOWN)]
+
+    def test_survives_pickling(self) -> None:
+        """A failure in another process arrives whole."""
+        error = ConformanceError("Repository", 5, "words", "two winners", ("call",))
+        copy = pickle.loads(pickle.dumps(error))
+        assert (str(copy), copy.clause, copy.history) == (str(error), 5, ("call",))
+
+    def test_history_holds_the_calls_of_one_check(self) -> None:
+        """A failure lists the few calls that break the clause, and nothing of the checks before."""
+        with pytest.raises(ConformanceError) as caught:
+            check_repository(CANARIES["Repository", 10][0])
+        commits = [call for call in caught.value.history if call.startswith("commit(")]
+        assert len(commits) == 3
+        assert "Claim('kit/" in commits[-1]
+        assert caught.value.found.endswith("is 6, not 3")
+
+    def test_contract_without_docstring_has_no_words(self) -> None:
+        """Where docstrings are stripped, the number alone names the clause."""
+
+        class Stripped:
+            pass
+
+        Stripped.__doc__ = None
+        source = Source(Plain, threads=1, shares=lambda _first, _second: False)
+        with pytest.raises(ConformanceError, match=r"Stripped, clause 3: \nfound: a long text x{380}") as caught:
+            Stage(Stripped, 3, source, Plain()).fail("a long text " + "x" * 400)
+        assert caught.value.words == ""

@@ -1,0 +1,346 @@
+"""Periods, windows, local days and schedules."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from loyaltycore.errors import UsageError
+from loyaltycore.periods import PERIOD_LIMIT, Calendar, Period, Schedule, Term, Through, Weekday, Window, check_instant
+from loyaltycore.testing.strategies import calendars, instants, periods, terms, windows
+from loyaltycore.wire import parse_instant
+from tests.odd_values import answers_or_refuses
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "periods.json").read_text(encoding="utf-8"))
+
+PARIS = Calendar("Europe/Paris")
+JULY = datetime(2026, 7, 1, tzinfo=UTC)
+AUGUST = datetime(2026, 8, 1, tzinfo=UTC)
+# Half past two comes twice: the second time, an hour later, by the same clocks.
+FIRST = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Paris"))
+SECOND = FIRST.replace(fold=1)
+
+
+class TestWindow:
+    @pytest.mark.parametrize(
+        "starts_at,ends_at,inside",
+        [
+            (JULY, AUGUST, [False, True, True, False]),
+            (JULY, None, [False, True, True, True]),
+            (None, AUGUST, [True, True, True, False]),
+            (None, None, [True, True, True, True]),
+        ],
+    )
+    def test_start_is_inside_and_end_is_not(
+        self, starts_at: datetime | None, ends_at: datetime | None, inside: list[bool]
+    ) -> None:
+        """The start is inside, the end is not; either may be missing."""
+        window = Window(starts_at=starts_at, ends_at=ends_at)
+        second = timedelta(seconds=1)
+        assert [window.contains(at) for at in (JULY - second, JULY, AUGUST - second, AUGUST)] == inside
+
+    @pytest.mark.parametrize("ends_at", [JULY, JULY - timedelta(microseconds=1)])
+    def test_is_never_empty(self, ends_at: datetime) -> None:
+        """An end at or before the start is a mistake."""
+        with pytest.raises(UsageError, match=r"^ends_at must be after 2026-07-01 00:00:00\+00:00, got"):
+            Window(starts_at=JULY, ends_at=ends_at)
+
+    @pytest.mark.parametrize("name", ["starts_at", "ends_at"])
+    def test_needs_zones(self, name: str) -> None:
+        """A naive time is refused by name."""
+        with pytest.raises(UsageError, match=rf"^{name} must be a timezone-aware datetime"):
+            Window(**{"starts_at": None, "ends_at": None, name: datetime(2026, 7, 1)})  # noqa: DTZ001
+        with pytest.raises(UsageError, match=r"^at must be a timezone-aware datetime"):
+            Window(starts_at=None, ends_at=None).contains(datetime(2026, 7, 1))  # noqa: DTZ001
+
+    def test_sees_through_a_doubled_hour(self) -> None:
+        """From 2:30 to 2:30 an hour passes when summer time ends, though the clocks say none does."""
+        window = Window(starts_at=FIRST, ends_at=SECOND)
+        assert window.contains(FIRST)
+        assert window.contains(FIRST + timedelta(minutes=10))
+        assert not window.contains(SECOND)
+        with pytest.raises(UsageError, match="ends_at must be after"):
+            Window(starts_at=SECOND, ends_at=FIRST)
+
+    @given(windows(), instants())
+    def test_zone_of_the_question_does_not_count(self, window: Window, at: datetime) -> None:
+        """One instant, one answer; and equal windows are equal whatever their zones."""
+        assert window.contains(at) == window.contains(at.astimezone(UTC))
+        assert pickle.loads(pickle.dumps(window)) == window
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Window, starts_at=JULY, ends_at=AUGUST)
+        answers_or_refuses(Window(starts_at=JULY, ends_at=AUGUST).contains, at=JULY)
+
+
+class TestPeriod:
+    @pytest.mark.parametrize("unit", ["years", "months", "weeks", "days"])
+    def test_bounds(self, unit: str) -> None:
+        """From one to a hundred years of days, in whole numbers."""
+        assert getattr(Period(**{unit: 1}), unit) == 1
+        assert getattr(Period(**{unit: PERIOD_LIMIT}), unit) == PERIOD_LIMIT
+        for bad in (-1, PERIOD_LIMIT + 1):
+            with pytest.raises(UsageError, match=rf"^{unit} must be a whole number in \[0, 36525\], got {bad}$"):
+                Period(**{unit: bad})
+
+    @pytest.mark.law(3)
+    @pytest.mark.parametrize("bad", [1.0, True, "1", None])
+    def test_whole_numbers_only(self, bad: int) -> None:
+        """Half a month is no period."""
+        with pytest.raises(UsageError, match=r"^months must be a whole number"):
+            Period(months=bad)
+
+    @pytest.mark.parametrize("period", [{}, {"days": 0, "years": 0}])
+    def test_is_longer_than_nothing(self, period: dict[str, int]) -> None:
+        """A period of nothing would end where it starts."""
+        with pytest.raises(UsageError, match="a period must be longer than nothing"):
+            Period(**period)
+
+    @pytest.mark.parametrize(
+        "period,anchor,count,expected",
+        [
+            (Period(months=1), date(2027, 1, 31), 1, date(2027, 2, 28)),
+            (Period(months=1), date(2027, 1, 31), 2, date(2027, 3, 31)),
+            (Period(months=1), date(2027, 3, 31), -1, date(2027, 2, 28)),
+            (Period(months=1), date(2027, 3, 31), 0, date(2027, 3, 31)),
+            (Period(years=1), date(2024, 2, 29), 1, date(2025, 2, 28)),
+            (Period(years=1), date(2024, 2, 29), 4, date(2028, 2, 29)),
+            (Period(weeks=1, days=1), date(2026, 7, 1), 3, date(2026, 7, 25)),
+            (Period(years=1, months=1, weeks=1, days=1), date(2026, 1, 31), 1, date(2027, 3, 8)),
+        ],
+    )
+    def test_is_counted_from_the_anchor(self, period: Period, anchor: date, count: int, expected: date) -> None:
+        """In one step, never chained."""
+        assert period.after(anchor, count=count) == expected
+
+    @pytest.mark.law(4)
+    @given(periods(), st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(1, 20))
+    def test_goes_forward(self, period: Period, anchor: date, count: int) -> None:
+        """More times is later, and each is later than the anchor."""
+        days = [anchor, *(period.after(anchor, count=nth) for nth in range(1, count + 1))]
+        assert all(earlier < later for earlier, later in pairwise(days))
+
+    @pytest.mark.law(4)
+    @given(periods(), st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, 400), st.integers(0, 20))
+    def test_is_monotone_in_the_anchor(self, period: Period, anchor: date, days: int, count: int) -> None:
+        """A later anchor never gives an earlier day."""
+        assert period.after(anchor, count=count) <= period.after(anchor + timedelta(days=days), count=count)
+
+    @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, 240))
+    def test_months_keep_the_day_where_there_is_one(self, anchor: date, count: int) -> None:
+        """The naive way: count the months, and cut the day to the length of the month reached."""
+        month = anchor.month - 1 + count
+        year, month = anchor.year + month // 12, month % 12 + 1
+        first_of_next = date(year + month // 12, month % 12 + 1, 1)
+        day = min(anchor.day, (first_of_next - timedelta(days=1)).day)
+        assert Period(months=1).after(anchor, count=count) == date(year, month, day)
+
+    @pytest.mark.parametrize("count", [10**4, -(10**4), 10**18, -(10**18)])
+    def test_stays_in_the_calendar(self, count: int) -> None:
+        """A day that no calendar has is refused."""
+        with pytest.raises(UsageError, match=r"counted -?\d+ times from 2026-07-01 leaves the calendar$"):
+            Period(years=1).after(date(2026, 7, 1), count=count)
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Period, years=1, months=1, weeks=1, days=1)
+        answers_or_refuses(Period(years=1).after, anchor=date(2026, 7, 1), count=1)
+
+
+class TestCalendar:
+    @pytest.mark.parametrize(
+        "zone",
+        ["", "Paris", "Europe", "Europe/Paris ", "/etc/passwd", "../Paris", "x" * 5000, "\0", "\ud800", None, 1, ["UTC"]],
+    )
+    def test_zone_must_be_known(self, zone: str) -> None:
+        """An IANA name, nothing else."""
+        with pytest.raises(UsageError, match=r"^zone must be"):
+            Calendar(zone)
+
+    @pytest.mark.parametrize("case", GOLDEN["first_instants"], ids=lambda case: f"{case['zone']} {case['day']}")
+    def test_first_instant_golden(self, case: dict[str, str]) -> None:
+        """Known answers, above all where midnight is skipped, doubled, or the whole day is missing."""
+        first = Calendar(case["zone"]).first_instant(date.fromisoformat(case["day"]))
+        assert first == parse_instant(case["at"])
+        assert first.tzinfo is UTC
+
+    @pytest.mark.parametrize("case", GOLDEN["days"], ids=lambda case: f"{case['zone']} {case['at']}")
+    def test_day_of_golden(self, case: dict[str, str]) -> None:
+        """Known answers, above all where clocks go back over midnight."""
+        assert Calendar(case["zone"]).day_of(parse_instant(case["at"])) == date.fromisoformat(case["day"])
+
+    @pytest.mark.law(4)
+    @given(calendars(), instants())
+    @example(Calendar("America/St_Johns"), datetime(2010, 11, 7, 2, 45, tzinfo=UTC))
+    @example(Calendar("Pacific/Apia"), datetime(2011, 12, 30, 10, tzinfo=UTC))
+    def test_a_day_lasts_to_the_next(self, calendar: Calendar, at: datetime) -> None:
+        """Every instant lies in exactly one local day."""
+        day = calendar.day_of(at)
+        assert calendar.first_instant(day) <= at < calendar.first_instant(day + timedelta(days=1))
+
+    @given(calendars(), instants())
+    def test_first_instant_is_the_first(self, calendar: Calendar, at: datetime) -> None:
+        """A second before, the clocks show an earlier day; from then on, none earlier than the day."""
+        day = calendar.day_of(at)
+        first = calendar.first_instant(day)
+        assert calendar.local(first).date() >= day
+        assert calendar.local(first - timedelta(seconds=1)).date() < day
+
+    @pytest.mark.law(4)
+    @given(calendars(), instants(), st.timedeltas(timedelta(0), timedelta(days=3)))
+    @example(Calendar("America/St_Johns"), datetime(2010, 11, 7, 2, 30, tzinfo=UTC), timedelta(minutes=1))
+    def test_days_never_go_back(self, calendar: Calendar, at: datetime, later: timedelta) -> None:
+        """Not even when the clocks do, and show the day before once more."""
+        assert calendar.day_of(at) <= calendar.day_of(at.astimezone(UTC) + later)
+
+    def test_local_is_what_the_clocks_show(self) -> None:
+        """The same instant, in the zone."""
+        assert PARIS.local(JULY).isoformat() == "2026-07-01T02:00:00+02:00"
+
+    @pytest.mark.parametrize("day", [date(1, 12, 31), date(9999, 1, 1), JULY, "2026-07-01", None])
+    def test_a_day_is_a_date(self, day: date) -> None:
+        """No instant, and none at the ends of the calendar."""
+        with pytest.raises(UsageError, match=r"^day must be a date of the years 2 to 9998, got"):
+            PARIS.first_instant(day)
+
+    @pytest.mark.parametrize("ask", [PARIS.local, PARIS.day_of])
+    def test_naive_times_are_refused(self, ask: Callable[[datetime], object]) -> None:
+        """The zone of the machine is never taken instead."""
+        with pytest.raises(UsageError, match=r"^at must be a timezone-aware datetime"):
+            ask(datetime(2026, 7, 1))  # noqa: DTZ001
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Calendar, zone="UTC")
+        answers_or_refuses(PARIS.local, at=JULY)
+        answers_or_refuses(PARIS.day_of, at=JULY)
+        answers_or_refuses(PARIS.first_instant, day=date(2026, 7, 1))
+        assert pickle.loads(pickle.dumps(PARIS)) == PARIS
+
+
+class TestTerm:
+    @pytest.mark.parametrize("case", GOLDEN["terms"], ids=lambda case: case["name"])
+    def test_end_after_golden(self, case: dict[str, Any]) -> None:
+        """Known answers: the nights of both changes, short months, leap years, odd zones."""
+        term = Term(Period(**case["period"]), through_end_of=Through(case["through"]))
+        end = term.end_after(parse_instant(case["anchor"]), calendar=Calendar(case["zone"]))
+        assert end == parse_instant(case["end"])
+        assert end.tzinfo is UTC
+
+    @pytest.mark.law(4)
+    @given(terms(), instants(), calendars())
+    def test_end_is_later_than_the_anchor(self, term: Term, at: datetime, calendar: Calendar) -> None:
+        """Nothing expires as it is earned."""
+        assert term.end_after(at, calendar=calendar) > at
+
+    @pytest.mark.law(4)
+    @given(terms(), instants(), calendars(), st.timedeltas(timedelta(0), timedelta(days=40)))
+    @example(Term(Period(days=1)), datetime(2010, 11, 7, 2, 30, tzinfo=UTC), Calendar("America/St_Johns"), timedelta(minutes=30))
+    def test_expiry_is_monotone_in_time(self, term: Term, at: datetime, calendar: Calendar, later: timedelta) -> None:
+        """What is earned later never expires earlier."""
+        first = term.end_after(at, calendar=calendar)
+        assert first <= term.end_after(at.astimezone(UTC) + later, calendar=calendar)
+
+    @given(terms(), instants(), calendars())
+    def test_end_begins_a_local_day(self, term: Term, at: datetime, calendar: Calendar) -> None:
+        """The last day counts whole: the end is the first instant of a local day."""
+        end = term.end_after(at, calendar=calendar)
+        assert end == calendar.first_instant(calendar.day_of(end))
+        assert calendar.day_of(end - timedelta(microseconds=1)) < calendar.day_of(end)
+
+    def test_through_the_day_unless_said(self) -> None:
+        """A plain period ends with its last day."""
+        assert Term(Period(days=1)) == Term(Period(days=1), through_end_of=Through.DAY)
+        assert pickle.loads(pickle.dumps(Term(Period(days=1)))) == Term(Period(days=1))
+
+    @pytest.mark.parametrize("at", [datetime(9998, 12, 31, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UTC)])
+    def test_stays_in_the_calendar(self, at: datetime) -> None:
+        """An end that no calendar has is refused."""
+        with pytest.raises(UsageError, match=r"leaves the calendar$"):
+            Term(Period(years=10)).end_after(at, calendar=PARIS)
+        with pytest.raises(UsageError, match=r"^day must be a date of the years 2 to 9998"):
+            Term(Period(days=1), through_end_of=Through.YEAR).end_after(datetime(9998, 6, 1, tzinfo=UTC), calendar=PARIS)
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Term, period=Period(days=1), through_end_of=Through.MONTH)
+        answers_or_refuses(Term(Period(days=1)).end_after, anchor=JULY, calendar=PARIS)
+
+
+TUESDAYS = Schedule(weekdays=[Weekday.TUESDAY], starts=time(16), ends=time(18))
+
+
+class TestSchedule:
+    @pytest.mark.parametrize(
+        "local,expected",
+        [
+            ("2026-07-07T15:59:59.999999", False),
+            ("2026-07-07T16:00:00", True),
+            ("2026-07-07T17:59:59.999999", True),
+            ("2026-07-07T18:00:00", False),
+            ("2026-07-08T16:00:00", False),
+            ("2026-12-08T16:00:00", True),
+        ],
+    )
+    def test_runs_by_local_clocks(self, local: str, *, expected: bool) -> None:
+        """From four to six on Tuesdays, summer and winter."""
+        at = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo("Europe/Paris"))
+        assert TUESDAYS.contains(at.astimezone(UTC), calendar=PARIS) is expected
+
+    def test_whole_days(self) -> None:
+        """Without times it runs from midnight to midnight."""
+        weekend = Schedule(weekdays={Weekday.SUNDAY, Weekday.SATURDAY})
+        assert weekend.weekdays == (Weekday.SATURDAY, Weekday.SUNDAY)
+        friday = datetime(2026, 7, 3, 22, tzinfo=UTC)
+        assert weekend.contains(friday, calendar=PARIS)
+        assert not weekend.contains(friday - timedelta(microseconds=1), calendar=PARIS)
+        assert not weekend.contains(friday + timedelta(days=2), calendar=PARIS)
+
+    def test_weekdays_are_put_in_order(self) -> None:
+        """Monday first, each once, whatever was given; equal schedules are equal."""
+        days = list(reversed(Weekday)) * 2
+        assert Schedule(weekdays=days).weekdays == tuple(Weekday)
+        assert pickle.loads(pickle.dumps(TUESDAYS)) == TUESDAYS
+
+    @pytest.mark.parametrize(
+        "wrong,message",
+        [
+            ({"weekdays": []}, "weekdays must name at least one day"),
+            ({"weekdays": "monday"}, "weekdays must be several values"),
+            ({"weekdays": ["monday"]}, "each of weekdays must be one of monday, tuesday"),
+            ({"weekdays": None}, "weekdays must be several values"),
+            ({"starts": time(1, tzinfo=UTC)}, "must be local times without a zone"),
+            ({"ends": time(20, tzinfo=UTC)}, "must be local times without a zone"),
+            ({"ends": time(16)}, "ends must be after 16:00:00, got 16:00:00"),
+            ({"ends": time(15)}, "ends must be after 16:00:00, got 15:00:00"),
+            ({"starts": "16:00"}, "starts must be of type time"),
+            ({"ends": 18}, "ends must be of type time"),
+        ],
+    )
+    def test_wrong_values(self, wrong: dict[str, Any], message: str) -> None:
+        """Each field is checked by name."""
+        good: dict[str, Any] = {"weekdays": [Weekday.MONDAY], "starts": time(16), "ends": time(18)}
+        with pytest.raises(UsageError, match=message):
+            Schedule(**{**good, **wrong})
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Schedule, weekdays=[Weekday.MONDAY], starts=time(16), ends=time(18))
+        answers_or_refuses(TUESDAYS.contains, at=JULY, calendar=PARIS)
+
+
+class TestCheckInstant:
+    def test_stands_where_times_are(self) -> None:
+        """Other floors take it from here."""
+        assert check_instant("at", FIRST) + timedelta(hours=1) == check_instant("at", SECOND)
