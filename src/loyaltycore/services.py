@@ -133,11 +133,8 @@ class Loyalty:
             codes: As typed.
             burn: Points to burn.
         """
-        at = check_instant("clock()", self.clock())
-        needs = self.program.needs(member_id)
-        loaded = self.repository.load(needs.streams) if needs.streams else {}
-        membership = _membership(loaded, member_id)
-        return self.program.quote(basket, membership, profile=profile, codes=codes, burn=burn, at=at)
+        asked = Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
+        return self._run(self._quote(asked))
 
     def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
@@ -252,9 +249,7 @@ class Loyalty:
         Args:
             member_id: The shop's own; one never seen has nothing.
         """
-        stream = member_stream(member_id)
-        membership = Membership.replay(member_id, self.repository.load([stream])[stream].facts)
-        return self.program.overview(membership, at=check_instant("clock()", self.clock()))
+        return self._run(self._overview(member_id))
 
     def order(self, order_id: str) -> Order:
         """Give an order as it stands, with its returns.
@@ -262,8 +257,22 @@ class Loyalty:
         Args:
             order_id: The shop's own; one never placed has ``placed`` ``None``.
         """
+        return self._run(self._order(order_id))
+
+    def _quote(self, asked: Asked) -> _Steps[Quote]:
+        streams = self.program.needs(asked.member_id).streams
+        membership = _membership((yield from self._load(streams)) if streams else {}, asked.member_id)
+        at = check_instant("clock()", self.clock())
+        return self.program.quote(asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, at=at)
+
+    def _overview(self, member_id: str) -> _Steps[Overview]:
+        membership = _membership((yield from self._load((member_stream(member_id),))), member_id)
+        assert membership is not None  # it was asked for by name
+        return self.program.overview(membership, at=check_instant("clock()", self.clock()))
+
+    def _order(self, order_id: str) -> _Steps[Order]:
         stream = order_stream(order_id)
-        return Order.replay(order_id, self.repository.load([stream])[stream].facts)
+        return Order.replay(order_id, (yield from self._load((stream,)))[stream].facts)
 
     def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> _Steps[OrderPlaced]:
         home = order_stream(order_id)
@@ -298,7 +307,7 @@ class Loyalty:
         key = Key(f"refund:{check_id('return_id', return_id)}")
         command = Command.of(home, key, actor=actor, lines=plain(back.lines), amount=amount)
         # Whose order it is stands in the order; it never changes, so it may be read ahead.
-        first = yield _Load((home,))
+        first = yield from self._load((home,))
         placed = Order.replay(order_id, first[home].facts).placed
         if placed is None:
             raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
@@ -355,23 +364,28 @@ class Loyalty:
             receipt = yield from self._receipt(command)
             if receipt is not None:
                 return receipt.facts
-            loaded = cast("Mapping[StreamId, StoredStream]", (yield _Load(streams)))
+            loaded = yield from self._load(streams)
             changes = decide(loaded, check_instant("clock()", self.clock()))
-            if not changes:
-                continue  # the same call was faster: its receipt answers
-            try:
-                yield _Commit(command, changes)
-            except DuplicateError:
-                receipt = yield from self._receipt(command)
-                if receipt is not None:
-                    return receipt.facts
-            except ConflictError:
-                if attempt == self.retries:
-                    raise
-            else:
-                return {change.stream: change.facts for change in changes if isinstance(change, Append)}
+            if changes:
+                try:
+                    yield _Commit(command, changes)
+                except ConflictError:
+                    if attempt == self.retries:
+                        raise
+                    continue
+                except DuplicateError:
+                    pass
+                else:
+                    return {change.stream: change.facts for change in changes if isinstance(change, Append)}
+            # The same call was faster, between our receipt and our commit: its receipt answers.
+            receipt = yield from self._receipt(command)
+            if receipt is not None:
+                return receipt.facts
         msg = f"{command.key!r} in {command.home!r} lost every race"
         raise ConflictError(msg)
+
+    def _load(self, streams: tuple[StreamId, ...]) -> _Steps[Mapping[StreamId, StoredStream]]:
+        return cast("Mapping[StreamId, StoredStream]", (yield _Load(streams)))
 
     def _receipt(self, command: Command) -> _Steps[Receipt | None]:
         receipt = cast("Receipt | None", (yield _AskReceipt(command)))
