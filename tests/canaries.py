@@ -400,6 +400,16 @@ class GivesUpWhenBusy(Plain):
             self.lock.release()
 
 
+class LosesForEver(Plain):
+    """Two streams at once are never free."""
+
+    def check_versions(self, changes: Iterable[Change]) -> None:
+        kept = list(changes)
+        if [type(change) for change in kept] == [Append, Append]:
+            raise ConflictError
+        super().check_versions(kept)
+
+
 class DoesItAgain(Plain):
     """A command sent twice is done twice."""
 
@@ -767,7 +777,7 @@ CANARIES: Final[Mapping[tuple[str, int], tuple[type[Plain], ...]]] = {
     ),
     ("Repository", 3): (WritesAsItGoes, WritesTheReceiptFirst, ChokesHalfWay, LosesClaims, LosesReceipts),
     ("Repository", 4): (ComparesNoVersions, ComparesOneWay, IgnoresExpectations, WritesExpectations),
-    ("Repository", 5): (ChecksThenActs, ReadsExpectationsEarly, GivesUpWhenBusy),
+    ("Repository", 5): (ChecksThenActs, ReadsExpectationsEarly, GivesUpWhenBusy, LosesForEver),
     ("Repository", 6): (
         DoesItAgain,
         SwallowsRepeats,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -85,6 +86,7 @@ class TestLine:
             ({"regular_price": "99"}, "regular_price must be of type Money"),
             ({"price": Money(WHOLE_LIMIT, "EUR"), "quantity": 2}, "what the line costs in minor units must be a whole number"),
         ],
+        ids=count(),
     )
     def test_refused(self, changes: dict[str, Any], message: str) -> None:
         """Each field by name."""
@@ -111,7 +113,7 @@ class TestBasket:
         assert Basket([line()]).currency == "EUR"
         assert Basket([], shipping=Money.zero("USD")).currency == "USD"
         assert Basket([], currency="JPY").subtotal == Money.zero("JPY")
-        with pytest.raises(UsageError, match="^currency must be given for a basket without lines or shipping"):
+        with pytest.raises(UsageError, match=r"^currency must be given for a basket without lines or shipping"):
             Basket([])
 
     def test_of_reads_prices(self) -> None:
@@ -250,6 +252,15 @@ class TestUnitGroups:
         other = Basket([*basket.lines[:place], *split, *basket.lines[place + 1 :]], currency="EUR")
         without_lines = [[(g.product_id, g.unit_minor, g.tags, g.quantity) for g in b.unit_groups()] for b in (basket, other)]
         assert without_lines[0] == without_lines[1]
+
+    @given(baskets())
+    def test_groups_are_no_part_of_the_value(self, basket: Basket) -> None:
+        """Asked for or not, a basket is equal to its like, and survives pickle."""
+        asked = pickle.loads(pickle.dumps(basket))
+        groups = asked.unit_groups()
+        assert asked == basket
+        assert hash(asked) == hash(basket)
+        assert pickle.loads(pickle.dumps(asked)).unit_groups() == groups == basket.unit_groups()
 
     @given(baskets())
     def test_units_are_numbered_without_gap(self, basket: Basket) -> None:

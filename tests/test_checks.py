@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import count
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -33,7 +34,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 class TestShown:
     @pytest.mark.parametrize(
-        "value", [None, 1, "é", b"x", [1, "two"], Decimal("1.5"), "x" * (SHOWN_LIMIT - 2), 10 ** (SHOWN_LIMIT - 1)]
+        "value", [None, 1, "é", b"x", [1, "two"], Decimal("1.5"), "x" * (SHOWN_LIMIT - 2), 10 ** (SHOWN_LIMIT - 1)], ids=count()
     )
     def test_short_values_print_as_they_are(self, value: object) -> None:
         """The repr, where it fits into a log line."""
@@ -48,6 +49,7 @@ class TestShown:
             (10**SHOWN_LIMIT, f"1{'0' * 79}…"),
             pytest.param(10**5_000, "a int that cannot be printed", id="huge"),
         ],
+        ids=count(),
     )
     def test_long_values_are_cut(self, value: object, expected: str) -> None:
         """A message stays short, whatever it was given."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 
 from loyaltycore.errors import ConflictError, UsageError
 from loyaltycore.facts import Posting
+from loyaltycore.identity import StreamId
+from loyaltycore.memberships import MemberJoined
 from loyaltycore.points import PointsAccount
 from loyaltycore.repositories import Enumerable, PointsAccountRepository, Repository
 from loyaltycore.store.memory import MemoryRepository
@@ -63,6 +66,17 @@ class TestCheckRepository:
         """A factory may give the same repository each time; it is not closed under its owner."""
         one = MemoryRepository()
         check_repository(lambda: one)
+
+    def test_crowded_database_passes(self) -> None:
+        """A database that is full of others' streams, and of what is due there, is no hindrance."""
+        crowded = Plain()
+        for number in range(1200):
+            stream = StreamId(f"member/{number:05d}")
+            due_at = datetime(1949, 1, 1, tzinfo=UTC) + timedelta(days=number)
+            crowded.facts[stream] = [MemberJoined(member_id=str(number), at=due_at)]
+            if number % 10 == 0:
+                crowded.dues[stream] = due_at
+        check_repository(lambda: crowded)
 
     @pytest.mark.law(41)
     @pytest.mark.parametrize("contract, clause, liar", LIARS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from itertools import chain
+from itertools import chain, count
 
 import pytest
 from hypothesis import example, given
@@ -38,7 +38,7 @@ NOISE = st.sampled_from(["", " ", "-", "\u2011", "\u00a0", "\u200b", "\n"])
 
 
 class TestCheckText:
-    @pytest.mark.parametrize("text", ["", "é", "\n\t", "🎁" * 10, "x" * TEXT_LENGTH_LIMIT])
+    @pytest.mark.parametrize("text", ["", "é", "\n\t", "🎁" * 10, "x" * TEXT_LENGTH_LIMIT], ids=count())
     def test_any_unicode_text_passes(self, text: str) -> None:
         """Whatever a database holds."""
         assert check_text("note", text) == text
@@ -68,7 +68,9 @@ class TestCheckText:
 
 class TestCheckId:
     @pytest.mark.parametrize(
-        "value", ["1", "order/1001 (web)", " ", "m-42", "é", "🎁", "\u00a0", "x" * ID_LENGTH_LIMIT, "é" * ID_LENGTH_LIMIT]
+        "value",
+        ["1", "order/1001 (web)", " ", "m-42", "é", "🎁", "\u00a0", "x" * ID_LENGTH_LIMIT, "é" * ID_LENGTH_LIMIT],
+        ids=count(),
     )
     def test_ids_are_kept_as_given(self, value: str) -> None:
         """Any text of the shop's, unchanged."""
@@ -120,7 +122,7 @@ class TestCheckSlug:
         """What a file may call a rule, an offer, a rung."""
         assert check_slug("offer_id", value) == value
 
-    @pytest.mark.parametrize("value", ["", "-a", "_a", "a b", "é", "a/b", "a\n", "A" * 65, None, 1])
+    @pytest.mark.parametrize("value", ["", "-a", "_a", "a b", "é", "a/b", "a\n", "A" * 65, None, 1], ids=count())
     def test_the_rest_is_refused(self, value: object) -> None:
         """It has to be typed, searched and put into a URL."""
         with pytest.raises(UsageError, match=r"^offer_id must be 1 to 64 letters, digits, '_', '.', ':' or '-', got"):
@@ -139,7 +141,7 @@ class TestLabels:
         with pytest.raises(UsageError, match=r"^labels must be several values of type str, got"):
             labels(values)
 
-    @pytest.mark.parametrize("value", ["", "a\n", 1, None])
+    @pytest.mark.parametrize("value", ["", "a\n", 1, None], ids=count())
     def test_each_is_an_id(self, value: str) -> None:
         """Nothing empty, no other type."""
         with pytest.raises(UsageError, match=r"^each of (the )?labels must be"):
@@ -200,6 +202,7 @@ class TestFoldCode:
             ("UV5S2Z8B", "UV5S2Z8B"),
             ("x" * CODE_LENGTH_LIMIT, "X" * CODE_LENGTH_LIMIT),
         ],
+        ids=count(),
     )
     def test_table(self, typed: str, folded: str) -> None:
         """Case, blanks, dashes, width and look-alikes fold; what merely rhymes does not."""

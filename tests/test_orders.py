@@ -16,7 +16,7 @@ from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchErro
 from loyaltycore.memberships import MemberJoined
 from loyaltycore.orders import EarnedPoints, Order, OrderLine, OrderPlaced, OrderReturned
 from loyaltycore.quantities import Money
-from loyaltycore.testing._histories import orders
+from loyaltycore.testing.strategies import orders
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 CURRENCIES = st.sampled_from(("EUR", "JPY", "KWD"))

@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -162,6 +162,7 @@ class TestCalendar:
     @pytest.mark.parametrize(
         "zone",
         ["", "Paris", "Europe", "Europe/Paris ", "/etc/passwd", "../Paris", "x" * 5000, "\0", "\ud800", None, 1, ["UTC"]],
+        ids=count(),
     )
     def test_zone_must_be_known(self, zone: str) -> None:
         """An IANA name, nothing else."""

@@ -22,7 +22,8 @@ from loyaltycore.orders import OfferCost, OrderPlaced
 from loyaltycore.periods import Calendar
 from loyaltycore.points import Overdraft
 from loyaltycore.quantities import share_of_units
-from loyaltycore.testing._histories import ShopHistory, memberships, shop_histories
+from loyaltycore.testing._histories import ShopHistory
+from loyaltycore.testing.strategies import memberships, shop_histories
 from tests.programs import NOW, START, VELO, baskets, programs, velo
 
 DAY = timedelta(days=1)
@@ -386,9 +387,13 @@ class TestQuote:
 
     def test_code_of_a_beaten_offer_says_so(self) -> None:
         """Two offers of one lane: the code's answer names the one that won."""
-        quote = SHOP.quote(basket(helmet="79.90"), rich(), codes=["SUMMER10"], at=NOW)
+        rules = Program.parse(VELO.replace('percent_off = "10" }\nwindow', 'percent_off = "5" }\nwindow'))
+        quote = rules.quote(basket(helmet="79.90"), rich(), codes=["SUMMER10"], at=NOW)
         refusal = quote.codes["SUMMER10"].refusal
-        assert [offer.offer_id for offer in quote.offers.applied] == ["summer"] if refusal is None else refusal.details["by"]
+        assert refusal is not None
+        assert refusal.reason is Reason.OFFER_SUPERSEDED
+        assert refusal.details == {"offer_id": "summer", "by": "ten-from-fifty"}
+        assert not quote.codes["SUMMER10"].applied
 
     def test_gift_cards_only(self) -> None:
         """No offer touches them, no points pay for them, none are earned, and they count for no tier."""

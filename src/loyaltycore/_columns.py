@@ -7,19 +7,24 @@ silently dropped; the other rows of one invoice become one order or one cancella
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import lru_cache
+from heapq import heappop, heappush
+from operator import itemgetter
 from pathlib import Path
-from typing import Final, final
+from typing import IO, Any, Final, NamedTuple, final
 from zoneinfo import ZoneInfo
 
 import attrs
 
+from loyaltycore._checks import check_instant, check_whole
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._history import Bucket, Cancelled, Event, HistoryError, Ordered, Tally, open_history
+from loyaltycore._history import Bucket, Cancelled, Event, HistoryError, Ordered, Tally, lines_of, open_history
 from loyaltycore._program_file import Problem, ProgramError, Table
 from loyaltycore.basket import QUANTITY_LIMIT, Basket, Line
 from loyaltycore.errors import UsageError
@@ -38,8 +43,14 @@ COLUMNS: Final = ("order", "time", "member", "product", "quantity", "unit_price"
 NO_PRODUCTS: Final = (Bucket.SHIPPING, Bucket.DISCOUNT, Bucket.MANUAL, Bucket.FEE, Bucket.GIFT_VOUCHER)
 """What a product code may stand for besides a product, in the order they are tried."""
 
-_PRICES_LIMIT: Final = 100_000
-"""Prices kept parsed; a file with more is parsed again rather than held in memory."""
+STAYS_OPEN_LIMIT: Final = 366 * 24 * 60
+"""Minutes an invoice may stay open: a year; all that is open is held in memory."""
+
+NUMBER_LENGTH_LIMIT: Final = 30
+"""Characters of a number: more than any price has."""
+
+_KEPT: Final = 10_000
+"""Cells of a column kept as they were read: most come again soon; a file with more is read again rather than held in memory."""
 
 
 @final
@@ -49,23 +60,37 @@ class ColumnMap:
 
     Attributes:
         currency: Of all amounts.
-        zone: Of times that carry no offset.
+        zone: Of times that carry no offset; of an hour that comes twice it is the first.
         time_format: As ``strptime`` takes it.
-        stays_open: How long after its first row an invoice may still get rows, in minutes.
-        columns: Heading by what it tells.
-        cancelled_prefix: Of the numbers of invoices that cancel.
-        bad_debt_prefix: Of the numbers of invoices that write off.
+        delimiter: What stands between two cells: one character.
+        stays_open: How long after its first row an invoice may still get rows, in minutes, at most a year.
+        columns: Heading by what it tells: ``order``, ``time``, ``member``, ``product``, ``quantity``, ``unit_price``.
+        cancelled_prefix: Of the numbers of invoices that cancel; empty when there are none.
+        bad_debt_prefix: Of the numbers of invoices that write off; empty when there are none.
         no_products: Patterns of product codes by what they stand for.
     """
 
     currency: str
     zone: str
     time_format: str
+    delimiter: str = ","
     stays_open: int
     columns: FrozenMap[str, str]
     cancelled_prefix: str
     bad_debt_prefix: str
     no_products: FrozenMap[Bucket, tuple[str, ...]]
+
+    def __attrs_post_init__(self) -> None:
+        """Check what a row would stumble over."""
+        exponent_of(self.currency)
+        Calendar(self.zone)
+        _check_format(self.time_format)
+        _check_delimiter(self.delimiter)
+        check_whole("stays_open", self.stays_open, low=1, high=STAYS_OPEN_LIMIT)
+        missing = [name for name in COLUMNS if name not in self.columns]
+        if missing:
+            msg = f"columns must tell {', '.join(COLUMNS)}, got none for {', '.join(missing)}"
+            raise UsageError(msg)
 
     @classmethod
     def load(cls, path: Path) -> ColumnMap:
@@ -77,8 +102,11 @@ class ColumnMap:
         """
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"{path}: cannot be read ({error})"
+        except OSError as error:
+            msg = f"{path}: cannot be read ({error.strerror or error})"
+            raise HistoryError(msg) from error
+        except UnicodeDecodeError as error:
+            msg = f"{path}: not UTF-8 text ({error})"
             raise HistoryError(msg) from error
         return read_columns(text)
 
@@ -91,40 +119,67 @@ def read_columns(text: str) -> ColumnMap:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides what is no TOML: numbers of too many digits, and nesting that is too deep to read.
         raise ProgramError(Problem("file", "", f"must be TOML: {error}")) from error
     problems: list[Problem] = []
     root = Table(data, "", problems)
     file, columns = root.needed("file"), root.needed("columns")
-    orders, products = (
-        root.table("orders") or Table({}, "orders", problems),
-        root.table("products") or Table({}, "products", problems),
-    )
-    found = ColumnMap(
-        currency=file.text("currency", _currency, "an ISO 4217 code"),
-        zone=file.text("zone", lambda text: Calendar(text).zone, 'an IANA time zone such as "Europe/London"'),
-        time_format=file.text("time_format", str, 'as strptime takes it, such as "%Y-%m-%d %H:%M:%S"'),
-        stays_open=file.count("stays_open_minutes", 60),
-        columns=FrozenMap({name: columns.text(name, str, "a heading of the file") for name in COLUMNS}),
-        cancelled_prefix=orders.text("cancelled_prefix", str, "a text", ""),
-        bad_debt_prefix=orders.text("bad_debt_prefix", str, "a text", ""),
-        no_products=FrozenMap({bucket: tuple(products.strings(bucket.value)) for bucket in NO_PRODUCTS}),
-    )
+    orders = root.table("orders") or Table({}, "orders", problems)
+    products = root.table("products") or Table({}, "products", problems)
+    found: dict[str, Any] = {
+        "currency": file.text("currency", _passing(exponent_of), "an ISO 4217 code"),
+        "zone": file.text("zone", _passing(Calendar), 'an IANA time zone such as "Europe/London"'),
+        "time_format": file.text("time_format", _check_format, 'as strptime takes it, such as "%Y-%m-%d %H:%M:%S"'),
+        "delimiter": file.text("delimiter", _check_delimiter, 'one character such as ";"', ","),
+        "stays_open": file.take("stays_open_minutes", int, _check_minutes, "a whole number of minutes", 60),
+        "columns": FrozenMap({name: columns.text(name, str, "a heading of the file") for name in COLUMNS}),
+        "cancelled_prefix": orders.text("cancelled_prefix", str, "a text", ""),
+        "bad_debt_prefix": orders.text("bad_debt_prefix", str, "a text", ""),
+        "no_products": FrozenMap({bucket: tuple(products.strings(bucket.value)) for bucket in NO_PRODUCTS}),
+    }
     for table in (file, columns, orders, products, root):
         table.close()
     if problems:
         raise ProgramError(*problems)
-    return found
+    return ColumnMap(**found)
 
 
-def _currency(text: str) -> str:
-    exponent_of(text)
+def _passing(check: Callable[[str], object]) -> Callable[[str], str]:
+    """Make a reader of a check: the text itself, where the check lets it pass."""
+
+    def read(text: str) -> str:
+        check(text)
+        return text
+
+    return read
+
+
+def _check_format(text: str) -> str:
+    written = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
+    try:
+        read = datetime.strptime(written.strftime(text), text)  # noqa: DTZ007 - only its day is looked at
+    except (ValueError, re.error) as error:
+        msg = f"time_format must be as strptime takes it ({error}), got {text!r}"
+        raise UsageError(msg) from error
+    if read.date() != written.date():
+        msg = f"time_format must tell the year, the month and the day, got {text!r}"
+        raise UsageError(msg)
     return text
 
 
-@final
-@attrs.frozen
-class _Row:
+def _check_delimiter(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n' or not (text.isascii() and (text.isprintable() or text == "\t")):
+        msg = f"delimiter must be one character such as ';', no quote and no line end, got {text!r}"
+        raise UsageError(msg)
+    return text
+
+
+def _check_minutes(minutes: int) -> int:
+    return check_whole("stays_open_minutes", minutes, low=1, high=STAYS_OPEN_LIMIT)
+
+
+class _Row(NamedTuple):
     """One row that could be read."""
 
     order: str
@@ -132,7 +187,7 @@ class _Row:
     member: str | None
     product: str
     quantity: int
-    price: Fraction
+    price: int | Fraction
     """In minor units, exact."""
 
 
@@ -141,11 +196,10 @@ class _Row:
 class _Invoice:
     """An invoice that may still get rows."""
 
-    order: str
     at: datetime
     member: str | None
     rows: list[_Row] = attrs.Factory(list)
-    shipping: Fraction = Fraction(0)
+    shipping: int | Fraction = 0
     seen: set[tuple[str, ...]] = attrs.Factory(set)
 
 
@@ -155,130 +209,140 @@ def read_rows(path: Path, columns: ColumnMap, tally: Tally) -> Iterator[tuple[Ev
     Memory holds the invoices that are still open, not the file.
 
     Args:
-        path: The file; its first row names the columns.
-        columns: What they mean.
-        tally: Where rows are counted; the rows of an event are counted in their bucket by whoever takes the event.
+        path: The file.
+        columns: What its columns mean.
+        tally: Where rows are counted.
 
     Yields:
-        Each event, in order of time, kind and id, and how many bytes of the file were read to find it.
+        Each event, and how many bytes of the file were read to find it.
 
     Raises:
         HistoryError: A column is missing, or the file cannot be read to its end.
     """
     with open_history(path) as (file, raw):
-        rows = csv.reader(file)
-        places = _places(next(rows, []), columns, path)
-        reader = _Reader(columns, tally)
-        try:
-            for cells in rows:
-                if cells:
-                    for event in reader.take(cells, [cells[place] if place < len(cells) else "" for place in places]):
-                        yield event, raw.tell()
-        except csv.Error as error:
-            msg = f"{path}: not CSV after row {tally.read} ({error})"
-            raise HistoryError(msg) from error
+        rows = _rows(file, columns.delimiter, tally)
+        reader = _Reader(columns, tally, next(rows, []), path)
+        for cells in rows:
+            for event in reader.take(cells):
+                yield event, raw.tell()
         for event in reader.close_until(None):
             yield event, raw.tell()
 
 
+def _rows(file: IO[str], delimiter: str, tally: Tally) -> Iterator[list[str]]:
+    """Give the heading, and the cells of each row; what is no CSV counts as unreadable, with every line of it."""
+    rows = csv.reader(lines_of(file), delimiter=delimiter, strict=True)
+    while True:
+        start = rows.line_num
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            tally.read += rows.line_num - start
+            tally.buckets[Bucket.UNREADABLE] += rows.line_num - start
+        else:
+            if cells:
+                yield cells
+
+
 def _places(heading: list[str], columns: ColumnMap, path: Path) -> list[int]:
-    missing = [name for name in columns.columns.values() if name not in heading]
+    wanted = [columns.columns[name] for name in COLUMNS]
+    missing = [name for name in wanted if name not in heading]
     if missing:
         msg = f"{path}: columns missing: {', '.join(missing)}; the file has: {', '.join(heading) or 'nothing'}"
         raise HistoryError(msg)
-    return [heading.index(columns.columns[name]) for name in COLUMNS]
+    twice = [name for name in wanted if heading.count(name) > 1]
+    if twice:
+        msg = f"{path}: columns that come twice: {', '.join(twice)}"
+        raise HistoryError(msg)
+    return [heading.index(name) for name in wanted]
 
 
 class _Reader:
     """Turns rows into events, invoice by invoice."""
 
-    def __init__(self, columns: ColumnMap, tally: Tally) -> None:
+    def __init__(self, columns: ColumnMap, tally: Tally, heading: list[str], path: Path) -> None:
         self.columns, self.tally = columns, tally
-        self.zone = ZoneInfo(columns.zone)
-        self.scale = 10 ** exponent_of(columns.currency)
+        self.width, self.pick = len(heading), itemgetter(*_places(heading, columns, path))
+        self.stays_open = timedelta(minutes=columns.stays_open)
         self.open: dict[str, _Invoice] = {}
-        self.last_time: tuple[str, datetime] | None = None
-        self.prices: dict[str, Fraction] = {}
-        self.buckets: dict[str, Bucket | None] = {}
+        self.queue: list[tuple[datetime, bool, str]] = []
+        """The open invoices in the order they are given: by time, orders before cancellations, then by id."""
+        zone, scale, currency = ZoneInfo(columns.zone), 10 ** exponent_of(columns.currency), columns.currency
+        # A cell mostly says what one shortly before it said.
+        self.id_of = lru_cache(_KEPT)(_id)
+        self.instant_of = lru_cache(_KEPT)(lambda text: _instant(text, columns.time_format, zone))
+        self.quantity_of = lru_cache(_KEPT)(_quantity)
+        self.price_of = lru_cache(_KEPT)(lambda text: _whole_if_it_is(Fraction(_plain_number(text)) * scale))
+        self.stands_for = lru_cache(_KEPT)(self._stands_for)
+        self.money = lru_cache(_KEPT)(lambda minor_units: Money(minor_units, currency))
 
-    def take(self, whole: list[str], cells: list[str]) -> Iterator[Event]:
+    def take(self, cells: list[str]) -> list[Event]:
         """Count a row, keep it with its invoice, and give the events of invoices that are closed by its time."""
         self.tally.read += 1
         row = self._row(cells)
         if row is None:
             self.tally.buckets[Bucket.UNREADABLE] += 1
-            return
-        yield from self.close_until(row.at)
+            return []
+        # The longest open invoice tells whether there is anything to close.
+        is_due = self.queue and row.at - self.queue[0][0] >= self.stays_open
+        events = self.close_until(row.at) if is_due else []
         invoice = self.open.get(row.order)
         if invoice is None:
-            invoice = self.open[row.order] = _Invoice(row.order, row.at, row.member)
+            invoice = self.open[row.order] = _Invoice(row.at, row.member)
+            heappush(self.queue, (row.at, self._cancels(row.order), row.order))
+        bucket = self._decided(row) if row.member == invoice.member else Bucket.UNREADABLE  # an order is of one member
         # Rows that are equal in everything are sales all the same; how many there are is told beside.
-        self.tally.beside["duplicate_rows"] += tuple(whole) in invoice.seen
-        invoice.seen.add(tuple(whole))
-        bucket = self._decided(row)
+        before = len(invoice.seen)
+        invoice.seen.add(tuple(cells))
+        self.tally.beside["duplicate_rows"] += before == len(invoice.seen)
         if bucket is None:
             invoice.rows.append(row)
-        else:
-            self.tally.buckets[bucket] += 1
-            if bucket is Bucket.SHIPPING and row.quantity > 0 and not self._cancels(row.order):
-                invoice.shipping += row.price * row.quantity
+            return events
+        self.tally.buckets[bucket] += 1
+        if bucket is Bucket.SHIPPING and row.quantity > 0 and row.price > 0 and not self._cancels(row.order):
+            invoice.shipping += row.price * row.quantity
+        return events
 
-    def close_until(self, now: datetime | None) -> Iterator[Event]:
-        """Give the events of invoices that can get no more rows: by time, orders before cancellations, then by id."""
-        closed = []
-        for invoice in self.open.values():
-            if now is not None and now - invoice.at < timedelta(minutes=self.columns.stays_open):
-                break
-            closed.append(invoice)
-        for invoice in sorted(closed, key=lambda one: (one.at, self._cancels(one.order), one.order)):
-            del self.open[invoice.order]
+    def close_until(self, now: datetime | None) -> list[Event]:
+        """Give the events of invoices that can get no more rows; ``None`` closes all."""
+        events = list[Event]()
+        while self.queue and (now is None or now - self.queue[0][0] >= self.stays_open):
+            _, cancels, order = heappop(self.queue)
+            invoice = self.open.pop(order)
             try:
-                event = self._event(invoice)
+                event = self._cancelled(order, invoice) if cancels else self._ordered(order, invoice)
             except UsageError:  # more lines, or a larger sum, than any order may have
-                event = None
                 self.tally.buckets[Bucket.UNREADABLE] += len(invoice.rows)
-            if event is not None:
-                yield event
+            else:
+                events += [] if event is None else [event]
+        return events
 
     def _row(self, cells: list[str]) -> _Row | None:
-        order, time, member, product, quantity, price = cells
+        if len(cells) != self.width:
+            return None
+        order, time, member, product, quantity, price = self.pick(cells)
         try:
             return _Row(
-                check_id("order", order.strip()),
-                self._instant(time),
-                check_id("member", member.strip()) if member.strip() else None,
-                check_id("product", product.strip()),
-                _quantity(quantity),
-                self._price(price),
+                self.id_of(order),
+                self.instant_of(time),
+                self.id_of(member) if member and not member.isspace() else None,
+                self.id_of(product),
+                self.quantity_of(quantity),
+                self.price_of(price),
             )
-        except (UsageError, ValueError, OverflowError):
+        except (ValueError, OverflowError):  # a UsageError is a ValueError
             return None
 
-    def _instant(self, text: str) -> datetime:
-        if self.last_time is None or self.last_time[0] != text:
-            # The format may carry an offset; where it does not, the map names the zone.
-            at = datetime.strptime(text.strip(), self.columns.time_format)  # noqa: DTZ007 - given its zone below
-            self.last_time = (text, (at if at.tzinfo is not None else at.replace(tzinfo=self.zone)).astimezone(UTC))
-        return self.last_time[1]
-
-    def _price(self, text: str) -> Fraction:
-        price = self.prices.get(text)
-        if price is None:
-            price = Fraction(_plain_number(text)) * self.scale
-            if len(self.prices) < _PRICES_LIMIT:
-                self.prices[text] = price
-        return price
-
     def _cancels(self, order: str) -> bool:
-        return bool(self.columns.cancelled_prefix) and order.startswith(self.columns.cancelled_prefix)
+        return _begins(order, self.columns.cancelled_prefix)
 
     def _decided(self, row: _Row) -> Bucket | None:
         """Give the bucket of a row that is no purchase and no return."""
-        if self.columns.bad_debt_prefix and row.order.startswith(self.columns.bad_debt_prefix):
+        if _begins(row.order, self.columns.bad_debt_prefix):
             return Bucket.BAD_DEBT
-        if row.product not in self.buckets:
-            self.buckets[row.product] = self._stands_for(row.product)
-        bucket = self.buckets[row.product]
+        bucket = self.stands_for(row.product)
         if bucket is not None:
             return bucket
         cancels = self._cancels(row.order)
@@ -294,47 +358,64 @@ class _Reader:
                 return bucket
         return None
 
-    def _event(self, invoice: _Invoice) -> Event | None:
-        rows = invoice.rows
-        if not rows:
-            return None
-        if not self._cancels(invoice.order):
-            return self._order(invoice)
-        if invoice.member is None:
-            self.tally.buckets[Bucket.RETURN_GUEST] += len(rows)
-            return None
-        items = tuple((row.product, -row.quantity) for row in rows)
-        return Cancelled(at=invoice.at, return_id=invoice.order, member_id=invoice.member, items=items)
+    def _cancelled(self, order: str, invoice: _Invoice) -> Cancelled | None:
+        if invoice.rows and invoice.member is not None:
+            items = tuple((row.product, -row.quantity) for row in invoice.rows)
+            return Cancelled(at=invoice.at, return_id=order, member_id=invoice.member, items=items)
+        self.tally.buckets[Bucket.RETURN_GUEST] += len(invoice.rows)
+        return None
 
-    def _order(self, invoice: _Invoice) -> Event | None:
-        currency, below, lines = self.columns.currency, Fraction(0), list[Line]()
+    def _ordered(self, order: str, invoice: _Invoice) -> Ordered | None:
+        if not invoice.rows:
+            return None
+        below, finer, lines = Fraction(0), 0, list[Line]()
         for place, row in enumerate(invoice.rows, 1):
-            if row.price.denominator == 1:
-                price = Money(row.price.numerator, currency)
-                lines.append(Line(str(place), price, row.quantity, product_id=row.product))
+            if isinstance(row.price, int):
+                lines.append(Line(str(place), self.money(row.price), row.quantity, product_id=row.product))
             else:
-                self.tally.beside["rows_below_minor_unit"] += 1
-                below += row.price * row.quantity
-        rounded = divide(below.numerator, below.denominator, rounding=Rounding.HALF_UP)
+                below, finer = below + row.price * row.quantity, finer + 1
+        rounded = _rounded(below)
         if rounded:
-            lines.append(Line(BELOW_MINOR_UNIT, Money(rounded, currency)))
-        shipping = divide(invoice.shipping.numerator, invoice.shipping.denominator, rounding=Rounding.HALF_UP)
-        basket = Basket(lines, shipping=Money(shipping, currency), currency=currency)
-        return Ordered(at=invoice.at, order_id=invoice.order, member_id=invoice.member, basket=basket, rows=len(invoice.rows))
+            lines.append(Line(BELOW_MINOR_UNIT, self.money(rounded)))
+        basket = Basket(lines, shipping=self.money(_rounded(invoice.shipping)), currency=self.columns.currency)
+        self.tally.beside["rows_below_minor_unit"] += finer
+        return Ordered(at=invoice.at, order_id=order, member_id=invoice.member, basket=basket, rows=len(invoice.rows))
+
+
+def _begins(order: str, prefix: str) -> bool:
+    return prefix != "" and order.startswith(prefix)
+
+
+def _id(text: str) -> str:
+    return check_id("it", text.strip())
+
+
+def _instant(text: str, form: str, zone: ZoneInfo) -> datetime:
+    # The format may carry an offset; where it does not, the map names the zone.
+    at = datetime.strptime(text.strip(), form)  # noqa: DTZ007 - given its zone below
+    return check_instant("time", at if at.tzinfo is not None else at.replace(tzinfo=zone))
 
 
 def _quantity(text: str) -> int:
-    quantity = int(_plain_number(text))
-    if abs(quantity) > QUANTITY_LIMIT:
-        msg = f"quantity must be at most {QUANTITY_LIMIT}, got {quantity}"
-        raise UsageError(msg)
-    return quantity
+    quantity = _whole_if_it_is(Fraction(_plain_number(text)))
+    return check_whole("quantity", quantity, low=-QUANTITY_LIMIT, high=QUANTITY_LIMIT)
+
+
+def _whole_if_it_is(number: Fraction) -> int | Fraction:
+    return number.numerator if number.denominator == 1 else number
+
+
+def _rounded(amount: int | Fraction) -> int:
+    return divide(amount.numerator, amount.denominator, rounding=Rounding.HALF_UP)
 
 
 def _plain_number(text: str) -> str:
     """Take digits with a sign and a point; ``1e5``, ``1_000``, ``nan`` and other scripts' digits are no numbers here."""
     number = text.strip()
-    if not number.isascii() or len(number) > 30 or not number.lstrip("-+").replace(".", "", 1).isdigit():  # noqa: PLR2004 - more digits than any price has
+    if len(number) > NUMBER_LENGTH_LIMIT or not _NUMBER.fullmatch(number):
         msg = f"must be a plain number, got {text!r:.40}"
         raise UsageError(msg)
     return number
+
+
+_NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")

@@ -19,10 +19,11 @@ from typing import IO, Any, Final, TypeAlias, final
 
 import attrs
 
+from loyaltycore._checks import check_whole, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, Line, Return
 from loyaltycore.errors import LoyaltyError, UsageError
-from loyaltycore.identity import check_id, check_slug
+from loyaltycore.identity import check_id, check_slug, check_text
 from loyaltycore.quantities import Money
 from loyaltycore.wire import parse_instant
 
@@ -36,10 +37,14 @@ __all__ = [
     "Ordered",
     "ReturnedLines",
     "Tally",
+    "lines_of",
     "open_history",
     "read_jsonl",
     "take_basket",
 ]
+
+LINE_LIMIT: Final = 16 * 2**20
+"""Characters of a line that are kept: ten times the largest order that can be booked. A longer line is cut, and unreadable."""
 
 
 class HistoryError(UsageError):
@@ -171,8 +176,8 @@ def read_jsonl(path: Path, tally: Tally, *, currency: str) -> Iterator[tuple[Eve
         HistoryError: The file cannot be read to its end.
     """
     with open_history(path) as (file, raw):
-        for line in file:
-            if not line.strip():
+        for line in lines_of(file):
+            if line.isspace():
                 continue
             tally.read += 1
             event = _event(line, currency)
@@ -184,7 +189,10 @@ def read_jsonl(path: Path, tally: Tally, *, currency: str) -> Iterator[tuple[Eve
 
 @contextmanager
 def open_history(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
-    """Open a text file, also a gzipped one, and say clearly when it cannot be read to its end.
+    """Open a text file in UTF-8, also a gzipped one, and say clearly when it cannot be read to its end.
+
+    Yields:
+        Its text, and the file itself, whose position tells how much was read.
 
     Raises:
         HistoryError: Not there, not text, or cut off in the middle.
@@ -193,7 +201,8 @@ def open_history(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
         with path.open("rb") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             unpacked: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-            with _text(unpacked) as file:
+            # Spreadsheets begin a file with a byte order mark.
+            with io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline="") as file:
                 yield file, raw
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         msg = f"{path}: the gzip file is damaged or cut off ({error})"
@@ -206,17 +215,25 @@ def open_history(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
         raise HistoryError(msg) from error
 
 
-def _text(raw: Any) -> IO[str]:
-    return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+def lines_of(file: IO[str]) -> Iterator[str]:
+    """Give the lines of a text with their ends; one longer than ``LINE_LIMIT`` is cut there, and its rest left out."""
+    while line := file.readline(LINE_LIMIT):
+        rest = line
+        while len(rest) == LINE_LIMIT and rest[-1] not in "\r\n":
+            rest = file.readline(LINE_LIMIT)
+        yield line
 
 
 def _event(line: str, currency: str) -> Event | None:
     try:
-        data = json.loads(line, parse_float=_no_float, parse_constant=_no_float)
-        kind = _READERS[data.pop("kind")]
-        return kind(_Fields(data), currency)
-    except (LoyaltyError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        data = json.loads(line, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_each_once)
+        fields = _Fields(data)
+        read = _READERS.get(fields.take("kind", str))
+        event = None if read is None else read(fields, currency)
+        fields.end()
+    except (LoyaltyError, ValueError, RecursionError):
         return None
+    return event
 
 
 def _no_float(text: str) -> object:
@@ -224,56 +241,73 @@ def _no_float(text: str) -> object:
     raise ValueError(msg)
 
 
-class _Fields:
-    """The fields of one event; what is not asked for is a mistake."""
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that comes twice: nobody knows which of the two is meant."""
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        msg = "a key comes twice"
+        raise UsageError(msg)
+    return data
 
-    def __init__(self, data: dict[str, Any]) -> None:
-        self.data = data
+
+class _Fields:
+    """The fields of an object that was read from JSON; what is not asked for is a mistake."""
+
+    def __init__(self, data: object) -> None:
+        if type(data) is not dict:
+            msg = f"must be an object, got {shown(data)}"
+            raise UsageError(msg)
+        self.data: dict[str, Any] = data
 
     def take(self, name: str, kind: type, *default: Any) -> Any:
-        value = self.data.pop(name, *default)
-        if value is not None and type(value) is not kind:
-            msg = f"{name} must be {kind.__name__}, got {value!r}"
+        """Take one field of exactly one type; ``null`` stands only where ``None`` is the default."""
+        value = self.data.pop(name, *default) if default else self._needed(name)
+        if value is None and default == (None,):
+            return None
+        if type(value) is not kind:
+            msg = f"{name} must be {_WORDS[kind]}, got {shown(value)}"
             raise UsageError(msg)
         return value
+
+    def _needed(self, name: str) -> Any:
+        if name not in self.data:
+            msg = f"{name} is missing"
+            raise UsageError(msg)
+        return self.data.pop(name)
 
     def at(self) -> datetime:
         return parse_instant(self.take("at", str))
 
     def end(self) -> None:
         if self.data:
-            msg = f"unknown fields: {sorted(self.data)}"
+            msg = f"unknown fields: {', '.join(sorted(self.data))}"
             raise UsageError(msg)
 
 
 def _join(fields: _Fields, _currency: str) -> Joined:
-    event = Joined(at=fields.at(), member_id=check_id("member_id", fields.take("member_id", str)))
-    fields.end()
-    return event
+    return Joined(at=fields.at(), member_id=check_id("member_id", fields.take("member_id", str)))
 
 
 def _order(fields: _Fields, currency: str) -> Ordered:
     member_id = fields.take("member_id", str, None)
-    event = Ordered(
+    return Ordered(
         at=fields.at(),
         order_id=check_id("order_id", fields.take("order_id", str)),
         member_id=None if member_id is None else check_id("member_id", member_id),
         basket=take_basket(fields.data, currency=currency),
-        codes=tuple(fields.take("codes", list, [])),
-        burn=fields.take("burn", int, 0),
+        codes=tuple([check_text("code", code) for code in fields.take("codes", list, [])]),
+        burn=check_whole("burn", fields.take("burn", int, 0), low=0),
     )
-    fields.end()
-    return event
 
 
-def take_basket(data: dict[str, Any], *, currency: str) -> Basket:
+def take_basket(data: object, *, currency: str) -> Basket:
     """Take a basket out of a mapping: ``lines``, ``shipping``, ``market``, ``channel``; what else it holds stays in it.
 
     Raises:
-        UsageError: A value that is wrong, with the line it is in.
+        UsageError: No mapping, or a value that is wrong, with the place of the line it is in.
     """
     fields = _Fields(data)
-    lines = [_line(_Fields(dict(line)), currency) for line in fields.take("lines", list)]
+    lines = [_line(place, line, currency) for place, line in enumerate(fields.take("lines", list), 1)]
     shipping = fields.take("shipping", str, None)
     return Basket(
         lines,
@@ -284,24 +318,29 @@ def take_basket(data: dict[str, Any], *, currency: str) -> Basket:
     )
 
 
-def _line(fields: _Fields, currency: str) -> Line:
-    line_id, regular = fields.take("line_id", str), fields.take("regular_price", str, None)
-    line = Line(
-        line_id,
-        Money.of(fields.take("unit_price", str), currency),
-        fields.take("quantity", int, 1),
-        product_id=fields.take("product_id", str, line_id),
-        categories=fields.take("categories", list, []),
-        tags=fields.take("tags", list, []),
-        regular_price=None if regular is None else Money.of(regular, currency),
-    )
-    fields.end()
+def _line(place: int, data: object, currency: str) -> Line:
+    try:
+        fields = _Fields(data)
+        line_id, regular = fields.take("line_id", str), fields.take("regular_price", str, None)
+        line = Line(
+            line_id,
+            Money.of(fields.take("unit_price", str), currency),
+            fields.take("quantity", int, 1),
+            product_id=fields.take("product_id", str, line_id),
+            categories=fields.take("categories", list, []),
+            tags=fields.take("tags", list, []),
+            regular_price=None if regular is None else Money.of(regular, currency),
+        )
+        fields.end()
+    except UsageError as error:
+        msg = f"line {place}: {error}"
+        raise UsageError(msg) from error
     return line
 
 
 def _return(fields: _Fields, currency: str) -> ReturnedLines:
     amount = fields.take("amount", str, None)
-    event = ReturnedLines(
+    return ReturnedLines(
         at=fields.at(),
         return_id=check_id("return_id", fields.take("return_id", str)),
         order_id=check_id("order_id", fields.take("order_id", str)),
@@ -309,20 +348,18 @@ def _return(fields: _Fields, currency: str) -> ReturnedLines:
             lines=FrozenMap(fields.take("lines", dict, {})), amount=None if amount is None else Money.of(amount, currency)
         ),
     )
-    fields.end()
-    return event
 
 
 def _action(fields: _Fields, _currency: str) -> Acted:
-    event = Acted(
+    return Acted(
         at=fields.at(),
         action=check_slug("action", fields.take("action", str)),
         member_id=check_id("member_id", fields.take("member_id", str)),
         ref=check_id("ref", fields.take("ref", str)),
     )
-    fields.end()
-    return event
 
+
+_WORDS: Final[Mapping[type, str]] = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 _READERS: Final[Mapping[str, Callable[[_Fields, str], Event]]] = {
     "join": _join,

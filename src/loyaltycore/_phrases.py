@@ -26,6 +26,7 @@ AT_ONCE: Final = "at once"
 
 _STEP: Final = re.compile(r"([0-9]{1,9}) per ([0-9]+(?:\.[0-9]+)?)")
 _TERM: Final = re.compile(r"([0-9]{1,5}) (day|week|month|year)s?(?:, end of (day|month|quarter|year))?")
+_LONGEST: Final = {"day": 36_525, "week": 5_217, "month": 1_200, "year": 100}
 _PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
 
@@ -55,6 +56,9 @@ def read_term(text: str) -> Term:
     found = _TERM.fullmatch(text)
     if found is None:
         msg = f"must be {TERM}, got {text!r}"
+        raise UsageError(msg)
+    if int(found[1]) > _LONGEST[found[2]]:
+        msg = f"must be at most 100 years, got {text!r}"
         raise UsageError(msg)
     period = Period(**{f"{found[2]}s": int(found[1])})
     return Term(period, through_end_of=Through(found[3] or "day"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, TypedDict, TypeVar, cast, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_whole
+from loyaltycore._checks import check_count, check_kind, check_whole, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._phrases import AT_ONCE, NEVER, STEP, TERM, read_percent, read_period, read_step, read_term
 from loyaltycore.benefits import Benefit, FreeShipping, PercentOff
@@ -18,6 +18,7 @@ from loyaltycore.conditions import AllOf, Condition, code_presented, first_order
 from loyaltycore.coupons import HumanCode
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_slug, labels
+from loyaltycore.ladders import RUNGS_LIMIT
 from loyaltycore.offers import Lane, Mode, Offer, OfferBook, Stacking
 from loyaltycore.periods import Calendar, Term, Window
 from loyaltycore.points import Basis, BurnRule, EarningRule, Overdraft
@@ -28,6 +29,9 @@ __all__ = ["Problem", "ProgramError", "ProgramParts", "Table", "read_program"]
 
 ORDER_RULE: Final = "order"
 """Names the lots of orders: ``<order>/order``."""
+
+FOUND_LIMIT: Final = 80
+"""Characters of a text that a problem shows as it stands in the file."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -212,7 +216,9 @@ def _written(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= FOUND_LIMIT else shown(value)
+    return shown(value) if isinstance(value, int) else str(value)
 
 
 def read_program(text: str) -> ProgramParts:
@@ -222,8 +228,9 @@ def read_program(text: str) -> ProgramParts:
         ProgramError: Everything that is wrong, all at once; or where the text is no TOML.
     """
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(check_kind("text", text, str))
+    except (ValueError, RecursionError) as error:
+        # Besides what is no TOML: what is no text, numbers of too many digits, and nesting that is too deep to read.
         raise ProgramError(Problem("file", "", f"must be TOML: {error}")) from error
     problems: list[Problem] = []
     root = Table(data, "", problems)
@@ -258,6 +265,8 @@ def _head(table: Table) -> ProgramParts:
         tiers=None,
         book=OfferBook((), stacking=Stacking(Mode.ALL)),
     )
+    if table.is_right("zone") and table.is_right("starts_on"):
+        _begins(table, "starts_on", parts["starts_on"], parts["calendar"])
     table.close()
     return parts
 
@@ -276,7 +285,7 @@ def _points(table: Table | None, parts: ProgramParts, currency: str) -> None:
     overdraft = table.choice("overdraft", Overdraft)
     actions = _actions(table.table("actions"))
     table.close()
-    if worth is None and {"burn_minimum", "burn_share", "burn_exclude_tags"} & table.values.keys():
+    if "worth" not in table.values and {"burn_minimum", "burn_share", "burn_exclude_tags"} & table.values.keys():
         table.report("worth", None, "is missing; must be said where burn_minimum, burn_share or burn_exclude_tags are")
     if not table.sound:
         return
@@ -322,22 +331,20 @@ def _tiers(table: Table | None, currency: str) -> TierRule | None:
     rungs: dict[int, str] = {}
     for rung in table.tables("rung"):
         name = rung.text("id", lambda text: check_slug("id", text), "letters, digits and dashes")
-        start = rung.text("from", lambda text: Money.of(text, currency), 'an amount such as "300.00"')
+        start = rung.text("from", lambda text: _threshold(text, currency), 'an amount such as "300.00"')
         rung.close()
         if rung.sound and start.minor_units in rungs:
             rung.report("from", rung.values["from"], f"must differ from that of {rungs[start.minor_units]!r}")
+        elif rung.sound and name in rungs.values():
+            rung.report("id", rung.values["id"], "must differ from that of every other rung")
         elif rung.sound:
             rungs[start.minor_units] = name
     if not rungs and table.sound:
         table.report("rung", None, "is missing; must be at least one [[tiers.rung]]")
+    if len(rungs) > RUNGS_LIMIT:
+        table.report("rung", len(rungs), f"must be at most {RUNGS_LIMIT} tables")
     table.close()
-    if not table.sound:
-        return None
-    try:
-        return TierRule(Ladder.of(rungs), window=window, downgrade=downgrade)
-    except UsageError as error:
-        table.report("rung", None, str(error))
-        return None
+    return TierRule(Ladder.of(rungs), window=window, downgrade=downgrade) if table.sound else None
 
 
 def _book(
@@ -350,7 +357,7 @@ def _book(
     else:
         mode, tags = stacking.choice("mode", Mode), stacking.tags("exclude_tags")
         stacking.close()
-        policy = Stacking(mode, exclude_tags=tags)
+        policy = Stacking(mode, exclude_tags=tags) if stacking.sound else Stacking(Mode.ALL)
     offers = [offer for offer in (_offer(table, currency, calendar) for table in tables) if offer is not None]
     try:
         return OfferBook(offers, stacking=policy)
@@ -412,16 +419,32 @@ def _window(table: Table | None, calendar: Calendar) -> Window | None:
     starts_on = table.take("from", date, _same, "a date such as 2026-07-01", None)
     ends_on = table.take("to", date, _same, "a date such as 2026-09-01, itself outside", None)
     table.close()
+    starts_at, ends_at = _begins(table, "from", starts_on, calendar), _begins(table, "to", ends_on, calendar)
     if not table.sound:
         return None
     try:
-        return Window(
-            starts_at=None if starts_on is None else calendar.first_instant(starts_on),
-            ends_at=None if ends_on is None else calendar.first_instant(ends_on),
-        )
+        return Window(starts_at=starts_at, ends_at=ends_at)
     except UsageError:
         table.report("to", ends_on, f"must be after {starts_on}")
         return None
+
+
+def _begins(table: Table, name: str, day: date | None, calendar: Calendar) -> datetime | None:
+    if day is None:
+        return None
+    try:
+        return calendar.first_instant(day)
+    except UsageError:
+        table.report(name, day, "must be a date that calendars reach")
+        return None
+
+
+def _threshold(text: str, currency: str) -> Money:
+    amount = Money.of(text, currency)
+    if amount.minor_units < 0:
+        msg = "must be 0 or more"
+        raise UsageError(msg)
+    return amount
 
 
 class Metric(StrEnum):

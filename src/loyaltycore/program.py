@@ -28,7 +28,7 @@ Invariants:
 ... ''')
 >>> quote = program.quote(Basket.of("EUR", {"bell": "12.50", "bag": "32.50"}), at=datetime(2026, 7, 1, 10, tzinfo=UTC))
 >>> print(quote.total, "|", quote.nudges[0].text("en"))
-45.00 EUR | Spend €5.00 more for −10 %
+45.00 EUR | Spend €5.00 more for 10% off
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Replay: a shop's whole history through a program, before anyone signs it.
 
-Every row of the history ends in exactly one bucket; what could not be booked is counted with its reason. The store can be
-replayed into again: what is there already is recognised and changes nothing.
+Every row of the history ends in exactly one bucket; what could not be booked is counted with its reason. Events are booked in
+order of time; at one instant joinings come first, then orders, returns and actions, each by its id.
 
 Invariants:
     1. ``sum(report.buckets.values()) == report.read``.
     2. Twice the same history into new stores gives the same report and the same facts.
     3. The books balance: what was granted, less what was revoked and burned, is what the lots hold.
+    4. A history that is sorted by time, replayed again into its own store, changes nothing and gives the same report.
+    5. Memory follows the members and what is open, not the length of the history.
 
 >>> from pathlib import Path
 >>> from tempfile import TemporaryDirectory
@@ -33,8 +35,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Protocol, assert_never, final
+from typing import Any, Final, Protocol, Self, assert_never, cast, final
 
 import attrs
 
@@ -42,16 +45,17 @@ from loyaltycore._columns import ColumnMap, read_rows
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._history import Acted, Bucket, Cancelled, Event, HistoryError, Joined, Ordered, ReturnedLines, Tally, read_jsonl
 from loyaltycore.basket import Return
-from loyaltycore.errors import Accepted, LoyaltyError, Reason, RefusedError
-from loyaltycore.facts import Fact
-from loyaltycore.identity import StreamId, within
+from loyaltycore.codec import fact_from_text, fact_text
+from loyaltycore.errors import Reason, Refusal, Refused, RefusedError, UsageError
+from loyaltycore.facts import Change, Command, Expect, Fact
+from loyaltycore.identity import Key, StreamId, member_stream, order_stream, within
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded, Granted, Revoked
 from loyaltycore.memberships import Membership
-from loyaltycore.orders import OrderPlaced
+from loyaltycore.orders import Order, OrderPlaced, OrderReturned
 from loyaltycore.program import Program
 from loyaltycore.repositories import Enumerable, Repository, every_stream
 from loyaltycore.services import Loyalty
-from loyaltycore.wire import instant_text
+from loyaltycore.wire import instant_text, plain
 
 __all__ = ["Bucket", "ColumnMap", "HistoryError", "Report", "StoredRepository", "replay", "summarise"]
 
@@ -82,7 +86,8 @@ class Report:
         points: Where all points are: earned, pending, available, debt, burned, adjusted, expired, revoked.
         tiers: Members by tier at the end.
         offers: Uses and cost in minor units, by offer.
-        ends_at: The last instant of the history, at which points are summed up; ``None`` for an empty one.
+        ends_at: The last instant of the history, at which points are summed up; where it is empty, that of the store, and
+            ``None`` when that is empty too.
         balanced: Whether the books balance, computed twice: over all facts, and over all lots.
     """
 
@@ -129,18 +134,22 @@ def replay(
         program: The rules.
         histories: Files of events (JSON Lines), or of order lines (CSV) when ``columns`` is given; plain or gzipped, each
             sorted by time.
-        repository: Where it is booked; best a new one.
+        repository: Where it is booked; best a new one. Nobody else should write into it meanwhile.
         columns: What the columns of CSV files mean.
-        progress: Called with the bytes read since the last call.
+        progress: Called before each event with the bytes read since the last call; what it raises stops the replay between
+            two commits.
 
     Raises:
-        HistoryError: A file cannot be read to its end; what was booked before stays booked.
-        UsageError: The map's currency is not the program's.
+        HistoryError: A file cannot be read to its end, or the map's currency is not the program's; what was booked before
+            stays booked.
+        ConflictError: Others wrote, and were faster again and again.
     """
     tally = Tally()
-    fold = _Fold(program, repository, tally)
-    for event in _merged(program, histories, columns, tally, progress):
-        fold.take_in(event)
+    events = _merged(program, histories, columns, tally, progress)
+    with _Notes() as notes:
+        fold = _Fold(program, repository, tally, notes)
+        for event in events:
+            fold.take_in(event)
     return summarise(program, repository, at=fold.ends_at, tally=tally, orders=fold.orders, offers=fold.offers)
 
 
@@ -158,122 +167,189 @@ def _merged(
 
     def read(path: Path) -> Iterator[Event]:
         events = read_jsonl(path, tally, currency=program.currency) if columns is None else read_rows(path, columns, tally)
-        seen = 0
+        before = 0
         for event, position in events:
-            if progress is not None and position > seen:
-                progress(position - seen)
-                seen = position
+            if progress is not None:
+                progress(position - before)
+                before = position
             yield event
 
-    return heapq.merge(*(read(path) for path in histories), key=lambda event: event.at)
+    return _ordered(heapq.merge(*(read(path) for path in histories), key=_instant))
 
 
-class _Purchases:
-    """Where each member bought each product, latest first, and how much of it has not come back.
+def _ordered(events: Iterable[Event]) -> Iterator[Event]:
+    """Put what happened at one instant in order, whatever the order of the rows and the files."""
+    for _, together in groupby(events, key=_instant):
+        yield from sorted(together, key=_key)
 
-    Kept in a temporary database on disk, so that memory follows the open work, not the length of the history.
+
+def _instant(event: Event) -> datetime:
+    return event.at
+
+
+def _key(event: Event) -> tuple[str, ...]:
+    """Name an event: its kind's place at one instant, and its ids."""
+    match event:
+        case Joined():
+            return ("1", event.member_id)
+        case Ordered():
+            return ("2", event.order_id)
+        case ReturnedLines():
+            return ("3", event.order_id, event.return_id)
+        case Cancelled():
+            return ("4", event.return_id)
+        case Acted():
+            return ("5", event.member_id, event.ref)
+    assert_never(event)
+
+
+@final
+@attrs.frozen
+class _Taken:
+    """Units taken back from one line of an order."""
+
+    place: int
+    order_id: str
+    line_id: str
+    units: int
+
+
+@final
+class _Notes:
+    """What a replay must remember, in a temporary database on disk: it grows with the history, and memory must not.
+
+    Which events were booked, where each member bought each product and how much of that has not come back, and the returns
+    that came too late.
     """
 
     def __init__(self) -> None:
         self.db = sqlite3.connect("", isolation_level=None)
         self.db.execute("PRAGMA journal_mode = OFF")
+        self.db.execute("CREATE TABLE booked (key TEXT PRIMARY KEY) WITHOUT ROWID")
         self.db.execute(
             "CREATE TABLE bought (member TEXT, product TEXT, place INTEGER, order_id TEXT, line_id TEXT, units INTEGER,"
             " PRIMARY KEY (member, product, place)) WITHOUT ROWID"
         )
+        self.db.execute(
+            "CREATE TABLE late (order_id TEXT, return_id TEXT, fact TEXT, PRIMARY KEY (order_id, return_id)) WITHOUT ROWID"
+        )
         self.db.execute("BEGIN")
         self.place = 0
 
-    def add(self, placed: OrderPlaced) -> None:
-        """Remember an order's lines."""
-        rows = []
-        for line in placed.lines:
-            self.place += 1
-            rows.append((placed.member_id, line.product_id, self.place, placed.order_id, line.line_id, line.quantity))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    def is_first(self, event: Event) -> bool:
+        """Note that an event was booked, and say whether it is the first of its name."""
+        return self.db.execute("INSERT OR IGNORE INTO booked VALUES (?)", (_joined(_key(event)),)).rowcount == 1
+
+    def knows(self, *key: str) -> bool:
+        """Say whether an event of this name was booked."""
+        return self.db.execute("SELECT 1 FROM booked WHERE key = ?", (_joined(key),)).fetchone() is not None
+
+    def bought(self, placed: OrderPlaced) -> None:
+        """Remember what a member bought."""
+        member_id, order_id, start = placed.member_id, placed.order_id, self.place
+        self.place += len(placed.lines)
+        rows = [
+            (member_id, line.product_id, place, order_id, line.line_id, line.quantity)
+            for place, line in enumerate(placed.lines, start)
+        ]
         self.db.executemany("INSERT INTO bought VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def take(self, member_id: str, product_id: str, units: int) -> list[tuple[str, str, int]]:
-        """Take units back from the latest purchases: order, line and units of each."""
-        taken, emptied, left = list[tuple[str, str, int]](), list[tuple[str, str, int]](), units
+    def take(self, member_id: str, product_id: str, units: int) -> list[_Taken]:
+        """Take units back from the latest purchases."""
+        found, left = list[_Taken](), units
         rows = self.db.execute(
-            "SELECT place, order_id, line_id, units FROM bought WHERE member = ? AND product = ? ORDER BY place DESC",
+            "SELECT place, order_id, line_id, units FROM bought WHERE member = ? AND product = ? AND units > 0 ORDER BY place DESC",
             (member_id, product_id),
         )
-        cut: tuple[int, int] | None = None
         for place, order_id, line_id, bought in rows:
-            part = min(left, bought)
-            taken.append((order_id, line_id, part))
-            left -= part
-            if part < bought:
-                cut = (bought - part, place)
-            else:
-                emptied.append((member_id, product_id, place))
+            found.append(_Taken(place, order_id, line_id, min(left, bought)))
+            left -= found[-1].units
             if left == 0:
                 break
         rows.close()
-        self.db.executemany("DELETE FROM bought WHERE member = ? AND product = ? AND place = ?", emptied)
-        if cut is not None:
-            self.db.execute(
-                "UPDATE bought SET units = ? WHERE member = ? AND product = ? AND place = ?",
-                (cut[0], member_id, product_id, cut[1]),
-            )
-        return taken
+        self._move(member_id, product_id, [(-one.units, one.place) for one in found])
+        return found
+
+    def give_back(self, member_id: str, product_id: str, taken: Iterable[_Taken]) -> None:
+        """Put units back where they were taken: they did not come back after all."""
+        self._move(member_id, product_id, [(one.units, one.place) for one in taken])
+
+    def _move(self, member_id: str, product_id: str, moves: list[tuple[int, int]]) -> None:
+        self.db.executemany(
+            "UPDATE bought SET units = units + ? WHERE member = ? AND product = ? AND place = ?",
+            [(units, member_id, product_id, place) for units, place in moves],
+        )
+
+    def late(self, order_id: str) -> dict[str, OrderReturned]:
+        """Give the returns of an order that came too late, by their id."""
+        rows = self.db.execute("SELECT return_id, fact FROM late WHERE order_id = ? ORDER BY return_id", (order_id,))
+        return {return_id: cast("OrderReturned", fact_from_text(text)) for return_id, text in rows}
+
+    def came_late(self, fact: OrderReturned) -> None:
+        """Remember a return that came too late."""
+        self.db.execute("INSERT INTO late VALUES (?, ?, ?)", (fact.order_id, fact.return_id, fact_text(fact)))
+
+
+def _joined(key: tuple[str, ...]) -> str:
+    return "\x1f".join(key)  # no id holds a control character
 
 
 class _Fold:
     """Books events one by one, each at its own time."""
 
-    def __init__(self, program: Program, repository: StoredRepository, tally: Tally) -> None:
+    def __init__(self, program: Program, repository: StoredRepository, tally: Tally, notes: _Notes) -> None:
         self.now = datetime.min.replace(tzinfo=UTC)
         self.ends_at: datetime | None = None
+        self.repository = repository
         self.shop = Loyalty(program, repository, clock=lambda: self.now)
         self.tally = tally
-        self.purchases = _Purchases()
-        self.seen: set[tuple[str, ...]] = set()
-        self.late: dict[str, Counter[str]] = {}
+        self.notes = notes
         self.orders: Counter[str] = Counter()
         self.offers: dict[str, Counter[str]] = {}
 
     def take_in(self, event: Event) -> None:
         """Book one event and count its rows."""
-        if self.ends_at is not None and event.at < self.ends_at:
-            self.tally.beside["events_out_of_order"] += 1
         latest = event.at if self.ends_at is None else max(event.at, self.ends_at)
+        self.tally.beside["events_out_of_order"] += event.at < latest
         # Points cannot be burned before what already happened; everything else is booked at its own time.
         self.now = latest if isinstance(event, Ordered) and event.burn else event.at
         self.ends_at = latest
         if isinstance(event, Cancelled):
             self._cancelled(event)
             return
-        rows = event.rows if isinstance(event, Ordered) else 1
-        key = _key(event)
-        repeated = key in self.seen
-        self.seen.add(key)
         try:
-            bucket = self._booked(event, repeated=repeated)
-        except RefusedError as no:
-            self.tally.beside[f"refused.{type(event).__name__.lower()}.{no.refusal.reason.value}"] += 1
-            bucket = Bucket.REFUSED
-        except LoyaltyError as error:
-            self.tally.beside[f"refused.{type(event).__name__.lower()}.{type(error).__name__}"] += 1
-            bucket = Bucket.REFUSED
-        self.tally.buckets[Bucket.REPEATED if repeated and bucket is not Bucket.REFUSED else bucket] += rows
+            bucket = self._booked(event)
+        except (RefusedError, UsageError) as error:
+            bucket = self._refused(event, error)
+        self.tally.buckets[bucket] += event.rows if isinstance(event, Ordered) else 1
 
-    def _booked(self, event: Joined | Ordered | ReturnedLines | Acted, *, repeated: bool) -> Bucket:
+    def _refused(self, event: Event, error: RefusedError | UsageError) -> Bucket:
+        why = error.refusal.reason.value if isinstance(error, RefusedError) else type(error).__name__
+        self.tally.beside[f"refused.{type(event).__name__.lower()}.{why}"] += 1
+        return Bucket.REFUSED
+
+    def _booked(self, event: Joined | Ordered | ReturnedLines | Acted) -> Bucket:
         match event:
             case Joined():
                 self.shop.join(event.member_id)
-                return Bucket.JOIN
+                bucket = Bucket.JOIN
             case Acted():
                 self.shop.record(event.action, member_id=event.member_id, ref=event.ref)
-                return Bucket.ACTION
+                bucket = Bucket.ACTION
             case Ordered():
-                return self._ordered(event, repeated=repeated)
+                return self._ordered(event)
             case ReturnedLines():
-                return self._returned(event.order_id, event.return_id, event.back)
-        assert_never(event)
+                self._check_known(event.order_id)
+                bucket = self._returned(event.order_id, event.return_id, event.back)
+        return bucket if self.notes.is_first(event) else Bucket.REPEATED
 
-    def _ordered(self, event: Ordered, *, repeated: bool) -> Bucket:
+    def _ordered(self, event: Ordered) -> Bucket:
         placed = self.shop.place_unseen(
             event.basket,
             order_id=event.order_id,
@@ -282,16 +358,26 @@ class _Fold:
             burn=event.burn,
             actor=ACTOR,
         )
-        if not repeated:
-            self.orders["member" if event.member_id is not None else "guest"] += 1
-            for offer in placed.offers:
-                self.offers.setdefault(offer.offer_id, Counter()).update(uses=1, cost_minor=offer.discount_minor)
-            if placed.burn_points < event.burn:
-                self.tally.beside["burns_cut"] += 1
-            self.tally.beside["codes_not_applied"] += len(set(event.codes)) - len(set(placed.codes))
-            if placed.member_id is not None:
-                self.purchases.add(placed)
-        return Bucket.SALE_GUEST if event.member_id is None else Bucket.SALE_MEMBER
+        if not self.notes.is_first(event):
+            return Bucket.REPEATED
+        for offer in placed.offers:
+            self.offers.setdefault(offer.offer_id, Counter()).update(uses=1, cost_minor=offer.discount_minor)
+        self.tally.beside["burns_cut"] += placed.burn_points < event.burn
+        self.tally.beside["codes_not_applied"] += len(set(event.codes)) - len(set(placed.codes))
+        if event.member_id is None:
+            self.orders["guest"] += 1
+            return Bucket.SALE_GUEST
+        self.orders["member"] += 1
+        self.notes.bought(placed)
+        return Bucket.SALE_MEMBER
+
+    def _check_known(self, order_id: str) -> None:
+        """Refuse an order that is in the store from an earlier replay, but at this time was not placed yet."""
+        if self.notes.knows("2", order_id):
+            return
+        placed = self.shop.order(order_id).placed
+        if placed is not None and placed.at > self.now:
+            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
 
     def _returned(self, order_id: str, return_id: str, back: Return) -> Bucket:
         """Refund; after the return window the points are adjusted instead, as far as there are any."""
@@ -300,76 +386,83 @@ class _Fold:
         except RefusedError as no:
             if no.refusal.reason is not Reason.REFUND_WINDOW_CLOSED:
                 raise
-            self._adjust_late(order_id, return_id, back)
+            self._adjust_late(self.shop.order(order_id), return_id, back)
             return Bucket.RETURN_LATE
         return Bucket.RETURN_MATCHED
 
-    def _adjust_late(self, order_id: str, return_id: str, back: Return) -> None:
-        order = self.shop.order(order_id)
+    def _adjust_late(self, order: Order, return_id: str, back: Return) -> None:
+        """Take the points of a return that came too late: a command of its own, so that a later replay finds what it did."""
         assert order.placed is not None  # it has a window that closed
-        came_late = self.late.setdefault(order_id, Counter())
-        returned = {line_id: order.returned.get(line_id, 0) + units for line_id, units in came_late.items()}
-        open_again = attrs.evolve(
-            order, placed=attrs.evolve(order.placed, final_at=None), returned=order.returned.updated(returned)
-        )
-        answer = open_again.plan(back, return_id=return_id, at=self.now)
-        if not isinstance(answer, Accepted):
-            raise RefusedError(*answer.refusals)
-        came_late.update(back.lines)
-        member_id, owed = order.placed.member_id, answer.value.points_revoked
-        if member_id is None or owed == 0:
+        command = Command.of(order_stream(order.order_id), Key(f"late:{return_id}"), actor=ACTOR, back=plain(back))
+        receipt = self.repository.receipt(command.home, command.key)
+        if receipt is not None:
+            command.check_same(receipt.command)
+        earlier = self.notes.late(order.order_id)
+        if return_id in earlier:
             return
-        taken = min(owed, self.shop.overview(member_id).balance.available)
-        self.tally.beside["points_late_not_taken"] += owed - taken
-        if taken:
-            reason = f"late return {return_id} of order {order_id}"
-            self.shop.adjust_down(taken, member_id=member_id, ref=within(order_id, return_id), reason=reason, actor=ACTOR)
+        open_again = attrs.evolve(order, placed=attrs.evolve(order.placed, final_at=None)).folded(earlier.values())
+        answer = open_again.plan(back, return_id=return_id, at=self.now)
+        if isinstance(answer, Refused):
+            raise RefusedError(*answer.refusals)
+        member_id, owed = order.placed.member_id, answer.value.points_revoked
+        if receipt is None:
+            facts = self._taken_late(command, order, member_id, owed, return_id)
+        else:
+            facts = receipt.facts.get(member_stream(member_id), ()) if member_id is not None else ()
+        if member_id is not None:
+            self.tally.beside["points_late_not_taken"] += owed - sum(_units(fact) for fact in facts if isinstance(fact, Adjusted))
+        self.notes.came_late(answer.value)
+
+    def _taken_late(self, command: Command, order: Order, member_id: str | None, owed: int, return_id: str) -> tuple[Fact, ...]:
+        """Commit the adjustment; where nothing can be taken, that nothing was."""
+        expect, facts, changes = Expect(stream=command.home, version=order.version), tuple[Fact, ...](), tuple[Change, ...]()
+        if member_id is not None and owed:
+            stream = member_stream(member_id)
+            membership = Membership.replay(member_id, self.repository.load([stream])[stream].facts)
+            taken = min(owed, membership.available(at=self.now))
+            if taken:
+                ref, reason = within(order.order_id, return_id), f"late return {return_id} of order {order.order_id}"
+                posting = membership.posting(
+                    membership.ledger.adjust_down(taken, ref=ref, reason=reason, actor=ACTOR, at=self.now)
+                )
+                facts, changes = posting.facts, posting.changes
+        self.repository.commit(command, (expect, *changes))
+        return facts
 
     def _cancelled(self, event: Cancelled) -> None:
         """Match what came back to the member's latest purchases, and book it order by order."""
-        by_order: dict[str, Counter[str]] = {}
-        parts: list[tuple[int, list[tuple[str, str, int]]]] = []
-        for product_id, units in event.items:
-            taken = self.purchases.take(event.member_id, product_id, units)
-            parts.append((units, taken))
-            for order_id, line_id, part in taken:
-                by_order.setdefault(order_id, Counter())[line_id] += part
+        member_id, by_order = event.member_id, dict[str, Counter[str]]()
+        rows = [(product_id, units, self.notes.take(member_id, product_id, units)) for product_id, units in event.items]
+        for one in (one for _, _, taken in rows for one in taken):
+            by_order.setdefault(one.order_id, Counter())[one.line_id] += one.units
         booked = {order_id: self._came_back(event, order_id, lines) for order_id, lines in by_order.items()}
-        for units, taken in parts:
-            matched = sum(part for _, _, part in taken)
+        for product_id, units, taken in rows:
+            self.notes.give_back(member_id, product_id, [one for one in taken if booked[one.order_id] in _NOT_BOOKED])
+            matched = sum(one.units for one in taken)
             if matched == 0:
                 bucket = Bucket.RETURN_UNMATCHED
             elif matched < units:
                 bucket = Bucket.RETURN_PARTLY_MATCHED
             else:
                 # Of several orders the row is counted with the worst that became of it.
-                outcomes = {booked[order_id] for order_id, _, _ in taken}
+                outcomes = {booked[one.order_id] for one in taken}
                 bucket = next(one for one in _WORST_FIRST if one in outcomes)
             self.tally.buckets[bucket] += 1
             self.tally.beside["units_returned_unmatched"] += units - matched
 
     def _came_back(self, event: Cancelled, order_id: str, lines: Mapping[str, int]) -> Bucket:
+        back = Return(lines=FrozenMap(lines))
         try:
-            return self._returned(order_id, event.return_id, Return(lines=FrozenMap(lines)))
-        except RefusedError as no:
-            self.tally.beside[f"refused.cancelled.{no.refusal.reason.value}"] += 1
-            return Bucket.REFUSED
+            bucket = self._returned(order_id, event.return_id, back)
+        except (RefusedError, UsageError) as error:
+            return self._refused(event, error)
+        part = ReturnedLines(at=event.at, return_id=event.return_id, order_id=order_id, back=back)
+        return bucket if self.notes.is_first(part) else Bucket.REPEATED
 
 
-_WORST_FIRST: Final = (Bucket.REFUSED, Bucket.RETURN_LATE, Bucket.RETURN_MATCHED)
+_NOT_BOOKED: Final = (Bucket.REFUSED, Bucket.REPEATED)
 
-
-def _key(event: Joined | Ordered | ReturnedLines | Acted) -> tuple[str, ...]:
-    match event:
-        case Joined():
-            return ("join", event.member_id)
-        case Ordered():
-            return ("order", event.order_id)
-        case ReturnedLines():
-            return ("return", event.order_id, event.return_id)
-        case Acted():
-            return ("action", event.member_id, event.ref)
-    assert_never(event)
+_WORST_FIRST: Final = (*_NOT_BOOKED, Bucket.RETURN_LATE, Bucket.RETURN_MATCHED)
 
 
 @final
@@ -428,19 +521,19 @@ def summarise(
     Args:
         program: For tiers, and named in the report.
         repository: What is summed up.
-        at: The instant at which points are pending, available or expired; ``None`` for an empty store.
+        at: The instant at which points are pending, available or expired; ``None`` takes the latest of any member's facts.
         tally: Counts of the history that was read.
         orders: Orders booked by kind.
         offers: Uses and cost by offer.
     """
     counted, sums = tally or Tally(), _Sums()
-    instant = at or datetime.min.replace(tzinfo=UTC)
-    for membership, facts in _every_member(repository):
+    ends_at = at or max((fact.at for _, facts in _every_member(repository) for fact in facts), default=None)
+    for membership, facts in _every_member(repository) if ends_at is not None else ():
         sums.members += 1
         sums.add(facts)
-        sums.books += membership.books(at=instant)
-        sums.available += membership.available(at=instant)
-        status = program.tier(membership, at=instant) if at is not None else None
+        sums.books += membership.books(at=ends_at)
+        sums.available += membership.available(at=ends_at)
+        status = program.tier(membership, at=ends_at)
         if status is not None:
             sums.tiers[status.tier or "none"] += 1
     books = sums.books
@@ -467,7 +560,7 @@ def summarise(
         points=points,
         tiers={name: sums.tiers[name] for name in [*names, "none"] if sums.tiers[name] or name in names},
         offers={offer_id: dict(one) for offer_id, one in sorted((offers or {}).items())},
-        ends_at=at,
+        ends_at=ends_at,
         balanced=sums.balanced,
     )
 

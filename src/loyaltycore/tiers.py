@@ -102,8 +102,8 @@ class TierRule:
     def status(self, history: Iterable[Qualifying], *, day: date, calendar: Calendar) -> TierStatus:
         """Tell where a member stands on a local day.
 
-        ``index(day) = max over days s ≤ day of index(metric(s)) − whole windows since s``, where ``metric(s)`` sums what was
-        bought at most one window before ``s``.
+        ``index(day) = max over days s ≤ day with a purchase of index(metric(s)) − whole windows since s``, where ``metric(s)``
+        sums what was bought at most one window before ``s``.
 
         Args:
             history: Purchases as known, in any order; those after ``day`` are passed over.

@@ -309,20 +309,28 @@ def _exact(kind: type[T], data: Json) -> T:
 
 
 def _write_text(value: object) -> str:
-    if not isinstance(value, str):
-        msg = f"expected str, got {shown(value)}"
+    if not isinstance(value, str) or not _is_unicode(value):
+        msg = f"expected str without lone surrogates, got {shown(value)}"
         raise UsageError(msg)
     return value
 
 
 def _read_text(data: Json) -> str:
     text = _exact(str, data)
+    if not _is_unicode(text):
+        msg = f"expected Unicode text without lone surrogates, got {shown(data)}"
+        raise CorruptStateError(msg)
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
-    except UnicodeEncodeError as error:
-        msg = f"expected Unicode text without lone surrogates, got {shown(data)}"
-        raise CorruptStateError(msg) from error
-    return text
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_instant(data: Json) -> datetime:

@@ -23,6 +23,7 @@ from loyaltycore.repositories import (
 )
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.store.sqlite import SQLiteRepository
+from loyaltycore.testing import check_points_repository, check_repository
 
 
 class ShopRepository:
@@ -75,6 +76,15 @@ def shops(program: Program, memory: MemoryRepository, sqlite: SQLiteRepository) 
     assert_type((ports, listed), tuple[list[Repository], list[Enumerable]])
     assert_type(tables[0].get("m-42"), PointsAccount)
     Loyalty(program, HalfRepository())  # type: ignore[arg-type]
+
+
+def kit() -> None:
+    """The kit takes what makes a repository, and nothing else."""
+    check_repository(ShopRepository, threads=1)
+    check_points_repository(AccountTable, new_member=lambda: "m-42")
+    check_repository(ShopRepository())  # type: ignore[arg-type]
+    check_repository(HalfRepository)  # type: ignore[arg-type]
+    check_points_repository(ShopRepository)  # type: ignore[arg-type]
 
 
 def points(account: PointsAccount, membership: Membership, at: datetime) -> None:

@@ -29,7 +29,6 @@ from loyaltycore.quantities import Money, allocate
 __all__ = [
     "PointsCall",
     "ShopHistory",
-    "fact_kinds",
     "facts",
     "memberships",
     "orders",
@@ -194,6 +193,14 @@ def shop_histories(program: Program, *, steps_limit: int = 6) -> st.SearchStrate
     Args:
         program: Whose rules apply; it is asked for every quote.
         steps_limit: The most things that happen.
+
+    Example:
+        >>> from hypothesis import find
+        >>> program = Program.parse('''
+        ... program = { name = "velo", version = 1, currency = "EUR", zone = "Europe/Paris", starts_on = 2026-07-01 }
+        ... ''')
+        >>> find(shop_histories(program), lambda history: len(history.orders) == 1).orders[0].version
+        1
     """
     return st.builds(_shop_after, st.just(program), st.lists(_shop_steps(program), max_size=steps_limit))
 
@@ -413,19 +420,21 @@ def facts() -> st.SearchStrategy[Fact]:
 
     Example:
         >>> from hypothesis import find
-        >>> find(facts(), lambda fact: fact.kind == "member.joined").member_id
-        '0'
+        >>> find(facts(), lambda fact: fact.kind == "member.joined").kind
+        'member.joined'
     """
-    return st.one_of([fact_kinds()[kind] for kind in FACTS])
+    return st.one_of(list(_fact_kinds().values()))
 
 
-def fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
+def _fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
     """Give the strategy of each kind of fact."""
     by_name, own = _fields(), _own_fields()
     return {
         kind: cast(
             "st.SearchStrategy[Fact]",
-            st.builds(kind, **{f.name: own.get((kind, f.name)) or by_name[f.name] for f in attrs.fields(kind)}),
+            st.builds(
+                kind, **{f.name: own[kind, f.name] if (kind, f.name) in own else by_name[f.name] for f in attrs.fields(kind)}
+            ),
         )
         for kind in FACTS
     }

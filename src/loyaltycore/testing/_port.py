@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, final
+from typing import Final, assert_never, final
 
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact
@@ -202,3 +202,4 @@ def _shown_change(change: Change) -> str:
             until = "" if change.until is None else f", until={change.until.isoformat()}"
             amounts = f"{change.amount}, limit={change.limit}, at={change.at.isoformat()}{until}"
             return f"Claim({change.counter!r}, {change.key!r}, {amounts})"
+    assert_never(change)

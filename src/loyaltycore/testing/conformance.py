@@ -55,7 +55,7 @@ _MANY: Final = 1100
 _ROUNDS: Final = 5
 """Times each race is run: one that goes wrong now and then shows itself."""
 
-_PATIENCE: Final = 1000
+_PATIENCE: Final = 300
 """Times a loser loads and tries again before the check gives up."""
 
 _TEXTS: Final = (
@@ -297,6 +297,9 @@ def _expects_and_leaves(port: Port) -> None:
     port.keeps(port.command("first"), append_to(b, 0, marker("1")))
     port.keeps(port.command("second"), Expect(stream=b, version=1), append_to(a, 0, marker("2")))
     port.holds(b, marker("1"))
+    # What was stored is what was stored before the commit, whatever else is in it.
+    port.keeps(port.command("third"), append_to(b, 1, marker("3")), Expect(stream=b, version=1))
+    port.keeps(port.command("fourth"), Expect(stream=b, version=2), append_to(b, 2, marker("4")))
 
 
 def _lets_one_win(port: Port) -> None:
@@ -345,6 +348,8 @@ def _makes_a_serial_history(port: Port) -> None:
                 changes = [append_to(stream, stored[stream].version, marker(name)) for stream in order]
                 if port.commit(port.command(name), *changes, repository=repository) is None:
                     break
+            else:
+                port.fail(f"a writer lost {_PATIENCE} times in a row")
 
     port.at_once([partial(write, writer=writer) for writer in range(writers)])
     stored = port.load(a, b)

@@ -12,10 +12,11 @@ the plainest failure: one line, one unit, EUR, UTC, small numbers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import Final, TypeVar, overload
+from functools import partial
+from typing import Final, TypeAlias, TypeVar, overload
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -29,22 +30,36 @@ from loyaltycore.ladders import Ladder
 from loyaltycore.members import Profile
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
+from loyaltycore.testing._histories import (
+    facts,
+    memberships,
+    orders,
+    points_accounts,
+    points_histories,
+    shop_histories,
+)
 
 __all__ = [
     "PRODUCTS",
     "baskets",
     "calendars",
     "currencies",
+    "facts",
     "ids",
     "instants",
     "ladders",
     "lines",
+    "memberships",
     "monies",
+    "orders",
     "periods",
+    "points_accounts",
+    "points_histories",
     "profiles",
     "rates",
     "refs",
     "returns_of",
+    "shop_histories",
     "terms",
     "windows",
 ]
@@ -92,6 +107,8 @@ _NIGHTS: Final = (
 """When clocks were changed: zone and first instant after."""
 
 _AROUND: Final = timedelta(hours=3)
+
+_TICK: Final = timedelta(microseconds=1)
 
 T = TypeVar("T")
 
@@ -200,7 +217,9 @@ def calendars() -> SearchStrategy[Calendar]:
 
 
 def instants(*, earliest: datetime = EARLIEST, latest: datetime = LATEST) -> SearchStrategy[datetime]:
-    """Draw timezone-aware instants in several zones, among them the nights in which clocks change; shrinks to UTC.
+    """Draw timezone-aware instants in several zones: any, the first of a local day, and nights in which clocks change.
+
+    Shrinks to the earliest, in UTC.
 
     Args:
         earliest: The first that may be drawn, timezone-aware.
@@ -214,20 +233,42 @@ def instants(*, earliest: datetime = EARLIEST, latest: datetime = LATEST) -> Sea
         >>> test_instants_are_aware()
     """
     first, last = earliest.astimezone(UTC), latest.astimezone(UTC)
-    anywhere = st.builds(
-        lambda at, zone: at.astimezone(ZoneInfo(zone)),
-        st.datetimes(first.replace(tzinfo=None), last.replace(tzinfo=None), timezones=st.just(UTC)),
+    seconds = int(_AROUND.total_seconds())
+    return st.builds(
+        _instant,
+        st.just(first),
+        st.sampled_from([*[_anywhere] * 4, *[_at_midnight] * 3, *(partial(_at_night, night) for night in _NIGHTS)]),
         st.sampled_from(_ZONES),
+        st.integers(0, (last - first) // _TICK).map(lambda ticks: ticks * _TICK),
+        st.integers(-seconds, seconds).map(lambda some: timedelta(seconds=some)),
     )
-    nights = [(zone, at) for zone, at in _NIGHTS if first <= at - _AROUND and at + _AROUND <= last]
-    if not nights:
-        return anywhere
-    at_night = st.builds(
-        lambda night, after: (night[1] + after).astimezone(ZoneInfo(night[0])),
-        st.sampled_from(nights),
-        st.integers(-int(_AROUND.total_seconds()), int(_AROUND.total_seconds())).map(lambda seconds: timedelta(seconds=seconds)),
+
+
+_Place: TypeAlias = Callable[[datetime, str, timedelta], tuple[datetime, str]]
+
+
+def _instant(first: datetime, place: _Place, zone: str, since: timedelta, around: timedelta) -> datetime:
+    """Move an instant to a special one before it; a search that shrinks can always take it back to where it was."""
+    special, its_zone = place(first + since, zone, around)
+    return (
+        special.astimezone(ZoneInfo(its_zone))
+        if first <= special <= first + since
+        else (first + since).astimezone(ZoneInfo(zone))
     )
-    return anywhere | at_night
+
+
+def _anywhere(at: datetime, zone: str, _around: timedelta) -> tuple[datetime, str]:
+    return at, zone
+
+
+def _at_midnight(at: datetime, zone: str, _around: timedelta) -> tuple[datetime, str]:
+    calendar = Calendar(zone)
+    return calendar.first_instant(calendar.day_of(at)), zone
+
+
+def _at_night(night: tuple[str, datetime], _at: datetime, _zone: str, around: timedelta) -> tuple[datetime, str]:
+    zone, changed = night
+    return changed + around, zone
 
 
 def periods(*, max_years: int = 10) -> SearchStrategy[Period]:
@@ -376,10 +417,10 @@ def lines(
         >>> test_lines_are_small()
     """
     return st.builds(
-        lambda product_id, unit_price, quantity: Line(product_id, unit_price, quantity, tags=products[product_id]),
+        lambda product_id, quantity, unit_price: Line(product_id, unit_price, quantity, tags=products[product_id]),
         st.sampled_from(list(products)),
-        monies(currency, max_minor=max_price_minor),
         st.integers(1, max_quantity),
+        monies(currency, max_minor=max_price_minor),
     )
 
 
@@ -457,4 +498,3 @@ def returns_of(basket: Basket) -> SearchStrategy[Return]:
 
 
 # ---- of higher floors ----
-# memberships(program) and facts() follow here.

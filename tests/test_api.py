@@ -1,0 +1,136 @@
+"""The code a shop developer wishes to write: it runs as it stands, and the same calls run here without the shared folder."""
+
+from __future__ import annotations
+
+import inspect
+import runpy
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from loyaltycore import Basket, Loyalty, Membership, PointsAccount, Program
+from loyaltycore.errors import Accepted, Refused
+from loyaltycore.points import Overdraft
+from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.store.sqlite import SQLiteRepository
+from loyaltycore.testing import check_repository
+from loyaltycore.testing.strategies import baskets, instants, memberships
+from tests.programs import VELO
+
+NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
+NUDGE = "Encore 7,60 € pour la livraison offerte"
+PRODUCTS = {"helmet": (), "bell": (), "gift-card-50": ("gift-card",)}
+PROGRAM = Program.parse(VELO)
+
+
+@pytest.fixture
+def folder(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shop's folder, with the program that the first version executes."""
+    shutil.copy(shared / "api" / "program_1.toml", tmp_path / "program.toml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def tests_in(path: Path) -> dict[str, Callable[[], None]]:
+    """Load a shop's test file, and give its tests."""
+    found: dict[str, Any] = runpy.run_path(str(path))
+    return {name: test for name, test in found.items() if name.startswith("test_") and inspect.isfunction(test)}
+
+
+@pytest.mark.shared
+class TestAsItStands:
+    def test_readme(self, shared: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The ten lines print what their comments say."""
+        assert (folder / "program.toml").is_file()
+        runpy.run_path(str(shared / "api" / "w1_readme.py"))
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[:2] == ["78.16 EUR 78", NUDGE]
+        assert len(lines) > 2
+
+    def test_pure(self, shared: Path) -> None:
+        """Pure objects, no repository."""
+        tests = tests_in(shared / "api" / "w2_pure.py")
+        assert list(tests) == ["test_refund_half_after_spending"]
+        for test in tests.values():
+            test()
+
+    def test_sqlite(self, shared: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The embedded store: place twice is once."""
+        script = runpy.run_path(str(shared / "api" / "w3_sqlite.py"))
+        assert capsys.readouterr().out == "71\n"
+        script["shop"].repository.close()
+        assert (folder / "loyalty.db").is_file()
+
+    def test_shop(self, shared: Path, folder: Path) -> None:
+        """The shop's own suite, with the library's strategies and the kit."""
+        assert (folder / "program.toml").is_file()
+        tests = tests_in(shared / "api" / "w8_test_shop.py")
+        assert sorted(tests) == [
+            "test_my_repository",
+            "test_total_is_never_negative_and_gift_cards_are_never_discounted",
+        ]
+        for test in tests.values():
+            test()
+
+
+class TestReadme:
+    def test_quote(self) -> None:
+        """A basket, a code and a burn: the total, the points, the nudge, and the reasons."""
+        member = Membership.open("m-42").earn(800, ref="welcome", expires_at=None, at=NOW).state
+        basket = Basket.of("EUR", {"helmet": "79.90", "bell": "12.50"})
+        quote = PROGRAM.quote(basket, member, codes=["SUMMER10"], burn=500, at=NOW)
+        assert (str(quote.total), quote.points_to_earn) == ("78.16 EUR", 78)
+        assert quote.nudges[0].text("fr") == NUDGE
+        assert "Total: €78.16" in quote.explain()
+
+
+class TestPure:
+    def test_refund_half_after_spending(self) -> None:
+        """A debt is carried, and settled by a refund."""
+        account = PointsAccount.open("m-42")
+        account = account.earn(120, ref="order-1", expires_at=NOW + timedelta(days=365), at=NOW).state
+        account = account.burn(100, ref="order-2", at=NOW + timedelta(days=1)).state
+        account = account.revoke("order-1", 60, ref="return-1", overdraft=Overdraft.CARRY, at=NOW + timedelta(days=2)).state
+        assert account.balance(at=NOW + timedelta(days=2)).debt == 40
+        account = account.refund_burn("order-2", ref="return-2", at=NOW + timedelta(days=3)).state
+        assert account.available(at=NOW + timedelta(days=3)) == 60
+        assert isinstance(account.check_burn(60, at=NOW + timedelta(days=3)), Accepted)
+        answer = account.check_burn(100, at=NOW + timedelta(days=3))
+        assert isinstance(answer, Refused)
+        assert answer.refusal.details["missing_points"] == 40
+
+
+class TestSQLite:
+    @pytest.mark.law(8, 38)
+    def test_place_twice_is_once(self, tmp_path: Path) -> None:
+        """Join, quote, place, place again, refund."""
+        with SQLiteRepository(tmp_path / "loyalty.db") as repository:
+            shop = Loyalty(PROGRAM, repository, clock=lambda: NOW)
+            shop.join("m-42")
+            quote = shop.quote(Basket.of("EUR", {"helmet": "79.90"}), member_id="m-42")
+            assert shop.place(quote, order_id="1001") == shop.place(quote, order_id="1001")
+            assert shop.overview("m-42").balance.pending == 71
+            assert shop.overview("m-42").order_count == 1
+            returned = shop.refund("1001", return_id="r-1", lines={"helmet": 1})
+            assert (returned.points_revoked, str(returned.money)) == (71, "71.91 EUR")
+            assert shop.overview("m-42").balance.pending == 0
+
+
+class TestShop:
+    @given(baskets(products=PRODUCTS), memberships(PROGRAM), instants())
+    def test_total_is_never_negative_and_gift_cards_are_never_discounted(
+        self, basket: Basket, member: Membership, at: datetime
+    ) -> None:
+        """A shop's property over its own program."""
+        quote = PROGRAM.quote(basket, member, codes=["SUMMER10"], burn=member.available(at=at), at=at)
+        assert quote.total.minor_units >= 0
+        assert all(line.discount.minor_units == 0 for name, line in quote.lines.items() if name == "gift-card-50")
+
+    def test_my_repository(self) -> None:
+        """The kit, as a shop calls it."""
+        check_repository(MemoryRepository)

@@ -1,0 +1,126 @@
+"""Memberships: everything a program knows about one member, as one value."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyaltycore.errors import CorruptStateError, UsageError
+from loyaltycore.facts import Append, Fact
+from loyaltycore.memberships import MemberJoined, Membership, OrderCounted, ReturnCounted
+from loyaltycore.orders import OrderReturned
+from loyaltycore.points import PointsAccount
+from loyaltycore.testing.strategies import memberships, points_accounts
+from loyaltycore.tiers import Qualifying
+from tests.programs import velo
+
+AT = datetime(2026, 7, 1, tzinfo=UTC)
+TODAY = date(2026, 7, 1)
+COUNTED = OrderCounted(order_id="1", day=TODAY, qualifying_minor=500, at=AT)
+
+
+class TestLaws:
+    @pytest.mark.law(7)
+    @given(memberships(velo()))
+    def test_stored_state_equals_state(self, member: Membership) -> None:
+        """The JSON form and the pickle give the member back."""
+        assert Membership.from_dict(member.to_dict()) == member
+        assert pickle.loads(pickle.dumps(member)) == member
+        assert hash(member) == hash(Membership.from_dict(member.to_dict()))
+
+    @pytest.mark.law(7)
+    @given(st.lists(st.sampled_from(("join", "order", "return", "earn", "burn")), max_size=8))
+    def test_replay_equals_state(self, verbs: list[str]) -> None:
+        """Facts folded one posting at a time, and all at once, lead to the same."""
+        member, facts = Membership.open("m"), list[Fact]()
+        for number, verb in enumerate(verbs):
+            match verb:
+                case "join":
+                    posting = member.join(at=AT)
+                case "order":
+                    posting = member.posting([OrderCounted(order_id=str(number), day=TODAY, qualifying_minor=number, at=AT)])
+                case "return" if member.orders:
+                    one = ReturnCounted(order_id=next(iter(member.orders)), return_id=str(number), qualifying_minor=1, at=AT)
+                    posting = member.posting([one])
+                case "burn" if member.available(at=AT):
+                    posting = member.burn(1, ref=str(number), at=AT)
+                case _:
+                    posting = member.earn(number + 1, ref=str(number), expires_at=None, at=AT)
+            assert posting.version == member.version
+            member, facts = posting.state, [*facts, *posting.facts]
+        assert Membership.replay("m", facts) == member
+        assert member.version == len(facts)
+
+
+class TestVerbs:
+    def test_points_are_those_of_an_account(self) -> None:
+        """A membership earns and burns as a points account does, and can be seen as one."""
+        member = Membership.open("m").earn(100, ref="a", expires_at=None, at=AT).state.burn(30, ref="b", at=AT).state
+        account = PointsAccount.open("m").earn(100, ref="a", expires_at=None, at=AT).state.burn(30, ref="b", at=AT).state
+        assert member.points == account
+        assert member.available(at=AT) == 70
+        assert member.balance(at=AT) == account.balance(at=AT)
+        assert member.books(at=AT) == account.books(at=AT)
+
+    @given(points_accounts())
+    def test_points_keep_their_version(self, account: PointsAccount) -> None:
+        """The account seen through a membership has the membership's version, so that it can be saved."""
+        member = Membership(member_id="m-42", version=account.version, ledger=account.ledger)
+        assert member.points == account
+
+    def test_joining_is_done_once(self) -> None:
+        """The first day counts; joining again gives no facts."""
+        first = Membership.open("m").join(at=AT)
+        assert first.facts == (MemberJoined(member_id="m", at=AT),)
+        assert first.state.joined_at == AT
+        assert first.changes == (Append(stream=first.stream, expected_version=0, facts=first.facts),)
+        again = first.state.join(at=AT + timedelta(days=1))
+        assert (again.facts, again.state, again.changes, again.version) == ((), first.state, (), 1)
+
+    def test_a_later_join_fact_changes_nothing(self) -> None:
+        """Two facts of joining in one stream: the first is the day."""
+        facts = [MemberJoined(member_id="m", at=AT), MemberJoined(member_id="m", at=AT + timedelta(days=1))]
+        assert Membership.replay("m", facts).joined_at == AT
+
+
+class TestOrders:
+    def test_orders_count_whatever_came_back(self) -> None:
+        """A return lowers what counts for tiers, never below nothing, and never the number of orders."""
+        member = Membership.replay("m", [COUNTED, ReturnCounted(order_id="1", return_id="r", qualifying_minor=200, at=AT)])
+        assert member.orders == {"1": Qualifying(day=TODAY, units=300)}
+        member = member.folded([ReturnCounted(order_id="1", return_id="s", qualifying_minor=301, at=AT)])
+        assert member.orders == {"1": Qualifying(day=TODAY, units=0)}
+        assert member.order_count == 1
+
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            ReturnCounted(order_id="2", return_id="r", at=AT),
+            OrderReturned(order_id="1", return_id="r", currency="EUR", at=AT),
+        ],
+        ids=lambda fact: fact.kind,
+    )
+    def test_facts_that_cannot_follow_are_corrupt(self, fact: Fact) -> None:
+        """A return of an order that was never counted, or a fact of another stream."""
+        with pytest.raises(CorruptStateError, match=f"member 'm' cannot go on with '{fact.kind}'"):
+            Membership.replay("m", [COUNTED, fact])
+
+
+class TestValues:
+    @pytest.mark.parametrize("member_id,version", [("", 0), ("m", -1), ("m", True), (7, 0)])
+    def test_id_and_version_are_checked(self, member_id: str, version: int) -> None:
+        """An id is text, a version a count."""
+        with pytest.raises(UsageError):
+            Membership(member_id=member_id, version=version)
+        with pytest.raises(UsageError):
+            PointsAccount(member_id=member_id, version=version)
+
+    @pytest.mark.parametrize("data", [{}, {"form": 1}, {"form": 2, "member_id": "m"}, {"form": 1, "member_id": "m", "x": 1}])
+    def test_anything_else_in_the_column_is_corrupt(self, data: dict[str, object]) -> None:
+        """A stored member is what was written, or an error."""
+        with pytest.raises(CorruptStateError):
+            Membership.from_dict(data)

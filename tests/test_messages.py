@@ -1,0 +1,175 @@
+"""The sentences for people, in English and French."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from decimal import Context, localcontext
+from itertools import count
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyaltycore.errors import Detail, Reason, Refusal, UsageError
+from loyaltycore.messages import _CATALOGUE, Language, explain_refusal, money_text, say
+from loyaltycore.quantities import Money, exponent_of
+from loyaltycore.testing.strategies import monies
+from tests.odd_values import answers_or_refuses
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+LANGUAGE = st.sampled_from(LANGUAGES)
+
+
+def named_in(text: str) -> set[str]:
+    """Give the names a text of the catalogue asks for."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+class TestCatalogue:
+    def test_every_language_has_every_key(self) -> None:
+        """A page in French never falls back to English."""
+        assert tuple(_CATALOGUE) == LANGUAGES
+        assert _CATALOGUE["en"].keys() == _CATALOGUE["fr"].keys()
+
+    @pytest.mark.parametrize("key", _CATALOGUE["en"])
+    def test_languages_name_the_same_values(self, key: str) -> None:
+        """A translation loses nothing and asks for nothing else."""
+        assert named_in(_CATALOGUE["fr"][key]) == named_in(_CATALOGUE["en"][key])
+
+    @pytest.mark.parametrize("reason", Reason)
+    def test_every_reason_can_be_said(self, reason: Reason) -> None:
+        """In every language."""
+        assert all(f"refused.{reason.value}" in texts for texts in _CATALOGUE.values())
+
+    def test_nothing_else_is_said_of_refusals(self) -> None:
+        """A reason that is gone takes its text along."""
+        assert {key for key in _CATALOGUE["en"] if key.startswith("refused.")} == {f"refused.{reason.value}" for reason in Reason}
+
+    def test_a_guesser_hears_one_text(self) -> None:
+        """Codes that do not exist and codes that are no codes are told alike."""
+        for texts in _CATALOGUE.values():
+            assert len({texts[f"refused.{reason.value}"] for reason in Reason if reason.public == "coupon_invalid"}) == 1
+
+
+class TestMoneyText:
+    @pytest.mark.parametrize(
+        "money,english,french",
+        [
+            (Money.of("7.60", "EUR"), "€7.60", "7,60 €"),
+            (Money.of("0.05", "EUR"), "€0.05", "0,05 €"),
+            (Money.of("-7.60", "EUR"), "−€7.60", "−7,60 €"),
+            (Money.of("1234567.80", "EUR"), "€1,234,567.80", "1 234 567,80 €"),
+            (Money.of("-1234", "JPY"), "−¥1,234", "−1 234 ¥"),
+            (Money.of("1.5", "KWD"), "1.500 KWD", "1,500 KWD"),
+            (Money.of("-1234.50", "CHF"), "−1,234.50 CHF", "−1 234,50 CHF"),
+            (Money.zero("GBP"), "£0.00", "0,00 £"),
+            (Money.of("3", "USD"), "$3.00", "3,00 $"),
+        ],
+        ids=count(),
+    )
+    def test_table(self, money: Money, english: str, french: str) -> None:
+        """As each language writes it; English unless said."""
+        assert money_text(money, "en") == money_text(money) == english
+        assert money_text(money, "fr") == french
+
+    @given(monies(min_minor=-(10**12), max_minor=10**12), LANGUAGE)
+    def test_has_exactly_the_decimals_of_its_currency(self, money: Money, language: Language) -> None:
+        """Whatever decimal context the caller works in; read back, the amount is the same."""
+        text = money_text(money, language)
+        with localcontext(Context(prec=1)):
+            assert money_text(money, language) == text
+        digits = "".join(c for c in text if c.isdigit())
+        assert abs(money.minor_units) == int(digits)
+        assert len(digits) > exponent_of(money.currency)
+        assert (money.minor_units < 0) == text.startswith("−")
+
+
+class TestSay:
+    def test_fills_in_the_values(self) -> None:
+        """Money in the language's way, several texts with commas, numbers as they are."""
+        assert say("nudge.percent_off", "en", missing=Money.of("5", "EUR"), percent="10") == "Spend €5.00 more for 10% off"
+        assert say("nudge.percent_off", "fr", missing=Money.of("5", "EUR"), percent="10") == "Encore 5,00 € pour −10 %"
+        assert say("explain.earn", "fr", points=40) == "Points à gagner : 40"
+        assert say("refused.key_reused", "en", fields=("actor", "points")).endswith("other values of actor, points")
+
+    def test_values_are_text_and_nothing_more(self) -> None:
+        """Braces in a value are braces."""
+        assert say("explain.tier", "en", tier="{points}") == "Tier after this order: {points}"
+
+    def test_more_values_than_named(self) -> None:
+        """Also those that are called like an argument."""
+        assert say("explain.tier", "en", tier="gold", key="k", language="l") == "Tier after this order: gold"
+
+    @pytest.mark.parametrize(
+        "key,language,message",
+        [
+            ("explain.nothing", "en", "^key must be one of the catalogue's, got 'explain.nothing'$"),
+            (None, "en", "^key must be one of the catalogue's, got None$"),
+            ("explain.tier", "de", "^language must be one of en, fr, got 'de'$"),
+            ("explain.tier", None, "^language must be one of en, fr, got None$"),
+            ("explain.tier", "en", "^explain.tier needs a value for 'tier', got \\['points'\\]$"),
+        ],
+        ids=count(),
+    )
+    def test_refused(self, key: str, language: Language, message: str) -> None:
+        """An unknown key or language, a value that is missing."""
+        with pytest.raises(UsageError, match=message):
+            say(key, language, points=1)
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(
+            lambda key, language, tier: say(key, language, tier=tier), key="explain.tier", language="en", tier="gold"
+        )
+        answers_or_refuses(money_text, money=Money.zero("EUR"), language="fr")
+        answers_or_refuses(explain_refusal, refusal=Refusal(Reason.MEMBER_REQUIRED), language="fr")
+        answers_or_refuses(lambda limit: explain_refusal(Refusal(Reason.CODES_LIMIT_REACHED, {"limit": limit})), limit=10)
+
+
+MONEY_DETAILS: Mapping[str, Detail] = {"needed_minor": 5000, "missing_minor": 500, "currency": "EUR"}
+
+
+class TestExplainRefusal:
+    @pytest.mark.parametrize(
+        "refusal,english,french",
+        [
+            (
+                Refusal(Reason.BASKET_BELOW_THRESHOLD, MONEY_DETAILS),
+                "€5.00 are missing to €50.00",
+                "il manque 5,00 € pour atteindre 50,00 €",
+            ),
+            (
+                Refusal(Reason.KEY_REUSED, {"key": "place", "fields": ("codes", "burn")}),
+                "this reference was already used with other values of codes, burn",
+                "cette référence a déjà servi avec d'autres valeurs de codes, burn",
+            ),
+            (Refusal(Reason.MEMBER_REQUIRED), "this is for members", "réservé aux membres"),
+            (Refusal(Reason.CODE_UNKNOWN, {"code": "X"}), "this is no valid code", "ce code n'est pas valable"),
+        ],
+        ids=count(),
+    )
+    def test_table(self, refusal: Refusal, english: str, french: str) -> None:
+        """With amounts as people write them; English unless said."""
+        assert explain_refusal(refusal) == explain_refusal(refusal, "en") == english
+        assert explain_refusal(refusal, "fr") == french
+
+    @pytest.mark.parametrize("reason", Reason)
+    def test_every_reason_has_a_sentence(self, reason: Reason) -> None:
+        """Given the details its text names, whatever else rides along, it is said whole."""
+        needed = named_in(_CATALOGUE["en"][f"refused.{reason.value}"])
+        money: dict[str, Any] = {f"{name}_minor": 100 for name in needed & {"missing", "needed"}}
+        refusal = Refusal(reason, {**dict.fromkeys(needed - {"missing", "needed"}, "x"), **money, "currency": "EUR", "key": "k"})
+        for language in LANGUAGES:
+            assert "{" not in explain_refusal(refusal, language)
+
+    def test_amounts_need_a_currency(self) -> None:
+        """Without one there is nothing to write after the number."""
+        with pytest.raises(UsageError, match="needs a value for"):
+            explain_refusal(Refusal(Reason.BASKET_BELOW_THRESHOLD, {"needed_minor": 5000, "missing_minor": 500}))
+
+    def test_only_whole_numbers_are_amounts(self) -> None:
+        """A text that is called like an amount stays one."""
+        refusal = Refusal(Reason.BASKET_BELOW_THRESHOLD, {**MONEY_DETAILS, "missing": "some", "missing_minor": "500"})
+        assert explain_refusal(refusal) == "some are missing to €50.00"

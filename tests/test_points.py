@@ -1,0 +1,262 @@
+"""Points: the account's verbs, what an order earns, what a burn is allowed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyaltycore.errors import Accepted, Reason, Refused, RefusedError, UsageError
+from loyaltycore.ledger import Ledger
+from loyaltycore.periods import Calendar, Period, Term, Through
+from loyaltycore.points import Basis, Books, BurnAnswer, BurnRule, EarningRule, Expiring, Overdraft, PointsAccount
+from loyaltycore.quantities import Rate
+
+T = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+PARIS = Calendar("Europe/Paris")
+
+
+def rule(points: int = 1, per_minor: int = 100, **fields: object) -> EarningRule:
+    """Make a rule of earning."""
+    return EarningRule(
+        **{
+            "rule_id": "order",
+            "points": points,
+            "per_minor": per_minor,
+            "basis": Basis.PAID,
+            "pending": None,
+            "expires": None,
+            **fields,
+        }  # type: ignore[arg-type]
+    )
+
+
+def burning(worth: str = "1", minimum: int = 1, share: str | None = None) -> BurnRule:
+    """Make a rule of burning: worth in minor units."""
+    return BurnRule(worth_minor=Rate.times(worth), minimum=minimum, share=None if share is None else Rate.percent(share))
+
+
+class TestAccount:
+    def test_refund_half_after_spending(self) -> None:
+        """Earn 120, burn 100, return half of what earned them: 40 are owed, until the burn is refunded."""
+        a = PointsAccount.open("m-42")
+        a = a.earn(120, ref="order-1", expires_at=T + timedelta(days=365), at=T).state
+        a = a.burn(100, ref="order-2", at=T + DAY).state
+        a = a.revoke("order-1", 60, ref="return-1", overdraft=Overdraft.CARRY, at=T + 2 * DAY).state
+        assert a.balance(at=T + 2 * DAY).debt == 40
+        a = a.refund_burn("order-2", ref="return-2", at=T + 3 * DAY).state
+        assert a.available(at=T + 3 * DAY) == 60
+        answer = a.check_burn(100, at=T + 3 * DAY)
+        assert isinstance(answer, Refused)
+        assert answer.refusal.details["missing_points"] == 40
+        assert a.check_burn(60, at=T + 3 * DAY) == Accepted(60)
+
+    def test_postings_name_their_stream(self) -> None:
+        """A posting can be kept as facts or as a state."""
+        first = PointsAccount.open("m-42").earn(5, ref="a", expires_at=None, at=T)
+        assert (first.stream, first.version, first.state.version, len(first.facts)) == ("member/m-42", 0, 1, 1)
+        again = first.state.earn(5, ref="a", expires_at=None, at=T + DAY)
+        assert (again.facts, again.version) == ((), 1)
+        assert again.state is first.state
+        assert first.state.adjust_down(2, ref="t", reason="r", actor="e", at=T).version == 1
+
+    def test_adjustment_and_its_reversal(self) -> None:
+        """Taken away by hand and given back."""
+        a = PointsAccount.open("m").earn(5, ref="a", expires_at=T + DAY, at=T).state
+        down = a.adjust_down(2, ref="t-1", reason="goodwill", actor="eva", at=T).state
+        assert down.books(at=T) == Books(granted=5, burned=2, live=3)
+        assert down.expiring(after=T, before=T + 2 * DAY) == (Expiring(T + DAY, 3),)
+        assert down.reverse_adjustment("t-1", ref="t-2", at=T).state.available(at=T) == 5
+
+    def test_one_rule_of_several(self) -> None:
+        """A revocation may be told which rule's points to take."""
+        a = PointsAccount.open("m").earn(5, ref="a", rule="base", expires_at=None, at=T).state
+        a = a.earn(7, ref="a", rule="bonus", expires_at=None, at=T).state
+        a = a.revoke("a", ref="r", rule="base", overdraft=Overdraft.REJECT, at=T).state
+        assert {lot_id: lot.remaining for lot_id, lot in a.ledger.lots.items()} == {"a/base": 0, "a/bonus": 7}
+
+    @pytest.mark.parametrize("ref", ["", "a\n", 7, None, "x" * 201])
+    def test_refs_are_ids(self, ref: str) -> None:
+        """Every verb checks the shop's own name for what happens."""
+        a = PointsAccount.open("m").earn(5, ref="a", expires_at=None, at=T).state.burn(1, ref="b", at=T).state
+        a = a.adjust_down(1, ref="c", reason="r", actor="e", at=T).state
+        calls = [
+            lambda: a.earn(1, ref=ref, expires_at=None, at=T),
+            lambda: a.burn(1, ref=ref, at=T),
+            lambda: a.refund_burn("b", ref=ref, at=T),
+            lambda: a.revoke("a", ref=ref, overdraft=Overdraft.CARRY, at=T),
+            lambda: a.adjust_down(1, ref=ref, reason="r", actor="e", at=T),
+            lambda: a.reverse_adjustment("c", ref=ref, at=T),
+        ]
+        for call in calls:
+            with pytest.raises(UsageError, match="ref must be text"):
+                call()
+
+    def test_rules_reasons_and_actors_are_checked(self) -> None:
+        """A rule holds no slash, for the last one parts it from the ref; a reason is text, an actor an id."""
+        a = PointsAccount.open("m").earn(5, ref="a", expires_at=None, at=T).state
+        with pytest.raises(UsageError, match="rule"):
+            a.earn(1, ref="b", rule="x/y", expires_at=None, at=T)
+        with pytest.raises(UsageError, match="reason"):
+            a.adjust_down(1, ref="t", reason="\0", actor="e", at=T)
+        with pytest.raises(UsageError, match="actor"):
+            a.adjust_down(1, ref="t", reason="r", actor="", at=T)
+
+    def test_a_burn_may_not_be_backdated(self) -> None:
+        """What is known decides; earlier than that nothing is decided any more."""
+        a = PointsAccount.open("m").earn(5, ref="a", expires_at=None, at=T).state
+        with pytest.raises(RefusedError) as refused:
+            a.burn(1, ref="b", at=T - DAY)
+        assert refused.value.refusal.reason is Reason.AT_BEFORE_LAST
+
+    def test_other_facts_count_as_versions_only(self) -> None:
+        """An account reads a member's whole stream: what is no points fact moves its version alone."""
+        a = PointsAccount.open("m").earn(5, ref="a", expires_at=None, at=T)
+        strange = [attrs.evolve(fact, account="miles") for fact in a.facts]  # type: ignore[type-var]
+        after = a.state.folded(strange)
+        assert (after.version, after.ledger) == (2, a.state.ledger)
+        assert PointsAccount.open("m").ledger == Ledger(account="points")
+
+
+class TestEarningRule:
+    @pytest.mark.parametrize(
+        "points,per_minor,basis,expected",
+        [
+            (1, 100, (7191, 1125), (83, (72, 11))),
+            (1, 100, (99,), (0, (0,))),
+            (1, 100, (100,), (1, (1,))),
+            (3, 100, (299,), (6, (6,))),
+            (1, 1, (0, 0), (0, (0, 0))),
+            (1, 5000, (4999, 1), (1, (1, 0))),
+            (2, 100, (50, 50, 100), (4, (1, 1, 2))),
+            (1, 100, (), (0, ())),
+        ],
+    )
+    def test_whole_steps(
+        self, points: int, per_minor: int, basis: tuple[int, ...], expected: tuple[int, tuple[int, ...]]
+    ) -> None:
+        """Points for whole steps of the sum, shared out in proportion."""
+        assert rule(points, per_minor).earned(basis) == expected
+
+    @pytest.mark.law(19)
+    @given(st.integers(1, 5), st.integers(1, 5000), st.lists(st.integers(0, 10**6), max_size=5), st.integers(0, 4))
+    def test_more_never_earns_fewer(self, points: int, per_minor: int, basis: list[int], where: int) -> None:
+        """One minor unit more anywhere earns as many points or more; shares sum to them, and nothing earns nothing."""
+        earned, shares = rule(points, per_minor).earned(basis)
+        assert sum(shares) == earned == points * (sum(basis) // per_minor)
+        assert all(share == 0 for share, part in zip(shares, basis, strict=True) if part == 0)
+        more = [part + (place == where) for place, part in enumerate(basis)]
+        assert rule(points, per_minor).earned(more)[0] >= earned
+
+    def test_terms(self) -> None:
+        """Available after the return window, expiring a period after that; or at once, and never."""
+        at = datetime(2026, 7, 1, 10, tzinfo=UTC)
+        year = Term(Period(months=12), through_end_of=Through.MONTH)
+        waiting = rule(pending=Term(Period(days=30)), expires=year)
+        assert waiting.terms(at, calendar=PARIS) == (
+            datetime(2026, 7, 31, 22, tzinfo=UTC),
+            datetime(2027, 8, 31, 22, tzinfo=UTC),
+        )
+        assert rule().terms(at, calendar=PARIS) == (at, None)
+        assert rule(expires=year).terms(at, calendar=PARIS) == (at, datetime(2027, 7, 31, 22, tzinfo=UTC))
+
+    @pytest.mark.parametrize(
+        "fields", [{"rule_id": "a/b"}, {"points": 0}, {"per_minor": 0}, {"points": True}, {"exclude_tags": "low"}]
+    )
+    def test_is_checked(self, fields: dict[str, object]) -> None:
+        """A step is at least one minor unit, and gives at least one point."""
+        with pytest.raises(UsageError):
+            rule(**fields)  # type: ignore[arg-type]
+
+
+class TestBurnRule:
+    @pytest.mark.parametrize(
+        "asked,available,goods,granted,off,reason",
+        [
+            (0, 0, 0, 0, 0, None),
+            (500, 500, 1000, 500, 500, None),
+            (501, 500, 1000, 500, 500, Reason.POINTS_INSUFFICIENT),
+            (501, 501, 1000, 500, 500, Reason.POINTS_ABOVE_SHARE),
+            (500, 500, 1001, 500, 500, None),
+            (500, 500, 999, 499, 499, Reason.POINTS_ABOVE_SHARE),
+            (10, 500, 1000, 10, 10, None),
+            (9, 500, 1000, 0, 0, Reason.POINTS_BELOW_MINIMUM),
+            (20, 9, 1000, 0, 0, Reason.POINTS_INSUFFICIENT),
+            (20, 20, 19, 0, 0, Reason.POINTS_ABOVE_SHARE),
+            (20, 20, 20, 10, 10, Reason.POINTS_ABOVE_SHARE),
+        ],
+    )
+    def test_most_that_is_allowed(
+        self, asked: int, available: int, goods: int, granted: int, off: int, reason: Reason | None
+    ) -> None:
+        """Half of the goods at most, ten points at least, and no more than there are."""
+        answer = burning(minimum=10, share="50").answer(asked, available=available, goods_minor=goods)
+        assert (answer.asked, answer.granted, answer.discount_minor) == (asked, granted, off)
+        assert (answer.refusal.reason if answer.refusal else None) is reason
+
+    def test_refusals_say_how_far_off(self) -> None:
+        """Each carries what is needed to act on it."""
+        rule = burning(minimum=10, share="50")
+        for asked, available, goods, details in [
+            (20, 9, 1000, {"asked_points": 20, "available_points": 9, "missing_points": 11}),
+            (20, 20, 20, {"asked_points": 20, "granted_points": 10}),
+            (9, 20, 1000, {"asked_points": 9, "needed_points": 10, "missing_points": 1}),
+        ]:
+            refusal = rule.answer(asked, available=available, goods_minor=goods).refusal
+            assert refusal is not None
+            assert refusal.details == details
+
+    @pytest.mark.law(19)
+    @given(
+        st.sampled_from(("0.001", "0.1", "0.333", "1", "2.5", "3", "150")),
+        st.integers(1, 50),
+        st.none() | st.sampled_from(("1", "33.3", "100")),
+        st.integers(0, 5000),
+        st.integers(0, 5000),
+        st.integers(0, 5000),
+    )
+    def test_burn_is_fair_both_ways(
+        self, worth: str, minimum: int, share: str | None, asked: int, available: int, goods: int
+    ) -> None:
+        """Never more off than the points are worth, nor a point taken that takes nothing off; all within the bounds."""
+        answer = burning(worth, minimum, share).answer(asked, available=available, goods_minor=goods)
+        exact = Fraction(worth)
+        most = goods if share is None else int(Fraction(share) * goods / 100)
+        assert 0 <= answer.granted <= min(asked, available)
+        assert 0 <= answer.discount_minor <= most
+        assert answer.granted * exact - 1 < answer.discount_minor <= answer.granted * exact
+        if answer.granted:
+            assert (answer.granted - 1) * exact < answer.discount_minor
+            assert asked >= minimum
+        elif asked and answer.refusal is None:
+            pytest.fail("nothing is granted, and nobody says why")
+
+    def test_points_without_effect_stay(self) -> None:
+        """At a tenth of a minor unit a point, 505 points are worth what 500 are: five stay with the member."""
+        assert burning("0.1").answer(505, available=600, goods_minor=9999) == BurnAnswer(
+            asked=505, granted=500, discount_minor=50, refusal=None
+        )
+        nothing = burning("0.1").answer(9, available=600, goods_minor=9999)
+        assert (nothing.granted, nothing.discount_minor) == (0, 0)
+        assert nothing.refusal is not None
+        assert nothing.refusal.details == {"asked_points": 9, "needed_points": 10, "missing_points": 1}
+
+    @pytest.mark.parametrize(
+        "worth,minimum,share", [("0", 1, None), ("1", 0, None), ("1", 1, "0"), ("1", 1, "100.1"), ("1", True, None)]
+    )
+    def test_is_checked(self, worth: str, minimum: int, share: str | None) -> None:
+        """A point is worth something, a burn is of something, a share is above nothing and at most everything."""
+        with pytest.raises(UsageError):
+            burning(worth, minimum, share)
+        assert burning("1", 1, "100").share == Rate.percent(100)
+
+    @pytest.mark.parametrize("asked", [-1, True, 1.0])
+    def test_points_asked_are_whole(self, asked: int) -> None:
+        """At least nothing."""
+        with pytest.raises(UsageError, match="burn must be a whole number"):
+            burning().answer(asked, available=1, goods_minor=1)

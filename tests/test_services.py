@@ -1,0 +1,755 @@
+"""``Loyalty`` over a repository: everything once, whatever gets lost, and however many ask at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyaltycore import Basket, Line, Loyalty, Money, Profile, Program, Reason, RefusedError, UsageError
+from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Refusal
+from loyaltycore.facts import Change, Command, Fact
+from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
+from loyaltycore.ledger import Adjusted
+from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.orders import OrderPlaced
+from loyaltycore.program import Quote
+from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
+from loyaltycore.services import RETRIES_LIMIT, utc_now
+from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.store.sqlite import SQLiteRepository
+
+T = TypeVar("T")
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+PROGRAM = Program.parse(
+    """
+    [program]
+    name = "velo"
+    version = 1
+    currency = "EUR"
+    zone = "Europe/Paris"
+    starts_on = 2026-01-01
+    [points]
+    earn = "1 per 1.00"
+    basis = "paid"
+    expires = "12 months"
+    worth = "0.01"
+    burn_minimum = 1
+    overdraft = "carry"
+    [points.actions]
+    review = 50
+    sign_up = 1000
+    [stacking]
+    mode = "best"
+    [[offers]]
+    id = "ten-from-fifty"
+    when = { spend_at_least = "50.00" }
+    give = { percent_off = "10" }
+    """
+)
+HELMET = Basket.of("EUR", {"helmet": "79.90"})
+BELL = Basket.of("EUR", {"bell": "12.50"})
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        """Give the time it shows."""
+        return self.at
+
+
+class LossyRepository:
+    """Passes everything on to a repository, and runs a fault before or after chosen calls."""
+
+    def __init__(self, inner: Repository | None = None) -> None:
+        self.inner = MemoryRepository() if inner is None else inner
+        self.calls = list[str]()
+        self.before = dict[str, list[Callable[[], object]]]()
+        self.after = dict[str, list[Callable[[], object]]]()
+
+    def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        """Pass on."""
+        return self.passed("load", lambda: self.inner.load(streams))
+
+    def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
+        """Pass on."""
+        return self.passed("receipt", lambda: self.inner.receipt(home, key))
+
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        """Pass on."""
+        self.passed("commit", lambda: self.inner.commit(command, changes))
+
+    def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
+        """Pass on."""
+        return self.passed("claimed", lambda: self.inner.claimed(counters, key=key, at=at))
+
+    def due(self, *, before: datetime, after: Cursor | None, limit: int) -> Sequence[Due]:
+        """Pass on."""
+        return self.passed("due", lambda: self.inner.due(before=before, after=after, limit=limit))
+
+    def passed(self, name: str, call: Callable[[], T]) -> T:
+        """Run what was planned, and the call in between."""
+        self.calls.append(name)
+        self.planned(self.before, name)
+        answer = call()
+        self.planned(self.after, name)
+        return answer
+
+    def planned(self, plan: dict[str, list[Callable[[], object]]], name: str) -> None:
+        """Run the next fault planned for a call."""
+        if plan.get(name):
+            plan[name].pop(0)()
+
+
+def lost() -> None:
+    """Lose the connection."""
+    msg = "the connection was lost"
+    raise ConnectionError(msg)
+
+
+def outrun() -> None:
+    """Let another writer be faster."""
+    raise ConflictError
+
+
+def refusal_of(call: Callable[[], object]) -> Refusal:
+    """Give why a call is refused."""
+    with pytest.raises(RefusedError) as refused:
+        call()
+    return refused.value.refusal
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock at noon."""
+    return Clock()
+
+
+@pytest.fixture
+def store() -> LossyRepository:
+    """A repository in memory that can be made to fail."""
+    return LossyRepository()
+
+
+@pytest.fixture
+def shop(store: LossyRepository, clock: Clock) -> Loyalty:
+    """A shop over it."""
+    return Loyalty(PROGRAM, store, clock=clock)
+
+
+def facts_in(store: LossyRepository, *streams: StreamId) -> list[int]:
+    """Count the facts of streams."""
+    loaded = store.inner.load(streams)
+    return [loaded[stream].version for stream in streams]
+
+
+class TestLoyalty:
+    def test_clock_is_utc_now_unless_said(self) -> None:
+        """The default clock gives the present instant in UTC."""
+        before = datetime.now(UTC)
+        assert before <= utc_now() <= datetime.now(UTC)
+        shop = Loyalty(PROGRAM, MemoryRepository())
+        assert shop.clock is utc_now
+        assert shop.retries == 5
+
+    @pytest.mark.parametrize("retries", [-1, RETRIES_LIMIT + 1, True, 1.0])
+    def test_retries_are_limited(self, retries: int) -> None:
+        """Retries number 0 to 100."""
+        with pytest.raises(UsageError, match="retries must be a whole number"):
+            Loyalty(PROGRAM, MemoryRepository(), retries=retries)
+
+    def test_most_and_fewest_retries_are_allowed(self) -> None:
+        """Both bounds are inside."""
+        assert Loyalty(PROGRAM, MemoryRepository(), retries=0).retries == 0
+        assert Loyalty(PROGRAM, MemoryRepository(), retries=RETRIES_LIMIT).retries == 100
+
+    @pytest.mark.law(8)
+    def test_naive_clock_is_refused(self, store: LossyRepository) -> None:
+        """A clock without a zone is a bug of the caller, in every call; nothing is written."""
+        quote = Loyalty(PROGRAM, store, clock=Clock()).quote(HELMET, member_id="m")
+        shop = Loyalty(PROGRAM, store, clock=lambda: datetime(2026, 7, 1, 12))  # noqa: DTZ001 - naive on purpose
+        calls: list[Callable[[], object]] = [
+            lambda: shop.quote(HELMET),
+            lambda: shop.place(quote, order_id="1"),
+            lambda: shop.join("m"),
+            lambda: shop.record("review", member_id="m", ref="r"),
+            lambda: shop.overview("m"),
+        ]
+        for call in calls:
+            with pytest.raises(UsageError, match=r"clock\(\) must be a timezone-aware datetime"):
+                call()
+        assert facts_in(store, member_stream("m"), order_stream("1")) == [0, 0]
+
+
+class TestQuote:
+    def test_guest_needs_nothing_loaded(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A guest's quote asks the repository nothing."""
+        assert str(shop.quote(HELMET).total) == "71.91 EUR"
+        assert store.calls == []
+
+    def test_member_is_loaded_once(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A member's quote takes one round trip, and writes nothing."""
+        shop.record("sign_up", member_id="m", ref="s")
+        store.calls.clear()
+        profile, codes = Profile(tags={"club"}), ["SUMMER10"]
+        quote = shop.quote(HELMET, member_id="m", profile=profile, codes=codes, burn=100)
+        assert store.calls == ["load"]
+        membership = Membership.replay("m", store.inner.load([member_stream("m")])[member_stream("m")].facts)
+        assert quote == PROGRAM.quote(HELMET, membership, profile=profile, codes=codes, burn=100, at=NOON)
+        assert (quote.burn.granted, str(quote.total)) == (100, "70.91 EUR")
+
+
+class TestPlace:
+    @pytest.mark.law(8, 38)
+    def test_placed_twice_is_placed_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """The webhook that comes twice hears the same answer, even a day later, and books nothing."""
+        quote = shop.quote(HELMET, member_id="m")
+        first = shop.place(quote, order_id="1")
+        clock.at += timedelta(days=1)
+        assert shop.place(quote, order_id="1") == first
+        assert first == OrderPlaced(**{**attrs.asdict(first, recurse=False), "at": NOON})
+        assert facts_in(store, order_stream("1"), member_stream("m")) == [1, 2]
+        assert shop.overview("m").balance.available == 71
+
+    def test_books_what_was_quoted(self, shop: Loyalty) -> None:
+        """The order is the quote: lines, offers, points, burn."""
+        shop.record("sign_up", member_id="m", ref="s")
+        quote = shop.quote(HELMET, member_id="m", burn=500)
+        placed = shop.place(quote, order_id="1")
+        assert (placed.digest, placed.total, placed.points) == (quote.digest, quote.total, quote.points_to_earn)
+        assert placed.burn_points == 500
+        assert shop.order("1").placed == placed
+        assert shop.overview("m").balance.available == 1000 - 500 + placed.points
+
+    def test_guest_order_is_booked(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A guest's order is an order; no member is touched."""
+        placed = shop.place(shop.quote(HELMET), order_id="1")
+        assert (placed.member_id, placed.points) == (None, 71)
+        assert facts_in(store, order_stream("1")) == [1]
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    @pytest.mark.parametrize("name", ["receipt", "load", "commit"])
+    def test_retry_after_a_lost_answer_hears_the_first_answer(
+        self, name: str, moment: str, shop: Loyalty, store: LossyRepository
+    ) -> None:
+        """Wherever the connection was lost, the call made again does it once."""
+        shop.record("sign_up", member_id="m", ref="s")
+        quote = shop.quote(HELMET, member_id="m", burn=1000)
+        getattr(store, moment)[name] = [lost]
+        with pytest.raises(ConnectionError):
+            shop.place(quote, order_id="1")
+        placed = shop.place(quote, order_id="1")
+        assert (placed.burn_points, placed.total) == (1000, quote.total)
+        assert facts_in(store, order_stream("1")) == [1]
+        assert shop.overview("m").balance.available == placed.points
+
+    def test_receipt_is_asked_before_deciding(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A retry costs one question, and never hears that the points it burned are missing."""
+        shop.record("sign_up", member_id="m", ref="s")
+        quote = shop.quote(HELMET, member_id="m", burn=1000)
+        shop.place(quote, order_id="1")
+        store.calls.clear()
+        shop.place(quote, order_id="1")
+        assert store.calls == ["receipt"]
+
+    @pytest.mark.parametrize(
+        "changed, fields",
+        [
+            (lambda shop: shop.quote(BELL, member_id="m"), ("basket",)),
+            (lambda shop: shop.quote(HELMET, member_id="n"), ("member_id",)),
+            (lambda shop: shop.quote(HELMET), ("member_id",)),
+            (lambda shop: shop.quote(HELMET, member_id="m", codes=["SUMMER10"]), ("codes",)),
+            (lambda shop: shop.quote(HELMET, member_id="m", burn=1), ("burn",)),
+            (lambda shop: shop.quote(HELMET, member_id="m", profile=Profile(tags={"club"})), ("profile",)),
+            (lambda shop: shop.quote(BELL, member_id="m", burn=2), ("basket", "burn")),
+        ],
+    )
+    @pytest.mark.law(8)
+    def test_reused_key_names_the_fields(
+        self, changed: Callable[[Loyalty], Quote], fields: tuple[str, ...], shop: Loyalty, store: LossyRepository
+    ) -> None:
+        """Another order under a used id is refused, and told what differs."""
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        before = facts_in(store, order_stream("1"), member_stream("m"), member_stream("n"))
+        refusal = refusal_of(lambda: shop.place(changed(shop), order_id="1"))
+        assert refusal.reason is Reason.KEY_REUSED
+        assert refusal.details == {"key": "place", "fields": fields}
+        assert facts_in(store, order_stream("1"), member_stream("m"), member_stream("n")) == before
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            Line("2", Money.of("79.90", "EUR"), product_id="helmet"),
+            Line("helmet", Money.of("79.91", "EUR")),
+            Line("helmet", Money.of("79.90", "EUR"), 2),
+            Line("helmet", Money.of("79.90", "EUR"), product_id="p"),
+            Line("helmet", Money.of("79.90", "EUR"), tags=["safety"]),
+            Line("helmet", Money.of("79.90", "EUR"), categories=["safety"]),
+            Line("helmet", Money.of("79.90", "EUR"), regular_price=Money.of("99.90", "EUR")),
+        ],
+    )
+    def test_any_change_of_a_line_is_another_basket(self, line: Line, shop: Loyalty) -> None:
+        """Everything said of a line is part of what was asked."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        assert refusal_of(lambda: shop.place(shop.quote(Basket([line])), order_id="1")).details["fields"] == ("basket",)
+
+    @pytest.mark.parametrize(
+        "basket",
+        [
+            attrs.evolve(HELMET, shipping=Money.of("4.90", "EUR")),
+            attrs.evolve(HELMET, market="fr"),
+            attrs.evolve(HELMET, channel="till"),
+            Basket([*HELMET.lines, *BELL.lines]),
+        ],
+    )
+    def test_any_change_of_a_basket_is_another_basket(self, basket: Basket, shop: Loyalty) -> None:
+        """Everything said of a basket is part of what was asked."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        assert refusal_of(lambda: shop.place(shop.quote(basket), order_id="1")).details["fields"] == ("basket",)
+
+    def test_actor_is_part_of_what_was_asked(self, shop: Loyalty) -> None:
+        """Another actor under a used id is another command; the first is kept in the receipt."""
+        quote = shop.quote(HELMET)
+        shop.place(quote, order_id="1", actor="zoé")
+        assert refusal_of(lambda: shop.place(quote, order_id="1")).details["fields"] == ("actor",)
+        receipt = shop.repository.receipt(order_stream("1"), Key("place"))
+        assert receipt is not None
+        assert receipt.command.actor == "zoé"
+
+    @pytest.mark.law(8, 22)
+    def test_changed_quote_is_refused_and_books_nothing(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Points that are gone since the quote are told, not silently left out."""
+        shop.record("sign_up", member_id="m", ref="s")
+        quote = shop.quote(HELMET, member_id="m", burn=1000)
+        shop.place(shop.quote(BELL, member_id="m", burn=600), order_id="other")
+        refusal = refusal_of(lambda: shop.place(quote, order_id="1"))
+        assert refusal.reason is Reason.QUOTE_CHANGED
+        assert facts_in(store, order_stream("1")) == [0]
+        assert store.inner.receipt(order_stream("1"), Key("place")) is None
+
+    @pytest.mark.law(38)
+    def test_conflict_is_retried(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Who lost a race loads and decides again."""
+        store.before["commit"] = [outrun, outrun]
+        quote = shop.quote(HELMET, member_id="m")
+        store.calls.clear()
+        assert shop.place(quote, order_id="1").points == 71
+        assert store.calls == ["receipt", "load", "commit"] * 3
+
+    @pytest.mark.parametrize("retries", [0, 1, 5])
+    def test_conflict_is_raised_after_the_last_retry(self, retries: int, store: LossyRepository, clock: Clock) -> None:
+        """Whoever loses every race is told so, and nothing was written."""
+        shop = Loyalty(PROGRAM, store, clock=clock, retries=retries)
+        store.before["commit"] = [outrun] * (retries + 1)
+        quote = shop.quote(HELMET, member_id="m")
+        with pytest.raises(ConflictError):
+            shop.place(quote, order_id="1")
+        assert store.calls.count("commit") == retries + 1
+        assert facts_in(store, order_stream("1"), member_stream("m")) == [0, 0]
+
+    def test_last_retry_may_succeed(self, store: LossyRepository, clock: Clock) -> None:
+        """As many races may be lost as there are retries."""
+        store.before["commit"] = [outrun] * 2
+        shop = Loyalty(PROGRAM, store, clock=clock, retries=2)
+        assert shop.place(shop.quote(HELMET), order_id="1").points == 71
+
+    @pytest.mark.parametrize("retries", [0, 5])
+    @pytest.mark.parametrize("moment", [("after", "receipt"), ("before", "load"), ("after", "load"), ("before", "commit")])
+    @pytest.mark.law(38)
+    def test_same_order_placed_by_another_thread_meanwhile(
+        self, moment: tuple[str, str], retries: int, store: LossyRepository, clock: Clock
+    ) -> None:
+        """Whenever the other one came in between, both hear the same answer, without a retry."""
+        other = Loyalty(PROGRAM, store.inner, clock=clock)
+        shop = Loyalty(PROGRAM, store, clock=clock, retries=retries)
+        quote = shop.quote(HELMET, member_id="m")
+        firsts = list[OrderPlaced]()
+        when, name = moment
+        getattr(store, when)[name] = [lambda: firsts.append(other.place(quote, order_id="1"))]
+        clock.at += timedelta(minutes=1)
+        assert shop.place(quote, order_id="1") == firsts[0]
+        assert facts_in(store, order_stream("1"), member_stream("m")) == [1, 2]
+
+    @pytest.mark.parametrize("moment", [("after", "receipt"), ("before", "commit")])
+    def test_another_order_placed_under_the_id_meanwhile(
+        self, moment: tuple[str, str], shop: Loyalty, store: LossyRepository, clock: Clock
+    ) -> None:
+        """Whoever came second under one id hears that it is used."""
+        other = Loyalty(PROGRAM, store.inner, clock=clock)
+        quote, another = shop.quote(HELMET, member_id="m"), shop.quote(BELL, member_id="m")
+        when, name = moment
+        getattr(store, when)[name] = [lambda: other.place(another, order_id="1")]
+        assert refusal_of(lambda: shop.place(quote, order_id="1")).reason is Reason.KEY_REUSED
+
+    def test_order_that_others_wrote_without_a_receipt_is_a_conflict(self, shop: Loyalty, store: LossyRepository) -> None:
+        """An order that stands in the store under no command of ours is not answered for."""
+        quote = shop.quote(HELMET)
+        posting = PROGRAM.place(quote, order_id="1", at=NOON).order
+        store.inner.commit(Command.of(order_stream("1"), Key("import"), actor="import"), posting.changes)
+        with pytest.raises(ConflictError, match="lost every race"):
+            shop.place(quote, order_id="1")
+
+    def test_forgetful_repository_is_not_asked_for_ever(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A repository that knows a key and has no receipt for it breaks its contract; the call ends."""
+
+        def known() -> None:
+            raise DuplicateError
+
+        store.before["commit"] = [known] * 20
+        with pytest.raises(ConflictError, match="lost every race"):
+            shop.place(shop.quote(HELMET), order_id="1")
+
+    def test_limit_is_raised(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A counter without room is no race: it is told at once."""
+
+        def full() -> None:
+            raise LimitReachedError(CounterId("coupon/SUMMER"))
+
+        store.before["commit"] = [full]
+        with pytest.raises(LimitReachedError):
+            shop.place(shop.quote(HELMET), order_id="1")
+        assert store.calls.count("commit") == 1
+
+
+class TestPlaceUnseen:
+    def test_placed_twice_is_placed_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """The till's file that is read twice books each order once, at what it came to."""
+
+        def book() -> OrderPlaced:
+            return shop.place_unseen(HELMET, order_id="1", member_id="m", codes=["NOSUCH"], burn=5000, profile=Profile())
+
+        first = book()
+        clock.at += timedelta(days=1)
+        assert book() == first
+        assert (str(first.total), first.points, first.burn_points, first.codes) == ("71.91 EUR", 71, 0, ())
+        assert facts_in(store, order_stream("1"), member_stream("m")) == [1, 2]
+
+    def test_answers_the_same_as_place(self, shop: Loyalty) -> None:
+        """The page and the till may both tell of one order."""
+        quote = shop.quote(HELMET, member_id="m")
+        assert shop.place_unseen(HELMET, order_id="1", member_id="m") == shop.place(quote, order_id="1")
+
+    def test_guest_order_is_booked(self, shop: Loyalty) -> None:
+        """An order of nobody is an order."""
+        assert shop.place_unseen(HELMET, order_id="1").member_id is None
+
+    def test_as_many_points_are_burned_as_there_are(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """A race that changes the balance changes the price; the order is booked all the same."""
+        shop.record("sign_up", member_id="m", ref="s")
+        other = Loyalty(PROGRAM, store.inner, clock=clock)
+        store.before["commit"] = [lambda: other.place_unseen(BELL, order_id="2", member_id="m", burn=600)]
+        assert shop.place_unseen(HELMET, order_id="1", member_id="m", burn=1000, actor="till").burn_points == 406
+
+    def test_reused_key_names_the_fields(self, shop: Loyalty) -> None:
+        """Another order under a used id is refused."""
+        shop.place_unseen(HELMET, order_id="1")
+        again = refusal_of(lambda: shop.place_unseen(BELL, order_id="1", actor="till"))
+        assert (again.reason, again.details["fields"]) == (Reason.KEY_REUSED, ("actor", "basket"))
+
+
+class TestConcurrency:
+    @pytest.mark.law(38)
+    @pytest.mark.parametrize("kind", ["memory", "sqlite"])
+    def test_one_balance_is_never_overspent(self, kind: str, clock: Clock, tmp_path: Path) -> None:
+        """Sixteen orders at once want the same 1,000 points: two of 500 get them, the others hear that the quote changed."""
+        repository: Repository = MemoryRepository() if kind == "memory" else SQLiteRepository(tmp_path / "loyalty.db")
+        shop = Loyalty(PROGRAM, repository, clock=clock, retries=100)
+        shop.record("sign_up", member_id="m", ref="s")
+        basket = Basket.of("EUR", {"pump": "5.00"})
+        quotes = [shop.quote(basket, member_id="m", burn=500) for _ in range(16)]
+        assert {quote.burn.granted for quote in quotes} == {500}
+        ready = threading.Barrier(16)
+
+        def place(number: int) -> Reason | None:
+            ready.wait(timeout=30)
+            try:
+                shop.place(quotes[number], order_id=str(number))
+            except RefusedError as refused:
+                return refused.refusal.reason
+            return None
+
+        with ThreadPoolExecutor(16) as pool:
+            heard = list(pool.map(place, range(16)))
+        assert (heard.count(None), heard.count(Reason.QUOTE_CHANGED)) == (2, 14)
+        member = member_stream("m")
+        books = Membership.replay("m", repository.load([member])[member].facts).books(at=clock.at)
+        assert (books.granted, books.burned, books.live, books.debt) == (1000, 1000, 0, 0)
+
+    @pytest.mark.law(38)
+    @pytest.mark.parametrize("kind", ["memory", "sqlite"])
+    def test_one_order_at_once_from_many_is_placed_once(self, kind: str, clock: Clock, tmp_path: Path) -> None:
+        """Eight webhooks for one order hear one answer."""
+        repository: Repository = MemoryRepository() if kind == "memory" else SQLiteRepository(tmp_path / "loyalty.db")
+        shop = Loyalty(PROGRAM, repository, clock=clock, retries=0)
+        quote = shop.quote(HELMET, member_id="m")
+        ready = threading.Barrier(8)
+
+        def place(_: int) -> OrderPlaced:
+            ready.wait(timeout=30)
+            return shop.place(quote, order_id="1")
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(place, range(8)))
+        assert len(set(answers)) == 1
+        assert [stored.version for stored in repository.load([order_stream("1"), member_stream("m")]).values()] == [1, 2]
+
+
+class TestRefund:
+    def test_refunded_twice_is_refunded_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """Money, points and the burn come back once, however often it is asked."""
+        shop.record("sign_up", member_id="m", ref="s")
+        shop.place(shop.quote(HELMET, member_id="m", burn=500), order_id="1")
+        first = shop.refund("1", return_id="r", lines={"helmet": 1})
+        clock.at += timedelta(days=1)
+        assert shop.refund("1", return_id="r", lines={"helmet": 1}) == first
+        assert (str(first.money), first.points_given_back, first.at) == ("66.91 EUR", 500, NOON)
+        assert shop.overview("m").balance.available == 1000
+        assert facts_in(store, order_stream("1")) == [2]
+
+    def test_amount_is_refunded(self, shop: Loyalty) -> None:
+        """Money may come back without goods."""
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        assert str(shop.refund("1", return_id="r", amount=Money.of("10.00", "EUR")).money) == "10.00 EUR"
+
+    def test_guest_is_refunded(self, shop: Loyalty, store: LossyRepository) -> None:
+        """A guest's return needs no member."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        store.calls.clear()
+        assert str(shop.refund("1", return_id="r", lines={"helmet": 1}).money) == "71.91 EUR"
+        assert store.calls == ["load", "receipt", "load", "commit"]
+
+    @pytest.mark.law(8)
+    def test_unknown_order_is_refused(self, shop: Loyalty, store: LossyRepository) -> None:
+        """What was never placed cannot come back."""
+        refusal = refusal_of(lambda: shop.refund("1", return_id="r", lines={"helmet": 1}))
+        assert (refusal.reason, refusal.details) == (Reason.ORDER_NOT_FOUND, {"order_id": "1"})
+        assert facts_in(store, order_stream("1")) == [0]
+
+    @pytest.mark.law(8)
+    def test_too_many_units_are_refused(self, shop: Loyalty, store: LossyRepository) -> None:
+        """No more comes back than was bought; nothing is written."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        refusal = refusal_of(lambda: shop.refund("1", return_id="r", lines={"helmet": 2}))
+        assert refusal.reason is Reason.REFUND_EXCEEDS_ORDER
+        assert facts_in(store, order_stream("1")) == [1]
+
+    @pytest.mark.parametrize(
+        "again, fields",
+        [
+            ({"lines": {"helmet": 2}}, ("lines",)),
+            ({"amount": Money.of("1.00", "EUR")}, ("amount", "lines")),
+            ({"lines": {"helmet": 1}, "actor": "zoé"}, ("actor",)),
+        ],
+    )
+    def test_reused_return_names_the_fields(self, again: dict[str, object], fields: tuple[str, ...], shop: Loyalty) -> None:
+        """Another return under a used id is refused, and told what differs."""
+        shop.place(shop.quote(Basket([Line("helmet", Money.of("79.90", "EUR"), 3)])), order_id="1")
+        shop.refund("1", return_id="r", lines={"helmet": 1})
+        refusal = refusal_of(lambda: shop.refund("1", return_id="r", **again))  # type: ignore[arg-type]  # a table of arguments
+        assert (refusal.reason, refusal.details) == (Reason.KEY_REUSED, {"key": "refund:r", "fields": fields})
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_retry_after_a_lost_answer_hears_the_first_answer(self, moment: str, shop: Loyalty, store: LossyRepository) -> None:
+        """A refund is given once, whether its answer or its question was lost."""
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        getattr(store, moment)["commit"] = [lost]
+        with pytest.raises(ConnectionError):
+            shop.refund("1", return_id="r", lines={"helmet": 1})
+        assert shop.refund("1", return_id="r", lines={"helmet": 1}).points_revoked == 71
+        assert shop.overview("m").balance.available == 0
+
+    def test_wrong_return_id_is_a_usage_error(self, shop: Loyalty) -> None:
+        """A return id is an id."""
+        with pytest.raises(UsageError, match="return_id"):
+            shop.refund("1", return_id="", lines={"helmet": 1})
+
+    def test_return_in_two_currencies_is_a_usage_error(self, shop: Loyalty) -> None:
+        """An amount is in the order's currency."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        with pytest.raises(UsageError, match="USD"):
+            shop.refund("1", return_id="r", amount=Money.of("1.00", "USD"))
+
+
+class TestJoin:
+    def test_joined_twice_is_joined_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """The first time is the time of joining."""
+        first = shop.join("m")
+        clock.at += timedelta(days=1)
+        assert shop.join("m") == first == MemberJoined(member_id="m", at=NOON)
+        assert facts_in(store, member_stream("m")) == [1]
+        assert shop.overview("m").joined_at == NOON
+
+    def test_retry_after_a_lost_answer_hears_the_first_answer(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Joining again after a lost answer changes nothing."""
+        store.after["commit"] = [lost]
+        with pytest.raises(ConnectionError):
+            shop.join("m")
+        assert shop.join("m").at == NOON
+        assert facts_in(store, member_stream("m")) == [1]
+
+
+class TestRecord:
+    def test_recorded_twice_is_recorded_once(self, shop: Loyalty, clock: Clock) -> None:
+        """One review gives its points once."""
+        first = shop.record("review", member_id="m", ref="r-1")
+        clock.at += timedelta(days=1)
+        assert shop.record("review", member_id="m", ref="r-1") == first
+        assert (first.units, first.rule, first.ref, first.at) == (50, "review", "r-1", NOON)
+        assert shop.record("review", member_id="m", ref="r-2").ref == "r-2"
+        assert shop.overview("m").balance.available == 100
+
+    @pytest.mark.parametrize(
+        "again, fields",
+        [
+            (lambda shop: shop.record("sign_up", member_id="m", ref="r"), ("action",)),
+            (lambda shop: shop.record("review", member_id="m", ref="r", actor="zoé"), ("actor",)),
+        ],
+    )
+    def test_reused_ref_names_the_fields(
+        self, again: Callable[[Loyalty], object], fields: tuple[str, ...], shop: Loyalty
+    ) -> None:
+        """Another action under a used ref is refused."""
+        shop.record("review", member_id="m", ref="r")
+        refusal = refusal_of(lambda: again(shop))
+        assert (refusal.reason, refusal.details) == (Reason.KEY_REUSED, {"key": "record:r", "fields": fields})
+
+    @pytest.mark.law(8)
+    def test_unknown_action_is_refused(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Only the program's actions give points."""
+        assert refusal_of(lambda: shop.record("nap", member_id="m", ref="r")).reason is Reason.ACTION_UNKNOWN
+        assert facts_in(store, member_stream("m")) == [0]
+
+    def test_same_action_recorded_by_another_thread_meanwhile(self, store: LossyRepository, clock: Clock) -> None:
+        """Both hear the same answer."""
+        shop = Loyalty(PROGRAM, store, clock=clock, retries=0)
+        other = Loyalty(PROGRAM, store.inner, clock=clock)
+        store.after["receipt"] = [lambda: other.record("review", member_id="m", ref="r")]
+        assert shop.record("review", member_id="m", ref="r") == other.record("review", member_id="m", ref="r")
+        assert shop.overview("m").balance.available == 50
+
+    def test_wrong_ref_is_a_usage_error(self, shop: Loyalty) -> None:
+        """A ref is an id."""
+        with pytest.raises(UsageError, match="ref"):
+            shop.record("review", member_id="m", ref="")
+
+
+class TestAdjustDown:
+    def test_adjusted_twice_is_adjusted_once(self, shop: Loyalty, clock: Clock) -> None:
+        """A ticket takes its points once."""
+        shop.record("sign_up", member_id="m", ref="s")
+        first = shop.adjust_down(300, member_id="m", ref="t", reason="typed twice", actor="zoé")
+        clock.at += timedelta(days=1)
+        assert shop.adjust_down(300, member_id="m", ref="t", reason="typed twice", actor="zoé") == first
+        (fact,) = first
+        assert isinstance(fact, Adjusted)
+        assert (sum(part.units for part in fact.parts), fact.reason, fact.actor, fact.at) == (300, "typed twice", "zoé", NOON)
+        assert shop.overview("m").balance.available == 700
+
+    @pytest.mark.parametrize(
+        "again, field",
+        [({"points": 301}, "points"), ({"reason": "other"}, "reason"), ({"actor": "max"}, "actor")],
+    )
+    def test_reused_ref_names_the_fields(self, again: dict[str, object], field: str, shop: Loyalty) -> None:
+        """Another adjustment under a used ref is refused."""
+        shop.record("sign_up", member_id="m", ref="s")
+
+        def adjust(points: int = 300, reason: str = "typed twice", actor: str = "zoé") -> tuple[Fact, ...]:
+            return shop.adjust_down(points, member_id="m", ref="t", reason=reason, actor=actor)
+
+        adjust()
+        refusal = refusal_of(lambda: adjust(**again))  # type: ignore[arg-type]  # a table of arguments
+        assert (refusal.reason, refusal.details) == (Reason.KEY_REUSED, {"key": "adjust_down:t", "fields": (field,)})
+
+    @pytest.mark.law(8)
+    def test_more_than_is_available_is_refused(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Points that are not there cannot be taken."""
+        refusal = refusal_of(lambda: shop.adjust_down(1, member_id="m", ref="t", reason="r", actor="zoé"))
+        assert (refusal.reason, refusal.details["missing_points"]) == (Reason.POINTS_INSUFFICIENT, 1)
+        assert facts_in(store, member_stream("m")) == [0]
+
+    @pytest.mark.parametrize("points", [0, -1, True])
+    def test_wrong_points_are_a_usage_error(self, points: int, shop: Loyalty) -> None:
+        """At least one point is taken."""
+        with pytest.raises(UsageError, match="points must be a whole number"):
+            shop.adjust_down(points, member_id="m", ref="t", reason="r", actor="zoé")
+
+
+class TestOverview:
+    def test_member_never_seen_has_nothing(self, shop: Loyalty) -> None:
+        """Nobody is an error; a new one has no points."""
+        overview = shop.overview("m")
+        assert (overview.member_id, overview.joined_at, overview.order_count) == ("m", None, 0)
+        assert (overview.balance.available, overview.expiring, overview.tier) == (0, (), None)
+
+    def test_overview_sums_up(self, shop: Loyalty, clock: Clock) -> None:
+        """Joining, orders and points in one value, as of the clock."""
+        shop.join("m")
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        overview = shop.overview("m")
+        assert (overview.joined_at, overview.order_count, overview.balance.available) == (NOON, 1, 71)
+        assert [expiring.units for expiring in overview.expiring] == [71]
+        clock.at += timedelta(days=400)
+        assert shop.overview("m").balance.available == 0
+
+
+class TestOrder:
+    def test_order_never_placed_is_open(self, shop: Loyalty) -> None:
+        """Asking for an order that is not there is no error."""
+        assert shop.order("1").placed is None
+
+    def test_order_stands_with_its_returns(self, shop: Loyalty) -> None:
+        """What was booked and what came back."""
+        placed = shop.place(shop.quote(HELMET), order_id="1")
+        returned = shop.refund("1", return_id="r", lines={"helmet": 1})
+        order = shop.order("1")
+        assert order.placed == placed
+        assert dict(order.returns) == {"r": returned}
+
+
+def settle(shop: Loyalty, orders: Sequence[str], returns: Mapping[str, Sequence[int]]) -> None:
+    """Refund orders in an order, each in the parts given."""
+    for order_id in orders:
+        for number, units in enumerate(returns[order_id]):
+            shop.refund(order_id, return_id=f"r-{number}", lines={"bell": units})
+
+
+class TestEndLaw:
+    @pytest.mark.law(14, 46)
+    @given(data=st.data())
+    def test_refunding_all_orders_in_any_order_returns_to_zero(self, data: st.DataObject) -> None:
+        """Every balance that came from orders ends at zero, whatever was burned in between, in any order and any parts."""
+        clock = Clock()
+        shop = Loyalty(PROGRAM, MemoryRepository(), clock=clock)
+        shop.record("review", member_id="m", ref="given")
+        quantities = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=6), label="quantities")
+        parts = dict[str, list[int]]()
+        for number, quantity in enumerate(quantities):
+            clock.at += timedelta(hours=1)
+            basket = Basket([Line("bell", Money.of("12.57", "EUR"), quantity)])
+            quote = shop.quote(basket, member_id="m", burn=data.draw(st.integers(0, 200), label="burn"))
+            shop.place(quote, order_id=str(number))
+            first = data.draw(st.integers(1, quantity), label="first")
+            parts[str(number)] = [units for units in (first, quantity - first) if units]
+        clock.at += timedelta(hours=1)
+        settle(shop, data.draw(st.permutations(sorted(parts)), label="refunds"), parts)
+        member = member_stream("m")
+        membership = Membership.replay("m", shop.repository.load([member])[member].facts)
+        lots = {lot_id: lot.remaining for lot_id, lot in membership.ledger.lots.items()}
+        assert lots.pop("given/review") == 50
+        assert set(lots.values()) <= {0}
+        assert membership.balance(at=clock.at).available == 50
+        assert sum(qualifying.units for qualifying in membership.orders.values()) == 0
+        assert membership.books(at=clock.at).balanced

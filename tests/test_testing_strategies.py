@@ -1,0 +1,184 @@
+"""The public strategies: within their bounds, and shrinking to what is plain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.errors import UsageError
+from loyaltycore.identity import check_id, fold_code
+from loyaltycore.ladders import Ladder, Rung
+from loyaltycore.members import Profile
+from loyaltycore.periods import Calendar, Period, Term, Through, Window
+from loyaltycore.quantities import Money, Rate
+from loyaltycore.testing import strategies
+from loyaltycore.testing.strategies import (
+    PRODUCTS,
+    baskets,
+    calendars,
+    currencies,
+    ids,
+    instants,
+    ladders,
+    lines,
+    monies,
+    periods,
+    profiles,
+    rates,
+    refs,
+    returns_of,
+    terms,
+    windows,
+)
+
+Y2000 = datetime(2000, 1, 1, tzinfo=UTC)
+JULY = datetime(2026, 7, 1, tzinfo=UTC)
+SOLD = Basket([Line("a", Money.of("1.00", "EUR"), 3), Line("b", Money.of("2.00", "EUR"))])
+
+SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
+    (refs(), lambda _: True, "ref-1"),
+    (ids(), lambda _: True, "0"),
+    (currencies(), lambda _: True, "EUR"),
+    (monies(), lambda _: True, Money.zero("EUR")),
+    (monies(), lambda money: money.minor_units > 7, Money.minor(8, "EUR")),
+    (rates(), lambda _: True, Rate.percent(0)),
+    (calendars(), lambda _: True, Calendar("UTC")),
+    (instants(), lambda _: True, Y2000),
+    (instants(), lambda at: at > JULY, JULY + timedelta(microseconds=1)),
+    (periods(), lambda _: True, Period(days=1)),
+    (periods(), lambda period: period.years > 0 and period.months > 0, Period(years=1, months=1)),
+    (terms(), lambda _: True, Term(Period(days=1))),
+    (windows(), lambda _: True, Window(starts_at=None, ends_at=None)),
+    (ladders(), lambda _: True, Ladder.of({0: "rung-0"})),
+    (ladders(st.integers()), lambda ladder: len(ladder.rungs) > 1, Ladder([Rung(0, 0), Rung(1, 0)])),
+    (profiles(), lambda _: True, Profile()),
+    (lines(), lambda _: True, Line("helmet", Money.zero("EUR"))),
+    (baskets(), lambda _: True, Basket([], currency="EUR")),
+    (baskets(), lambda basket: bool(basket.lines), Basket([Line("helmet", Money.zero("EUR"))])),
+    (baskets(), lambda basket: basket.subtotal.minor_units > 10, Basket([Line("helmet", Money.minor(11, "EUR"))])),
+    (returns_of(SOLD), lambda back: bool(back.lines), Return(lines={"b": 1})),
+]
+
+REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
+    (monies("EUR", min_minor=-5), lambda money: money.minor_units < 0),
+    (rates(), lambda rate: rate.factor.denominator % 3 == 0),
+    (instants(), lambda at: at.fold == 1),
+    (instants(), lambda at: at.tzinfo is not None and at.utcoffset() == timedelta(hours=14)),
+    (instants(), lambda at: str(at.tzinfo) == "Pacific/Apia" and at.date() == date(2011, 12, 31)),
+    (instants(), lambda at: str(at.tzinfo) == "Asia/Tokyo" and at.hour == at.minute == at.second == at.microsecond == 0),
+    (instants(), lambda at: str(at.tzinfo) == "America/Sao_Paulo" and at.date() == date(2018, 11, 4) and at.hour == 1),
+    (periods(), lambda period: period.weeks > 0 and period.days == 0),
+    (terms(), lambda term: term.through_end_of is Through.QUARTER),
+    (windows(), lambda window: window.starts_at is None and window.ends_at is not None),
+    (windows(), lambda window: window.starts_at is not None and window.ends_at is None),
+    (windows(), lambda window: window.starts_at is not None and window.ends_at is not None),
+    (ladders(), lambda ladder: len(ladder.rungs) == 8),
+    (profiles(), lambda profile: profile.birthday == date(2000, 2, 29) and profile.tags and profile.market == "DE"),
+    (baskets(), lambda basket: basket.shipping is None and len(basket.lines) > 3),
+    (baskets(), lambda basket: basket.shipping is not None and basket.shipping.minor_units > 0),
+    (baskets(), lambda basket: any(line.line_id == "helmet/2" for line in basket.lines)),
+    (baskets(), lambda basket: len({line.product_id for line in basket.lines}) == len(PRODUCTS)),
+    (returns_of(SOLD), lambda back: back.lines == {"a": 3, "b": 1}),
+    (returns_of(SOLD), lambda back: back.amount == SOLD.subtotal),
+]
+
+
+SETTINGS = settings(max_examples=5_000, derandomize=True, database=None)
+DRAWN_ONLY = settings(SETTINGS, phases=[Phase.generate])
+
+
+class TestAll:
+    @pytest.mark.parametrize("strategy,condition,plainest", SHRUNK, ids=range(len(SHRUNK)))
+    def test_shrinks_to_the_plainest(
+        self, strategy: SearchStrategy[Any], condition: Callable[[Any], bool], plainest: object
+    ) -> None:
+        """What a failing test shows is as plain as it can be."""
+        assert find(strategy, condition, settings=SETTINGS) == plainest
+
+    @pytest.mark.parametrize("strategy,condition", REACHED, ids=range(len(REACHED)))
+    def test_reaches_what_is_special(self, strategy: SearchStrategy[Any], condition: Callable[[Any], bool]) -> None:
+        """The corners are drawn, not only the middle."""
+        assert find(strategy, condition, settings=DRAWN_ONLY) is not None
+
+    @pytest.mark.parametrize("name", [name for name in strategies.__all__ if name != "PRODUCTS"])
+    def test_names_are_plural_and_documented(self, name: str) -> None:
+        """One per type, each with an example."""
+        assert name.removesuffix("_of").endswith("s")
+        assert "Example:" in (getattr(strategies, name).__doc__ or "")
+
+
+class TestBounds:
+    @given(ids(max_length=3), refs())
+    def test_ids(self, some_id: str, ref: str) -> None:
+        """Valid, and as short as asked; a ref can even be typed."""
+        assert check_id("id", some_id) == some_id
+        assert len(some_id) <= 3
+        assert fold_code(ref)
+
+    @given(monies("JPY", min_minor=-5, max_minor=5), rates(max_percent=3))
+    def test_quantities(self, money: Money, rate: Rate) -> None:
+        """Both ends are inside."""
+        assert Money.of(-5, "JPY") <= money <= Money.of(5, "JPY")
+        assert 0 <= rate.factor <= Fraction(3, 100)
+
+    @given(instants(earliest=JULY, latest=JULY + timedelta(hours=1)), windows(earliest=JULY, latest=JULY + timedelta(hours=1)))
+    def test_times(self, at: datetime, window: Window) -> None:
+        """In the zones as in UTC, with or without a night of changes between."""
+        for instant in (at, window.starts_at, window.ends_at):
+            assert instant is None or JULY <= instant <= JULY + timedelta(hours=1)
+
+    @given(instants())
+    def test_instants_unless_said(self, at: datetime) -> None:
+        """This century."""
+        assert Y2000 <= at <= datetime(2100, 1, 1, tzinfo=UTC)
+
+    @given(periods(max_years=2))
+    def test_periods(self, period: Period) -> None:
+        """Each unit up to the longest."""
+        assert max(period.years, period.months / 12, period.weeks / 52, period.days / 366) <= 2
+
+    @given(ladders(min_threshold=5, max_threshold=7), ladders(st.just("x"), min_threshold=-1, max_threshold=0))
+    def test_ladders(self, named: Ladder[str], given_values: Ladder[str]) -> None:
+        """Thresholds within the bounds; names that tell the rungs apart, or the values given."""
+        assert all(5 <= rung.threshold <= 7 and rung.value == f"rung-{rung.threshold}" for rung in named.rungs)
+        assert all(-1 <= rung.threshold <= 0 and rung.value == "x" for rung in given_values.rungs)
+
+    @given(profiles(markets=(), tags=(), consents=["sms"]))
+    def test_profiles(self, profile: Profile) -> None:
+        """Nothing but the words given."""
+        assert profile.market is None
+        assert not profile.tags
+        assert profile.consents <= {"sms"}
+
+    @given(baskets("KWD", products={"x": ["t"]}, min_lines=1, max_lines=2, max_price_minor=4, max_quantity=2))
+    def test_baskets(self, basket: Basket) -> None:
+        """Lines, prices, quantities, products and tags as asked."""
+        assert 1 <= len(basket.lines) <= 2
+        assert basket.currency == "KWD"
+        assert basket.shipping is None or basket.shipping.minor_units <= 4
+        for nth, line in enumerate(basket.lines, start=1):
+            assert line.line_id == ("x" if nth == 1 else "x/2")
+            assert (line.product_id, line.tags) == ("x", frozenset({"t"}))
+            assert line.unit_price.minor_units <= 4
+            assert line.quantity <= 2
+
+    @given(baskets(min_lines=1).flatmap(lambda basket: st.tuples(st.just(basket), returns_of(basket))))
+    def test_returns(self, drawn: tuple[Basket, Return]) -> None:
+        """Never more than was sold, in the basket's currency."""
+        basket, back = drawn
+        sold = {line.line_id: line.quantity for line in basket.lines}
+        assert all(units <= sold[line_id] for line_id, units in back.lines.items())
+        assert back.amount is None or back.amount <= basket.subtotal
+
+    def test_nothing_can_come_back_of_nothing(self) -> None:
+        """An empty basket has no returns."""
+        with pytest.raises(UsageError, match="basket must have a line that can come back"):
+            returns_of(Basket([], currency="EUR"))
