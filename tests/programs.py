@@ -88,7 +88,8 @@ def _amount(minor: int, currency: str) -> str:
 def offer_tables(currency: str, *, offers_limit: int = 4) -> st.SearchStrategy[str]:
     """Draw the offers of a program file."""
 
-    def written(number: int, threshold: int, percent: str, lane: str, when: str, own: str) -> str:
+    def written(number: int, fields: tuple[int, str, str, str, str]) -> str:
+        threshold, percent, lane, when, own = fields
         conditions = [f'spend_at_least = "{_amount(threshold, currency)}"'] if threshold else []
         conditions += {"member": ["member = true"], "code": [f'code = "CODE{"ABDEFGHK"[number]}"']}.get(when, [])
         give = "free_shipping = true" if percent == "ship" else f'percent_off = "{percent}"{own}'
@@ -105,7 +106,7 @@ def offer_tables(currency: str, *, offers_limit: int = 4) -> st.SearchStrategy[s
         st.sampled_from(("", ', exclude_tags = ["low-margin"]')),
     )
     return st.lists(offer, max_size=offers_limit).map(
-        lambda found: "\n".join(written(number, *fields) for number, fields in enumerate(found))
+        lambda found: "\n".join(written(number, fields) for number, fields in enumerate(found))
     )
 
 

@@ -121,6 +121,9 @@ class TestBasket:
         basket = Basket.of("EUR", {"helmet": "79.90", "bell": Decimal("12.5"), "lock": 20})
         assert basket.lines == (Line("helmet", PRICE), Line("bell", BELL), Line("lock", Money.of("20.00", "EUR")))
         assert Basket.of("JPY", {}) == Basket([], currency="JPY")
+        for wrong in ([("helmet", "79.90")], {str(n): 1 for n in range(LINES_LIMIT + 1)}):
+            with pytest.raises(UsageError, match=r"^prices must be a mapping of at most 10000 items, got"):
+                Basket.of("EUR", wrong)  # type: ignore[arg-type]
 
     @given(baskets())
     def test_subtotal_is_the_sum_of_the_lines(self, basket: Basket) -> None:

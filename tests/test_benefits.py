@@ -35,13 +35,13 @@ class TestPercentOff:
     )
     def test_is_rounded_half_up_once(self, percent: str | int | Decimal, list_minor: int, expected: int) -> None:
         """Known answers around the half."""
-        assert PercentOff(percent).amount_off(list_minor) == expected  # type: ignore[arg-type]
+        assert PercentOff(percent).amount_off(list_minor) == expected
 
     @pytest.mark.law(20)
     @given(PERCENTS, st.integers(0, 10**9))
     def test_never_gives_more_than_there_is(self, percent: Decimal, list_minor: int) -> None:
         """Between nothing and all, within half a minor unit of the exact share."""
-        off = PercentOff(percent).amount_off(list_minor)  # type: ignore[arg-type]
+        off = PercentOff(percent).amount_off(list_minor)
         assert 0 <= off <= list_minor
         assert abs(off - Fraction(percent) * list_minor / 100) <= Fraction(1, 2)
 
@@ -68,7 +68,7 @@ class TestPercentOff:
         """Several labels, as everywhere."""
         assert PercentOff("10", exclude_tags=["a", "a", "b"]).exclude_tags == {"a", "b"}
         with pytest.raises(UsageError):
-            PercentOff("10", exclude_tags="low")  # type: ignore[arg-type]
+            PercentOff("10", exclude_tags="low")
 
 
 class TestFreeShipping:

@@ -105,13 +105,13 @@ class TestLaws:
         """Processes with different hash seeds write the same journal and the same digests, byte for byte."""
         script = (
             "from tests.golden_facts import FULL, LEAST\n"
-            "from loyaltycore import Program\n"
-            "from loyaltycore import Basket, Line, Money\n"
+            "from loyaltycore import Basket, Line, Money, Program\n"
             "from loyaltycore.codec import fact_text\n"
             "tags = ['a', 'b', 'gift-card', 'low-margin', 'z']\n"
             "from datetime import UTC, datetime\n"
             "program = Program.load('examples/velo/program.toml')\n"
-            "quote = program.quote(Basket([Line('1', Money.of('70', 'EUR'), tags=tags)]), codes=['SUMMER10'], at=datetime(2026, 7, 1, tzinfo=UTC))\n"
+            "basket = Basket([Line('1', Money.of('70', 'EUR'), tags=tags)])\n"
+            "quote = program.quote(basket, codes=['SUMMER10'], at=datetime(2026, 7, 1, tzinfo=UTC))\n"
             "print(*map(fact_text, FULL + LEAST), program.digest, quote.digest, ascii(quote.explain()), sep='\\n')\n"
         )
         outputs = {

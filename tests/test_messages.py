@@ -164,6 +164,11 @@ class TestExplainRefusal:
         for language in LANGUAGES:
             assert "{" not in explain_refusal(refusal, language)
 
+    def test_says_refusals_only(self) -> None:
+        """A reason alone has no details."""
+        with pytest.raises(UsageError, match=r"^refusal must be of type Refusal, got"):
+            explain_refusal(Reason.MEMBER_REQUIRED)  # type: ignore[arg-type]
+
     def test_amounts_need_a_currency(self) -> None:
         """Without one there is nothing to write after the number."""
         with pytest.raises(UsageError, match="needs a value for"):

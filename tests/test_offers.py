@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import attrs
 import pytest
@@ -33,13 +34,15 @@ from loyaltycore.quantities import Money
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 ALWAYS = AllOf(())
 
+Groups: TypeAlias = tuple[UnitGroup, ...]
+
 
 def euros(text: str) -> Money:
     """Read an amount."""
     return Money.of(text, "EUR")
 
 
-def groups_of(*lines: tuple[str, str, int] | tuple[str, str, int, str]) -> tuple[UnitGroup, ...]:
+def groups_of(*lines: tuple[str, str, int] | tuple[str, str, int, str]) -> Groups:
     """Make unit groups of lines: product, price, quantity, and a tag if it has one."""
     return Basket(
         [
@@ -50,7 +53,7 @@ def groups_of(*lines: tuple[str, str, int] | tuple[str, str, int, str]) -> tuple
     ).unit_groups()
 
 
-def seen(book: OfferBook, groups: tuple[UnitGroup, ...], **changes: object) -> Situation:
+def seen(book: OfferBook, groups: Groups, **changes: Any) -> Situation:  # noqa: ANN401  # a field of any type
     """Tell what conditions see."""
     situation = Situation(currency="EUR", goods_minor=book.goods_minor(groups), is_member=True, order_count=0, codes=(), at=AT)
     return attrs.evolve(situation, **changes)
@@ -62,7 +65,7 @@ def offer(name: str, give: Benefit | str, when: Condition = ALWAYS, *, lane: Lan
     return Offer(name, when=when, give=benefit, lane=lane, priority=priority)
 
 
-def told(book: OfferBook, groups: tuple[UnitGroup, ...], *, shipping: int | None = None, **changes: object) -> Evaluation:
+def told(book: OfferBook, groups: Groups, *, shipping: int | None = None, **changes: Any) -> Evaluation:  # noqa: ANN401
     """Evaluate a book."""
     return book.evaluate(groups, shipping_minor=shipping, situation=seen(book, groups, **changes))
 
@@ -112,7 +115,7 @@ def allowed_sets(candidates: list[Offer]) -> list[tuple[Offer, ...]]:
     return [some for some in sets if len({one.lane for one in some}) == len(some)]
 
 
-def naive(book: OfferBook, some: tuple[Offer, ...], groups: tuple[UnitGroup, ...], shipping: int | None) -> tuple[int, bool]:
+def naive(book: OfferBook, some: tuple[Offer, ...], groups: Groups, shipping: int | None) -> tuple[int, bool]:
     """Apply a set the plain way: each lane in turn, each percentage of the list prices, never below zero."""
     left = [group.list_minor for group in groups]
     ship, free = shipping, False
@@ -136,9 +139,7 @@ def naive(book: OfferBook, some: tuple[Offer, ...], groups: tuple[UnitGroup, ...
 class TestLaws:
     @pytest.mark.law(20)
     @given(BOOKS, GROUPS, SHIPPING, SEEN)
-    def test_no_group_goes_below_zero(
-        self, book: OfferBook, groups: tuple[UnitGroup, ...], shipping: int | None, sees: dict[str, object]
-    ) -> None:
+    def test_no_group_goes_below_zero(self, book: OfferBook, groups: Groups, shipping: int | None, sees: dict[str, Any]) -> None:
         """All offers together take no more off a group than it costs, and excluded goods are not touched."""
         evaluation = told(book, groups, shipping=shipping, **sees)
         for place, group in enumerate(groups):
@@ -153,7 +154,7 @@ class TestLaws:
     @pytest.mark.law(21)
     @given(BOOKS, GROUPS, SHIPPING, SEEN, st.data())
     def test_order_of_the_book_decides_nothing(
-        self, book: OfferBook, groups: tuple[UnitGroup, ...], shipping: int | None, sees: dict[str, object], data: st.DataObject
+        self, book: OfferBook, groups: Groups, shipping: int | None, sees: dict[str, Any], data: st.DataObject
     ) -> None:
         """Offers in any order are one book."""
         shuffled = attrs.evolve(book, offers=data.draw(st.permutations(book.offers)))
@@ -162,9 +163,7 @@ class TestLaws:
 
     @pytest.mark.law(23, 26)
     @given(BOOKS, GROUPS, SHIPPING, SEEN)
-    def test_best_equals_brute_force(
-        self, book: OfferBook, groups: tuple[UnitGroup, ...], shipping: int | None, sees: dict[str, object]
-    ) -> None:
+    def test_best_equals_brute_force(self, book: OfferBook, groups: Groups, shipping: int | None, sees: dict[str, Any]) -> None:
         """In best mode, no allowed set of offers whose conditions hold makes goods and shipping cheaper."""
         book = attrs.evolve(book, stacking=attrs.evolve(book.stacking, mode=Mode.BEST))
         situation = seen(book, groups, **sees)
@@ -176,7 +175,7 @@ class TestLaws:
     @pytest.mark.law(23)
     @given(BOOKS, OFFERS, GROUPS, SHIPPING, SEEN)
     def test_new_offer_never_makes_the_basket_dearer(
-        self, book: OfferBook, new: Offer, groups: tuple[UnitGroup, ...], shipping: int | None, sees: dict[str, object]
+        self, book: OfferBook, new: Offer, groups: Groups, shipping: int | None, sees: dict[str, Any]
     ) -> None:
         """In best mode one more optional offer takes as much off or more."""
         book = attrs.evolve(book, stacking=attrs.evolve(book.stacking, mode=Mode.BEST))
@@ -188,7 +187,7 @@ class TestLaws:
     @pytest.mark.law(25)
     @given(BOOKS, GROUPS, SHIPPING, SEEN)
     def test_every_offer_is_answered_and_none_gives_nothing(
-        self, book: OfferBook, groups: tuple[UnitGroup, ...], shipping: int | None, sees: dict[str, object]
+        self, book: OfferBook, groups: Groups, shipping: int | None, sees: dict[str, Any]
     ) -> None:
         """Applied with an effect, or refused with a reason: exactly one of the two, for each offer."""
         evaluation = told(book, groups, shipping=shipping, **sees)
@@ -205,7 +204,7 @@ class TestLaws:
     @pytest.mark.law(24)
     @given(BOOKS, GROUPS, SHIPPING, SEEN)
     def test_nudges_are_verified_and_sorted(
-        self, book: OfferBook, groups: tuple[UnitGroup, ...], shipping: int | None, sees: dict[str, object]
+        self, book: OfferBook, groups: Groups, shipping: int | None, sees: dict[str, Any]
     ) -> None:
         """Nearest first; each is exactly the threshold's distance, and only for an offer that is refused for nothing else."""
         nudges = book.nudges(groups, shipping_minor=shipping, situation=seen(book, groups, **sees))
@@ -412,7 +411,12 @@ class TestEvaluate:
 
 class TestNudges:
     def nudged(
-        self, *offers: Offer, price: str = "45", shipping: int | None = None, mode: Mode = Mode.BEST, **sees: object
+        self,
+        *offers: Offer,
+        price: str = "45",
+        shipping: int | None = None,
+        mode: Mode = Mode.BEST,
+        **sees: Any,  # noqa: ANN401  # a field of any type
     ) -> tuple[Nudge, ...]:
         """Ask for the nudges on a basket of one thing."""
         book = OfferBook(offers, stacking=Stacking(mode))

@@ -308,6 +308,11 @@ class TestSchedule:
         assert not weekend.contains(friday - timedelta(microseconds=1), calendar=PARIS)
         assert not weekend.contains(friday + timedelta(days=2), calendar=PARIS)
 
+    def test_needs_a_calendar(self) -> None:
+        """Local clocks are somewhere."""
+        with pytest.raises(UsageError, match=r"^calendar must be of type Calendar, got 'Europe/Paris'$"):
+            TUESDAYS.contains(JULY, calendar="Europe/Paris")  # type: ignore[arg-type]
+
     def test_weekdays_are_put_in_order(self) -> None:
         """Monday first, each once, whatever was given; equal schedules are equal."""
         days = list(reversed(Weekday)) * 2

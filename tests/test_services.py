@@ -54,6 +54,10 @@ PROGRAM = Program.parse(
     id = "ten-from-fifty"
     when = { spend_at_least = "50.00" }
     give = { percent_off = "10" }
+    [[offers]]
+    id = "twenty"
+    when = { code = "TWENTY" }
+    give = { percent_off = "20" }
     """
 )
 HELMET = Basket.of("EUR", {"helmet": "79.90"})
@@ -409,8 +413,9 @@ class TestPlace:
             raise DuplicateError
 
         store.before["commit"] = [known] * 20
-        with pytest.raises(ConflictError, match="lost every race"):
+        with pytest.raises(ConflictError, match="'place' in 'order/1' lost every race"):
             shop.place(shop.quote(HELMET), order_id="1")
+        assert store.calls.count("commit") == shop.retries + 1
 
     def test_limit_is_raised(self, shop: Loyalty, store: LossyRepository) -> None:
         """A counter without room is no race: it is told at once."""
@@ -441,6 +446,17 @@ class TestPlaceUnseen:
         """The page and the till may both tell of one order."""
         quote = shop.quote(HELMET, member_id="m")
         assert shop.place_unseen(HELMET, order_id="1", member_id="m") == shop.place(quote, order_id="1")
+
+    def test_codes_apply(self, shop: Loyalty) -> None:
+        """A code typed at the till takes off what it takes off on the page."""
+        placed = shop.place_unseen(HELMET, order_id="1", codes=["twenty"])
+        assert (str(placed.total), placed.codes) == ("63.92 EUR", ("twenty",))
+
+    def test_profile_is_part_of_what_was_asked(self, shop: Loyalty) -> None:
+        """What the shop told of the person is compared, as everything is."""
+        shop.place_unseen(HELMET, order_id="1", profile=Profile(tags={"club"}))
+        assert shop.place_unseen(HELMET, order_id="1", profile=Profile(tags={"club"})).total.minor_units == 7191
+        assert refusal_of(lambda: shop.place_unseen(HELMET, order_id="1")).details["fields"] == ("profile",)
 
     def test_guest_order_is_booked(self, shop: Loyalty) -> None:
         """An order of nobody is an order."""
@@ -573,7 +589,7 @@ class TestRefund:
 
     def test_wrong_return_id_is_a_usage_error(self, shop: Loyalty) -> None:
         """A return id is an id."""
-        with pytest.raises(UsageError, match="return_id"):
+        with pytest.raises(UsageError, match="return_id must be text"):
             shop.refund("1", return_id="", lines={"helmet": 1})
 
     def test_return_in_two_currencies_is_a_usage_error(self, shop: Loyalty) -> None:
@@ -642,7 +658,7 @@ class TestRecord:
 
     def test_wrong_ref_is_a_usage_error(self, shop: Loyalty) -> None:
         """A ref is an id."""
-        with pytest.raises(UsageError, match="ref"):
+        with pytest.raises(UsageError, match=r"^ref must be text"):
             shop.record("review", member_id="m", ref="")
 
 
@@ -680,11 +696,49 @@ class TestAdjustDown:
         assert (refusal.reason, refusal.details["missing_points"]) == (Reason.POINTS_INSUFFICIENT, 1)
         assert facts_in(store, member_stream("m")) == [0]
 
+    def test_wrong_ref_is_a_usage_error(self, shop: Loyalty) -> None:
+        """A ref is an id."""
+        with pytest.raises(UsageError, match=r"^ref must be text"):
+            shop.adjust_down(1, member_id="m", ref="", reason="r", actor="zoé")
+
     @pytest.mark.parametrize("points", [0, -1, True])
     def test_wrong_points_are_a_usage_error(self, points: int, shop: Loyalty) -> None:
         """At least one point is taken."""
         with pytest.raises(UsageError, match="points must be a whole number"):
             shop.adjust_down(points, member_id="m", ref="t", reason="r", actor="zoé")
+
+
+class TestKeys:
+    def test_keys_are_a_promise(self, shop: Loyalty) -> None:
+        """What stands in the store is found again by every later version: the verb and the shop's own name."""
+        shop.join("m")
+        shop.record("sign_up", member_id="m", ref="s-1")
+        shop.adjust_down(1, member_id="m", ref="t-1", reason="r", actor="zoé")
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        shop.refund("1", return_id="r-1", lines={"helmet": 1})
+        for home, keys in {
+            member_stream("m"): ("join", "record:s-1", "adjust_down:t-1"),
+            order_stream("1"): ("place", "refund:r-1"),
+        }.items():
+            for key in keys:
+                receipt = shop.repository.receipt(home, Key(key))
+                assert receipt is not None
+                assert (receipt.command.home, receipt.command.key) == (home, key)
+
+    @pytest.mark.parametrize(
+        "key, names",
+        [
+            ("place", ["actor", "basket", "burn", "codes", "member_id", "profile"]),
+            ("refund:r-1", ["actor", "amount", "lines"]),
+        ],
+    )
+    def test_fingerprint_holds_what_was_passed(self, key: str, names: list[str], shop: Loyalty) -> None:
+        """Never the time, never the digest of the quote."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        shop.refund("1", return_id="r-1", lines={"helmet": 1})
+        receipt = shop.repository.receipt(order_stream("1"), Key(key))
+        assert receipt is not None
+        assert sorted(receipt.command.fingerprint) == names
 
 
 class TestOverview:

@@ -261,6 +261,15 @@ class TestCanonical:
         with pytest.raises(UsageError, match=r"^a wire value must be made of None, bool, int, str, list and dict, got"):
             canonical(value)
 
+    def test_message_names_what_is_wrong(self) -> None:
+        """In a large value, the small thing that cannot be written; keys of a rule as well."""
+        with pytest.raises(UsageError, match=r"\(cannot be written exactly: 0\.25\)$"):
+            canonical({"order": [1, 0.25]})
+        with pytest.raises(UsageError, match=r"^no wire form for 0\.25$"):
+            plain((0.25,))
+        with pytest.raises(UsageError, match=r"^the keys of a mapping must be text, got 7$"):
+            plain({7: 1})
+
     def test_refused_or_answered(self) -> None:
         """No odd value raises anything else."""
         answers_or_refuses(canonical, value=1)

@@ -1,21 +1,26 @@
 """The command line: check a program, replay a history, price a basket.
 
 Exit codes: 0 done; 1 the books did not balance, or with ``--strict`` something could not be mapped; 2 bad usage or a file that
-cannot be read; 130 stopped by Ctrl-C.
+cannot be read or written; 130 stopped by Ctrl-C; 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, TypeVar
 
+from loyaltycore._checks import shown
 from loyaltycore._history import take_basket
 from loyaltycore.basket import Basket
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
@@ -26,17 +31,16 @@ from loyaltycore.quantities import Money
 from loyaltycore.replay import Bucket, ColumnMap, Report, replay
 from loyaltycore.services import utc_now
 from loyaltycore.store.sqlite import SQLiteRepository
-from loyaltycore.wire import parse_instant, read_json
+from loyaltycore.wire import Json, instant_text, parse_instant, read_json
 
 __all__ = ["main"]
 
-DONE, UNBALANCED, BAD_USAGE, STOPPED = 0, 1, 2, 130
+T = TypeVar("T")
+
+DONE, UNBALANCED, BAD_USAGE, STOPPED, UNHEARD = 0, 1, 2, 130, 141
 
 _UNMAPPED: Final = (Bucket.UNREADABLE, Bucket.REFUSED, Bucket.RETURN_UNMATCHED, Bucket.RETURN_PARTLY_MATCHED)
 """What ``--strict`` does not let pass."""
-
-_BATCH: Final = 2_000
-"""Commits kept together while a new store is written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,18 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no € is no reason to fail
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
-    except ProgramError as error:
-        for problem in error.problems:
-            _complain(f"{options.program}: {problem}")
+        code = run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What Python flushes at its end goes nowhere, instead of failing once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD
     except KeyboardInterrupt:
         _complain("stopped")
         return STOPPED
-    except (LoyaltyError, OSError, sqlite3.Error) as error:
-        _complain(str(error))
+    except ProgramError as error:
+        _complain(*(f"{options.program}: {problem}" for problem in error.problems))
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+    except (LoyaltyError, sqlite3.Error) as error:
+        _complain(*str(error).splitlines())
+    else:
+        return code
     return BAD_USAGE
 
 
@@ -100,8 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(text: str) -> None:
-    print(f"loyaltycore: {text}", file=sys.stderr)
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(f"loyaltycore: {line}", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -114,52 +130,126 @@ def _check(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
-    columns = None if options.columns is None else _columns(options)
-    for path in options.history:
-        if not path.is_file():
-            msg = f"{path}: no such file"
-            raise UsageError(msg)
-    with _store(options.store) as repository, _progress(options.history) as progress:
+    columns = None if options.columns is None else _columns(options.columns)
+    store = None if options.store is None else _store_path(options.store)
+    _check_files(options, store)
+    with _store(store) as repository, _progress(options.history) as advance, _stopping() as check:
+
+        def progress(more: int) -> None:
+            check()
+            advance(more)
+
         report = replay(program, options.history, repository, columns=columns, progress=progress)
+        check()
     if options.json is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        options.json.write_text(text, encoding="utf-8")
+        options.json.write_text(text, encoding="utf-8", newline="\n")
     print(_summary(report, program.currency))
+    if columns is None and report.read and report.buckets.get(Bucket.UNREADABLE.value) == report.read:
+        _complain("no row was an event: a CSV file needs --columns")
     strict = options.strict and any(report.buckets.get(bucket.value) for bucket in _UNMAPPED)
     return UNBALANCED if strict or not report.balanced else DONE
 
 
-def _columns(options: argparse.Namespace) -> ColumnMap:
+def _columns(path: Path) -> ColumnMap:
     try:
-        return ColumnMap.load(options.columns)
+        return ColumnMap.load(path)
     except ProgramError as error:
-        raise UsageError("\n".join(f"{options.columns}: {problem}" for problem in error.problems)) from error
+        raise UsageError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+
+
+def _check_files(options: argparse.Namespace, store: Path | None) -> None:
+    """Refuse, before anything is done, what cannot be read, and to write over what is read."""
+    for path in options.history:
+        if not path.is_file():
+            msg = f"{path}: {'is no file' if path.exists() else 'no such file'}"
+            raise UsageError(msg)
+    used = [Path(options.program), *options.history, *([] if options.columns is None else [options.columns])]
+    for name, path in (("--store", store), ("--json", options.json)):
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            msg = f"{name}: there is no folder {path.parent}"
+            raise UsageError(msg)
+        if path.is_dir() or path.resolve() in [other.resolve() for other in used]:
+            msg = f"{name}: {path} {'is a folder' if path.is_dir() else 'is needed for something else here'}"
+            raise UsageError(msg)
+        used.append(path)
 
 
 @contextmanager
-def _store(url: str | None) -> Iterator[SQLiteRepository]:
-    """Open the store; a new one is written under another name, and gets its own when it is whole."""
-    if url is None:
-        with _bulk("") as repository:  # a temporary database, gone at the end
-            yield repository
-        return
-    path = _store_path(url)
-    if path.exists():
-        with SQLiteRepository(path) as repository:
-            yield repository
-        return
+def _store(path: Path | None) -> Iterator[SQLiteRepository]:
+    """Open the store, in one transaction: all of a replay is kept, or nothing.
+
+    A new one is written under another name, and gets its own when it is whole. Stopped in the middle, a new one keeps under
+    the other name what was booked so far; one that was there before stays as it was.
+    """
+    if path is None:
+        with _transaction("") as db:  # a temporary database, gone at the end
+            yield SQLiteRepository(connection=db)
+    elif path.exists():
+        with _transaction(os.fspath(path)) as db:
+            yield SQLiteRepository(connection=db)
+    else:
+        yield from _new_store(path)
+
+
+def _new_store(path: Path) -> Iterator[SQLiteRepository]:
     partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
+    _clear(partial)
     try:
-        with _bulk(os.fspath(partial)) as repository:
-            yield repository
+        with _transaction(os.fspath(partial), keep_stopped=True) as db:
+            # It counts only when it is whole, so nothing need be safe on the disk in between.
+            yield SQLiteRepository(connection=db)
     except KeyboardInterrupt:
         _complain(f"what was booked so far is kept in {partial}")
         raise
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    with closing(sqlite3.connect(partial)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _clear(partial: Path) -> None:
+    """Remove what an earlier replay left unfinished, unless it is still at work."""
+    if not partial.exists():
+        return
+    try:
+        with closing(sqlite3.connect(partial, timeout=0, isolation_level=None)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        msg = f"{partial}: another replay is writing it ({error})"
+        raise UsageError(msg) from error
+    except sqlite3.DatabaseError:
+        pass  # no database
+    partial.unlink()
+
+
+@contextmanager
+def _transaction(path: str, *, keep_stopped: bool = False) -> Iterator[sqlite3.Connection]:
+    """Hold one transaction: kept at the end, and if so asked when stopped by Ctrl-C; undone by anything else."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        if keep_stopped:
+            db.execute("PRAGMA synchronous = OFF")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            msg = f"{path}: {error}"
+            raise UsageError(msg) from error
+        try:
+            yield db
+        except KeyboardInterrupt:
+            db.execute("COMMIT" if keep_stopped else "ROLLBACK")
+            raise
+        except BaseException:
+            if db.in_transaction:  # a full disk has undone it already
+                db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
 
 
 def _store_path(url: str) -> Path:
@@ -167,55 +257,75 @@ def _store_path(url: str) -> Path:
     if not url.startswith(prefix) or url == prefix:
         msg = f"--store must be sqlite:///FILE, got {url!r}"
         raise UsageError(msg)
-    path = Path(url.removeprefix(prefix))
-    if not path.parent.is_dir():
-        msg = f"--store: there is no folder {path.parent}"
-        raise UsageError(msg)
-    return path
+    return Path(url.removeprefix(prefix))
 
 
 @contextmanager
-def _bulk(path: str) -> Iterator[SQLiteRepository]:
-    """Write a new database in one transaction; it counts only when it is whole, so nothing is synced in between."""
-    db = sqlite3.connect(path, isolation_level=None)
+def _stopping() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C wait for the end of a commit: it stops where what this gives is called; the second one stops at once."""
+    pressed = False
+
+    def press(_number: int, _frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    def check() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    # Only the main thread may say what a signal does; and whoever ignores this one, or handles it, goes on doing so.
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield check
+        return
+    signal.signal(signal.SIGINT, press)
     try:
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute("BEGIN")
-        try:
-            yield SQLiteRepository(connection=db)
-        finally:
-            db.execute("COMMIT")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA journal_mode = WAL")
+        yield check
     finally:
-        db.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
-def _progress(histories: Sequence[Path]) -> Iterator[Callable[[int], None] | None]:
+def _progress(histories: Sequence[Path]) -> Iterator[Callable[[int], None]]:
     """Show a bar while a person watches: rich where it is installed, plain percentages elsewhere."""
     if not sys.stderr.isatty():
-        yield None
+        yield lambda _: None
         return
-    size = sum(path.stat().st_size for path in histories)
+    size = max(1, sum(path.stat().st_size for path in histories))
     try:
+        from rich.console import Console  # noqa: PLC0415 - an extra
         from rich.progress import Progress  # noqa: PLC0415 - an extra
     except ImportError:
-        done = 0
-
-        def plain(more: int) -> None:
-            nonlocal done
-            done += more
-            print(f"\r{done * 100 // max(1, size):3d} %", end="", file=sys.stderr, flush=True)
-
-        yield plain
-        print(file=sys.stderr)
+        with _percentages(size) as advance:
+            yield advance
         return
-    from rich.console import Console  # noqa: PLC0415 - an extra
-
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replay", total=size)
-        yield lambda more: bar.advance(task, more)
+
+        def advance_bar(more: int) -> None:
+            if more:
+                bar.advance(task, more)
+
+        yield advance_bar
+
+
+@contextmanager
+def _percentages(size: int) -> Iterator[Callable[[int], None]]:
+    done, shown = 0, -1
+
+    def advance(more: int) -> None:
+        nonlocal done, shown
+        done += more
+        if done * 100 // size != shown:
+            shown = done * 100 // size
+            print(f"\r{shown:3d} %", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield advance
+    finally:
+        print(file=sys.stderr)
 
 
 def _summary(report: Report, currency: str) -> str:
@@ -245,12 +355,13 @@ def _summary(report: Report, currency: str) -> str:
 
 def _quote(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
-    basket = _read_basket(options.basket, program.currency)
-    membership = None if options.member is None else Membership.from_dict(_read(options.member))
+    basket = _read(options.basket, lambda data: _basket(data, program.currency))
+    membership = None if options.member is None else _read(options.member, Membership.from_dict)
     at = utc_now() if options.at is None else parse_instant(options.at)
     quote = program.quote(basket, membership, codes=options.code, burn=options.burn, at=at)
     if options.json:
-        print(json.dumps(_quote_dict(quote), indent=2, ensure_ascii=False))
+        explained = {"explained": quote.explain(options.language).splitlines()} if options.explain else {}
+        print(json.dumps({**_quote_dict(quote), **explained}, indent=2))
     elif options.explain:
         print(quote.explain(options.language))
     else:
@@ -258,34 +369,30 @@ def _quote(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, read: Callable[[Json], T]) -> T:
+    """Read a value from a JSON file."""
     try:
-        return read_json(path.read_bytes())
-    except CorruptStateError as error:
+        return read(read_json(path.read_bytes()))
+    except (UsageError, CorruptStateError) as error:
         msg = f"{path}: {error}"
         raise UsageError(msg) from error
 
 
-def _read_basket(path: Path, currency: str) -> Basket:
-    data = _read(path)
-    try:
-        if not isinstance(data, dict) or data.pop("currency", currency) != currency:
-            msg = f"must be a mapping with lines, in {currency}"
-            raise UsageError(msg)
-        basket = take_basket(data, currency=currency)
-        if data:
-            msg = f"unknown fields: {', '.join(sorted(data))}"
-            raise UsageError(msg)
-    except (UsageError, KeyError, TypeError, ValueError) as error:
-        missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        msg = f"{path}: {missing}"
-        raise UsageError(msg) from error
+def _basket(data: Json, currency: str) -> Basket:
+    named = data.pop("currency", currency) if isinstance(data, dict) else currency
+    if named != currency:
+        msg = f"currency must be the program's, {currency}, got {shown(named)}"
+        raise UsageError(msg)
+    basket = take_basket(data, currency=currency)
+    if data:
+        msg = f"unknown fields: {', '.join(sorted(data))}"
+        raise UsageError(msg)
     return basket
 
 
 def _quote_dict(quote: Quote) -> dict[str, Any]:
     return {
-        "at": quote.at.isoformat(),
+        "at": instant_text(quote.at),
         "currency": quote.total.currency,
         "subtotal_minor": quote.subtotal.minor_units,
         "discount_minor": quote.discount.minor_units,

@@ -47,13 +47,13 @@ from loyaltycore._history import Acted, Bucket, Cancelled, Event, HistoryError, 
 from loyaltycore.basket import Return
 from loyaltycore.codec import fact_from_text, fact_text
 from loyaltycore.errors import Reason, Refusal, Refused, RefusedError, UsageError
-from loyaltycore.facts import Change, Command, Expect, Fact
-from loyaltycore.identity import Key, StreamId, member_stream, order_stream, within
+from loyaltycore.facts import Append, Change, Command, Expect, Fact
+from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream, within
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded, Granted, Revoked
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order, OrderPlaced, OrderReturned
 from loyaltycore.program import Program
-from loyaltycore.repositories import Enumerable, Repository, every_stream
+from loyaltycore.repositories import Claimed, Cursor, Due, Enumerable, Receipt, Repository, StoredStream, every_stream
 from loyaltycore.services import Loyalty
 from loyaltycore.wire import instant_text, plain
 
@@ -61,6 +61,14 @@ __all__ = ["Bucket", "ColumnMap", "HistoryError", "Report", "StoredRepository", 
 
 ACTOR: Final = "replay"
 """Who acts in what a replay books by itself: adjustments for late returns."""
+
+_ORDER: Final = "2"
+"""Place of orders among what happens at one instant."""
+
+_MEMBER: Final = "member/"
+
+_RECENT_LIMIT: Final = 1_000
+"""Members kept as they were read: at one instant a shop meets few of its members."""
 
 _PAGE: Final = 500
 """Members loaded at once for the summary."""
@@ -193,7 +201,7 @@ def _key(event: Event) -> tuple[str, ...]:
         case Joined():
             return ("1", event.member_id)
         case Ordered():
-            return ("2", event.order_id)
+            return (_ORDER, event.order_id)
         case ReturnedLines():
             return ("3", event.order_id, event.return_id)
         case Cancelled():
@@ -264,7 +272,8 @@ class _Notes:
         """Take units back from the latest purchases."""
         found, left = list[_Taken](), units
         rows = self.db.execute(
-            "SELECT place, order_id, line_id, units FROM bought WHERE member = ? AND product = ? AND units > 0 ORDER BY place DESC",
+            "SELECT place, order_id, line_id, units FROM bought WHERE member = ? AND product = ? AND units > 0"
+            " ORDER BY place DESC",
             (member_id, product_id),
         )
         for place, order_id, line_id, bought in rows:
@@ -300,14 +309,51 @@ def _joined(key: tuple[str, ...]) -> str:
     return "\x1f".join(key)  # no id holds a control character
 
 
+@final
+class _Recent:
+    """A repository that keeps the members seen lately as they were read: a replay is its one writer, or hears of a conflict."""
+
+    def __init__(self, inner: Repository) -> None:
+        self.inner = inner
+        self.kept: dict[StreamId, StoredStream] = {}
+
+    def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        found = {stream: self.kept.pop(stream) for stream in streams if stream in self.kept}
+        missing = [stream for stream in streams if stream not in found]
+        found.update(self.inner.load(missing) if missing else {})
+        self.kept.update({stream: stored for stream, stored in found.items() if stream.startswith(_MEMBER)})
+        while len(self.kept) > _RECENT_LIMIT:
+            del self.kept[next(iter(self.kept))]
+        return found
+
+    def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
+        return self.inner.receipt(home, key)
+
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        written = [change for change in changes if isinstance(change, Append)]
+        before = {change.stream: self.kept.pop(change.stream, None) for change in written}
+        self.inner.commit(command, changes)  # where it fails, what was kept may be old, and is forgotten
+        for change in written:
+            stored = before[change.stream]
+            if stored is not None:
+                facts = (*stored.facts, *change.facts)
+                self.kept[change.stream] = StoredStream(len(facts), facts)
+
+    def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
+        return self.inner.claimed(counters, key=key, at=at)
+
+    def due(self, *, before: datetime, after: Cursor | None, limit: int) -> Sequence[Due]:
+        return self.inner.due(before=before, after=after, limit=limit)
+
+
 class _Fold:
     """Books events one by one, each at its own time."""
 
-    def __init__(self, program: Program, repository: StoredRepository, tally: Tally, notes: _Notes) -> None:
+    def __init__(self, program: Program, repository: Repository, tally: Tally, notes: _Notes) -> None:
         self.now = datetime.min.replace(tzinfo=UTC)
         self.ends_at: datetime | None = None
-        self.repository = repository
-        self.shop = Loyalty(program, repository, clock=lambda: self.now)
+        self.repository = _Recent(repository)
+        self.shop = Loyalty(program, self.repository, clock=lambda: self.now)
         self.tally = tally
         self.notes = notes
         self.orders: Counter[str] = Counter()
@@ -373,7 +419,7 @@ class _Fold:
 
     def _check_known(self, order_id: str) -> None:
         """Refuse an order that is in the store from an earlier replay, but at this time was not placed yet."""
-        if self.notes.knows("2", order_id):
+        if self.notes.knows(_ORDER, order_id):
             return
         placed = self.shop.order(order_id).placed
         if placed is not None and placed.at > self.now:
@@ -438,17 +484,13 @@ class _Fold:
         booked = {order_id: self._came_back(event, order_id, lines) for order_id, lines in by_order.items()}
         for product_id, units, taken in rows:
             self.notes.give_back(member_id, product_id, [one for one in taken if booked[one.order_id] in _NOT_BOOKED])
-            matched = sum(one.units for one in taken)
-            if matched == 0:
-                bucket = Bucket.RETURN_UNMATCHED
-            elif matched < units:
-                bucket = Bucket.RETURN_PARTLY_MATCHED
-            else:
-                # Of several orders the row is counted with the worst that became of it.
-                outcomes = {booked[one.order_id] for one in taken}
-                bucket = next(one for one in _WORST_FIRST if one in outcomes)
-            self.tally.buckets[bucket] += 1
-            self.tally.beside["units_returned_unmatched"] += units - matched
+            unmatched = units - sum(one.units for one in taken)
+            outcomes = {booked[one.order_id] for one in taken}
+            if unmatched:
+                outcomes.add(Bucket.RETURN_PARTLY_MATCHED if taken else Bucket.RETURN_UNMATCHED)
+            # Of several orders the row is counted with the worst that became of it.
+            self.tally.buckets[next(one for one in _WORST_FIRST if one in outcomes)] += 1
+            self.tally.beside["units_returned_unmatched"] += unmatched
 
     def _came_back(self, event: Cancelled, order_id: str, lines: Mapping[str, int]) -> Bucket:
         back = Return(lines=FrozenMap(lines))
@@ -462,7 +504,13 @@ class _Fold:
 
 _NOT_BOOKED: Final = (Bucket.REFUSED, Bucket.REPEATED)
 
-_WORST_FIRST: Final = (*_NOT_BOOKED, Bucket.RETURN_LATE, Bucket.RETURN_MATCHED)
+_WORST_FIRST: Final = (
+    *_NOT_BOOKED,
+    Bucket.RETURN_UNMATCHED,
+    Bucket.RETURN_PARTLY_MATCHED,
+    Bucket.RETURN_LATE,
+    Bucket.RETURN_MATCHED,
+)
 
 
 @final
@@ -528,12 +576,13 @@ def summarise(
     """
     counted, sums = tally or Tally(), _Sums()
     ends_at = at or max((fact.at for _, facts in _every_member(repository) for fact in facts), default=None)
-    for membership, facts in _every_member(repository) if ends_at is not None else ():
+    instant = ends_at or datetime.max.replace(tzinfo=UTC)  # an empty store has no member to look at
+    for membership, facts in _every_member(repository):
         sums.members += 1
         sums.add(facts)
-        sums.books += membership.books(at=ends_at)
-        sums.available += membership.available(at=ends_at)
-        status = program.tier(membership, at=ends_at)
+        sums.books += membership.books(at=instant)
+        sums.available += membership.available(at=instant)
+        status = program.tier(membership, at=instant)
         if status is not None:
             sums.tiers[status.tier or "none"] += 1
     books = sums.books

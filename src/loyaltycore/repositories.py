@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NewType, Protocol, final, runtime_checkable
+from typing import Final, NewType, Protocol, final, runtime_checkable
 
 import attrs
 
@@ -17,6 +17,7 @@ from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.points import PointsAccount
 
 __all__ = [
+    "STREAMS_PAGE",
     "Append",
     "Change",
     "Claim",
@@ -32,6 +33,9 @@ __all__ = [
     "StoredStream",
     "every_stream",
 ]
+
+STREAMS_PAGE: Final = 1000
+"""Streams in a page of a listing, unless said."""
 
 Cursor = NewType("Cursor", str)
 """Where a listing goes on; opaque, made by the repository."""
@@ -160,7 +164,7 @@ class Enumerable(Protocol):
     2. It lists them in order of their ids, by code point, at most ``limit``, after ``after``.
     """
 
-    def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = 1000) -> Sequence[StreamId]:
+    def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = STREAMS_PAGE) -> Sequence[StreamId]:
         """List the streams of a kind (``"member"``, ``"order"``) in order of their ids.
 
         Args:
@@ -189,7 +193,7 @@ class PointsAccountRepository(Protocol):
         """
 
 
-def every_stream(repository: Enumerable, kind: str, *, page: int = 1000) -> Iterator[StreamId]:
+def every_stream(repository: Enumerable, kind: str, *, page: int = STREAMS_PAGE) -> Iterator[StreamId]:
     """Go through all streams of a kind, page by page.
 
     Args:

@@ -1,11 +1,17 @@
-"""Points: calendar cases, and how ours says them."""
+"""Points: what a ledger does with refunds and debts, and calendar cases; how ours says them."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
+from loyaltycore.basket import Return
+from loyaltycore.errors import Accepted
+from loyaltycore.ledger import Overdraft
+from loyaltycore.orders import EarnedPoints, Order, OrderLine, OrderPlaced
 from loyaltycore.periods import Calendar, Period, Term, Through
-from tests.cases import Case, Differs, Expression
+from loyaltycore.points import PointsAccount
+from loyaltycore.quantities import Money
+from tests.cases import Case, Differs, Expression, NotExpressible
 
 __all__ = ["CASES"]
 
@@ -43,7 +49,74 @@ def first_instant(case: Case) -> None:
     same(first, datetime.fromisoformat(case["expect_first_instant"]))
 
 
+AT = datetime(2026, 7, 1, tzinfo=UTC)
+
+HOLDS = NotExpressible("holds come with reservations")
+POLICIES = NotExpressible("under carry it agrees; settle and forgive come later")
+
+
+def earned_and_spent() -> PointsAccount:
+    """Earn 100 for A, spend 60 on B."""
+    account = PointsAccount.open("m").earn(100, ref="A", expires_at=None, at=AT).state
+    return account.burn(60, ref="B", at=AT).state
+
+
+def without_a(account: PointsAccount) -> PointsAccount:
+    """Take back what A earned."""
+    return account.revoke("A", 100, ref="return-A", overdraft=Overdraft.CARRY, at=AT).state
+
+
+def without_b(account: PointsAccount) -> PointsAccount:
+    """Give back what B spent."""
+    return account.refund_burn("B", 60, ref="return-B", at=AT).state
+
+
+def netted(account: PointsAccount) -> dict[str, int]:
+    """Say the balance, and the debt gross."""
+    balance = account.balance(at=AT)
+    return {"balance": balance.available, "debt": balance.debt}
+
+
+def cross_refund(case: Case) -> None:
+    """Return both orders, in either order."""
+    for account in (without_b(without_a(earned_and_spent())), without_a(without_b(earned_and_spent()))):
+        same(netted(account), case["expect"])
+
+
+def debt_then_earn(case: Case) -> None:
+    """A debt and new points: under carry they are netted."""
+    account = without_a(earned_and_spent()).earn(50, ref="C", expires_at=None, at=AT).state
+    expected = {name: case["expect"]["policy_carry"][name] for name in ("balance", "debt")}
+    same(netted(account), expected)
+    raise POLICIES
+
+
+def debt_settled_then_refund(case: Case) -> None:
+    """The burn comes back after that: what is left is what C earned."""
+    account = without_a(earned_and_spent()).earn(50, ref="C", expires_at=None, at=AT).state
+    same(netted(without_b(account)), case["expect"]["policy_carry"])
+    raise POLICIES
+
+
+def cumulative_refund(case: Case) -> None:
+    """Twice a fifth of the amount takes twice a fifth of the points."""
+    line = OrderLine(line_id="1", product_id="a", quantity=1, list_minor=5000, points=100)
+    earned = EarnedPoints(rule="order", points=100, available_at=AT)
+    order = Order.replay("A", [OrderPlaced(order_id="A", currency="EUR", lines=(line,), earned=(earned,), at=AT)])
+    for return_id in ("1", "2"):
+        answer = order.plan(Return(amount=Money.of("10.00", "EUR")), return_id=return_id, at=AT)
+        assert isinstance(answer, Accepted)
+        order = order.folded([answer.value])
+    same(sum(back.points_revoked for back in order.returns.values()), case["expect"]["revoked_total"])
+
+
 CASES: dict[str, Expression] = {
+    "cross-refund": cross_refund,
+    "debt-then-earn": debt_then_earn,
+    "debt-settled-then-refund": debt_settled_then_refund,
+    "hold-survives-expiry": HOLDS,
+    "void-after-expiry": HOLDS,
+    "cumulative-refund": cumulative_refund,
     "dates-1": day_reached,
     "dates-2": day_reached,
     "dates-3": day_reached,

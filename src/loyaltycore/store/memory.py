@@ -17,7 +17,7 @@ import attrs
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect
 from loyaltycore.identity import CounterId, Key, StreamId
-from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream
+from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, StoredStream
 
 __all__ = ["MemoryRepository"]
 
@@ -83,7 +83,7 @@ class MemoryRepository:
         listed = [Due(stream=stream, due_at=due_at, cursor=_cursor(due_at, stream)) for due_at, stream in waiting]
         return [due for due in listed if after is None or due.cursor > after][:limit]
 
-    def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = 1000) -> Sequence[StreamId]:
+    def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = STREAMS_PAGE) -> Sequence[StreamId]:
         """List the streams of a kind in order of their ids."""
         with self._lock:
             return sorted(s for s in self._streams if s.startswith(f"{kind}/") and (after is None or s > after))[:limit]

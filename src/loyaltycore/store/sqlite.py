@@ -28,7 +28,7 @@ from loyaltycore.codec import fact_from_text, fact_text
 from loyaltycore.errors import ConflictError, CorruptStateError, DuplicateError, LimitReachedError, UsageError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact
 from loyaltycore.identity import CounterId, Key, StreamId
-from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream
+from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, StoredStream
 
 __all__ = ["SQLiteRepository"]
 
@@ -197,7 +197,7 @@ class SQLiteRepository:
             for micros, found in rows
         ]
 
-    def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = 1000) -> Sequence[StreamId]:
+    def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = STREAMS_PAGE) -> Sequence[StreamId]:
         """List the streams of a kind in order of their ids."""
         first = f"{kind}/" if after is None else after
         # "0" is the character after the slash: everything of the kind sorts below it.

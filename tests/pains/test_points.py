@@ -1,0 +1,171 @@
+"""Points in other systems: minted, lost, spent twice, expired wrongly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from loyaltycore import Basket, Line, Membership, Money, PointsAccount, Program, RefusedError, Return
+from loyaltycore.errors import Reason, Refused
+from loyaltycore.orders import OrderReturned
+from loyaltycore.periods import Calendar, Period, Term
+from loyaltycore.points import Basis, EarningRule, Overdraft
+from tests.programs import NOW, VELO, velo
+
+DAY = timedelta(days=1)
+SHOP = velo()
+
+
+def earned(points: int, *, ref: str = "a", expires_at: datetime | None = None) -> PointsAccount:
+    """Give an account with points from one purchase."""
+    return PointsAccount.open("m").earn(points, ref=ref, expires_at=expires_at, at=NOW).state
+
+
+class TestRefunds:
+    def test_refund_keeps_re_deducts_or_doubles_points(self) -> None:
+        """Buy, return, repeat: every round ends with the points it began with."""
+        member = Membership.open("m-42")
+        for number in range(5):
+            quote = SHOP.quote(Basket.of("EUR", {"helmet": "79.90"}), member, at=NOW)
+            placed = SHOP.place(quote, member, order_id=str(number), at=NOW)
+            assert placed.member is not None
+            back = Return(lines={"helmet": 1})
+            order, member = placed.order.state, placed.member.state
+            for _ in range(2):  # the return is reported twice, as webhooks do
+                refunded = SHOP.refund(order, member, back=back, return_id="r", at=NOW)
+                assert refunded.member is not None
+                order, member = refunded.order.state, refunded.member.state
+        assert member.books(at=NOW + 400 * DAY).expired == 0
+        assert sum(lot.remaining for lot in member.ledger.lots.values()) == 0
+
+    @pytest.mark.parametrize("first", ["earning", "burn"])
+    def test_earning_lot_refunded_after_it_was_spent(self, first: str) -> None:
+        """The shortfall is a debt of its lot; restoring what was spent pays it, and mints nothing, in either order."""
+        account = earned(100).burn(60, ref="b", at=NOW).state
+        if first == "earning":
+            account = account.revoke("a", 100, ref="r", overdraft=Overdraft.CARRY, at=NOW).state
+            assert account.balance(at=NOW).debt == 60
+        account = account.refund_burn("b", 60, ref="s", at=NOW).state
+        if first == "burn":
+            account = account.revoke("a", 100, ref="r", overdraft=Overdraft.CARRY, at=NOW).state
+        assert (account.balance(at=NOW).available, account.balance(at=NOW).debt) == (0, 0)
+
+    def test_two_small_refunds_take_what_one_large_does(self) -> None:
+        """20.00 earns 2 at 1 per 10.00: twice 5.00 back takes one point, as once 10.00 does."""
+        rules = Program.parse(VELO.replace('"1 per 1.00"', '"1 per 10.00"'))
+        member = Membership.open("m-42")
+        quote = rules.quote(Basket.of("EUR", {"a": "20.00"}), member, at=NOW)
+        placed = rules.place(quote, member, order_id="1", at=NOW)
+        assert placed.member is not None
+        revoked = []
+        for amounts in (["5.00", "5.00"], ["10.00"]):
+            order, state = placed.order.state, placed.member.state
+            for number, amount in enumerate(amounts):
+                back = Return(amount=Money.of(amount, "EUR"))
+                refunded = rules.refund(order, state, back=back, return_id=str(number), at=NOW)
+                assert refunded.member is not None
+                order, state = refunded.order.state, refunded.member.state
+            revoked.append(sum(lot.revoked for lot in state.ledger.lots.values()))
+        assert revoked == [1, 1]
+
+    def test_a_returned_line_does_not_recompute_the_others(self) -> None:
+        """Shares are given once: cancelling one line leaves the discounts of the others as they were booked."""
+        goods = Basket([Line(name, Money(price, "EUR")) for name, price in (("a", 3333), ("b", 3333), ("c", 3334))])
+        quote = SHOP.quote(goods, Membership.open("m-42"), at=NOW)
+        placed = SHOP.place(quote, Membership.open("m-42"), order_id="1", at=NOW)
+        order, member = placed.order.state, placed.member
+        assert member is not None
+        nets = {line.line_id: line.net_minor for line in quote.lines.values()}
+        state, money = member.state, {}
+        for name in ("b", "a", "c"):
+            refunded = SHOP.refund(order, state, back=Return(lines={name: 1}), return_id=name, at=NOW)
+            assert refunded.member is not None
+            order, state = refunded.order.state, refunded.member.state
+            money[name] = refunded.fact.money_minor
+        assert money == nets
+
+
+class TestEarning:
+    def test_points_earned_twice_on_a_replayed_webhook(self) -> None:
+        """A reference earns once, for ever, even after its points were taken back."""
+        account = earned(10).revoke("a", ref="r", overdraft=Overdraft.CARRY, at=NOW).state
+        again = account.earn(10, ref="a", expires_at=None, at=NOW + DAY)
+        assert again.facts == ()
+        assert again.state.available(at=NOW + DAY) == 0
+
+    def test_decimal_result_of_an_earning_formula(self) -> None:
+        """Whole steps have no decimals: 1 per 1.00 on 9.99 is 9, said by the rule and not by a rounding nobody chose."""
+        rule = EarningRule(rule_id="base", points=1, per_minor=100, basis=Basis.PAID, pending=None, expires=None)
+        assert rule.earned((999,)) == (9, (9,))
+
+    def test_policy_change_applied_to_points_already_earned(self) -> None:
+        """Lots keep the terms under which they were earned."""
+        member = SHOP.record("review", Membership.open("m-42"), ref="1", at=NOW).state
+        shorter = Program.parse(VELO.replace('"12 months, end of month"', '"1 month"'))
+        member = shorter.record("review", member, ref="2", at=NOW).state
+        assert [lot.expires_at for lot in member.ledger.lots.values()] == [
+            datetime(2027, 7, 31, 22, tzinfo=UTC),
+            datetime(2026, 8, 1, 22, tzinfo=UTC),
+        ]
+
+
+class TestExpiry:
+    def test_expired_points_spendable_until_a_nightly_job(self) -> None:
+        """Expiry is derived: at the instant itself a burn is refused, with no job in between."""
+        end = NOW + DAY
+        account = earned(10, expires_at=end)
+        assert account.available(at=end - timedelta(microseconds=1)) == 10
+        answer = account.check_burn(1, at=end)
+        assert isinstance(answer, Refused)
+        assert answer.refusal.reason is Reason.POINTS_INSUFFICIENT
+
+    def test_balance_collapses_because_burns_name_no_lot(self) -> None:
+        """What was burned before it expired does not expire once more."""
+        account = earned(100, expires_at=NOW + DAY).earn(50, ref="b", expires_at=None, at=NOW).state
+        account = account.burn(100, ref="x", at=NOW).state
+        assert account.available(at=NOW + 2 * DAY) == 50
+
+    @pytest.mark.parametrize(
+        "earned_at,end",
+        [
+            (datetime(2026, 2, 28, 22, 59, tzinfo=UTC), datetime(2026, 3, 28, 23, tzinfo=UTC)),  # into the short night
+            (datetime(2026, 9, 25, 12, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)),  # over the long one
+        ],
+    )
+    def test_expires_at_the_start_of_its_day_or_an_hour_off(self, earned_at: datetime, end: datetime) -> None:
+        """The last day counts whole, to the first instant of the next local day, on the nights the clocks change too."""
+        calendar = Calendar("Europe/Paris")
+        assert Term(Period(months=1)).end_after(earned_at, calendar=calendar) == end
+        assert calendar.day_of(end - timedelta(microseconds=1)) == Period(months=1).after(calendar.day_of(earned_at))
+        assert calendar.first_instant(calendar.day_of(end)) == end
+
+
+class TestBurning:
+    def test_someone_elses_points(self) -> None:
+        """A quote is placed for the member it was made for: another member's state is refused, whatever was typed."""
+        rich = Membership.open("m-1").earn(5000, ref="w", expires_at=None, at=NOW).state
+        quote = SHOP.quote(Basket.of("EUR", {"a": "50.00"}), rich, burn=1000, at=NOW)
+        with pytest.raises(ValueError, match="membership must be that of"):
+            SHOP.place(quote, Membership.open("m-2"), order_id="1", at=NOW)
+
+    def test_retry_after_a_lost_answer(self) -> None:
+        """The same burn again hears what the first one did, though nothing is left to burn."""
+        account = earned(100).burn(100, ref="x", at=NOW).state
+        assert account.burn(100, ref="x", at=NOW).facts == ()
+        with pytest.raises(RefusedError):
+            account.burn(1, ref="y", at=NOW)
+
+    def test_late_return_is_told_and_changes_nothing(self) -> None:
+        """After the return window points stay: the shop hears why, and can still adjust."""
+        member = Membership.open("m-42")
+        placed = SHOP.place(SHOP.quote(Basket.of("EUR", {"a": "50.00"}), member, at=NOW), member, order_id="1", at=NOW)
+        assert placed.member is not None
+        with pytest.raises(RefusedError) as refused:
+            SHOP.refund(placed.order.state, placed.member.state, back=Return(lines={"a": 1}), return_id="r", at=NOW + 31 * DAY)
+        assert refused.value.refusal.reason is Reason.REFUND_WINDOW_CLOSED
+        later = NOW + 31 * DAY
+        down = placed.member.state.adjust_down(45, ref="late-1", reason="late return", actor="desk", at=later)
+        assert down.state.available(at=later) == 0
+        assert not any(isinstance(fact, OrderReturned) for fact in down.facts)
+        assert down.state.books(at=later).balanced
