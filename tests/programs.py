@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ def _amount(minor: int, currency: str) -> str:
     return f"{Money(minor, currency).decimal:f}"
 
 
+@cache
 def offer_tables(currency: str, *, offers_limit: int = 4) -> st.SearchStrategy[str]:
     """Draw the offers of a program file."""
 
@@ -141,25 +143,26 @@ def programs(draw: st.DrawFn, *, mode: str | None = None) -> Program:
     return Program.parse("\n".join(lines))
 
 
+_LINES = st.lists(
+    st.tuples(
+        st.sampled_from("pqr"),
+        st.sampled_from((0, 1, 33, 1_999, 5_000)) | st.integers(0, 20_000),
+        st.integers(1, 4),
+        st.sampled_from(((), (), ("gift-card",), ("low-margin",))),
+    ),
+    max_size=4,
+)
+
+
 @st.composite
 def baskets(draw: st.DrawFn, program: Program, *, lines_limit: int = 4) -> Basket:
     """Draw baskets whose lines often fall into one group, and carry the tags that rules exclude."""
-    found = draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from("pqr"),
-                st.sampled_from((0, 1, 33, 1_999, 5_000)) | st.integers(0, 20_000),
-                st.integers(1, 4),
-                st.sampled_from(((), (), ("gift-card",), ("low-margin",))),
-            ),
-            max_size=lines_limit,
-        )
-    )
+    found = draw(_LINES)
     shipping = draw(st.none() | st.integers(0, 900))
     return Basket(
         [
             Line(f"l{place}", Money(price, program.currency), quantity, product_id=product, tags=tags)
-            for place, (product, price, quantity, tags) in enumerate(found)
+            for place, (product, price, quantity, tags) in enumerate(found[:lines_limit])
         ],
         shipping=None if shipping is None else Money(shipping, program.currency),
         currency=program.currency,

@@ -36,7 +36,7 @@ def folder(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def tests_in(path: Path) -> dict[str, Callable[[], None]]:
+def shop_tests(path: Path) -> dict[str, Callable[[], None]]:
     """Load a shop's test file, and give its tests."""
     found: dict[str, Any] = runpy.run_path(str(path))
     return {name: test for name, test in found.items() if name.startswith("test_") and inspect.isfunction(test)}
@@ -54,7 +54,7 @@ class TestAsItStands:
 
     def test_pure(self, shared: Path) -> None:
         """Pure objects, no repository."""
-        tests = tests_in(shared / "api" / "w2_pure.py")
+        tests = shop_tests(shared / "api" / "w2_pure.py")
         assert list(tests) == ["test_refund_half_after_spending"]
         for test in tests.values():
             test()
@@ -69,7 +69,7 @@ class TestAsItStands:
     def test_shop(self, shared: Path, folder: Path) -> None:
         """The shop's own suite, with the library's strategies and the kit."""
         assert (folder / "program.toml").is_file()
-        tests = tests_in(shared / "api" / "w8_test_shop.py")
+        tests = shop_tests(shared / "api" / "w8_test_shop.py")
         assert sorted(tests) == [
             "test_my_repository",
             "test_total_is_never_negative_and_gift_cards_are_never_discounted",

@@ -442,7 +442,7 @@ class TestGrant:
         naive = T0.replace(tzinfo=None)
         ledger = Ledger(account="points")
         for times in ({"at": naive}, {"at": T0, "available_at": naive}, {"at": T0, "expires_at": naive}):
-            with pytest.raises(UsageError, match="timezone-aware"):
+            with pytest.raises(UsageError, match=rf"^{list(times)[-1]} must be a timezone-aware"):
                 ledger.grant(1, ref="1", rule="base", **{"available_at": None, "expires_at": None, **times})  # type: ignore[arg-type]
 
 
@@ -570,6 +570,9 @@ class TestRevoke:
         shuffled = attrs.evolve(ledger, lots=type(ledger.lots)({name: ledger.lots[name] for name in sorted(ledger.lots)}))
         assert shuffled == ledger
         assert shuffled.revoke("a", 12, ref="r", overdraft=Overdraft.CARRY, at=day(3)) == (fact,)
+        (rest,) = kept(ledger, [fact]).revoke("a", ref="s", overdraft=Overdraft.CARRY, at=day(3))
+        assert isinstance(rest, Revoked)
+        assert rest.parts == (Part("a/zeta", 3),)
 
     def test_one_rule_only(self) -> None:
         """With a rule, only its lot is taken from, and only its lot counts."""
@@ -671,6 +674,11 @@ class TestAdjust:
         with pytest.raises(RefusedError) as refused:
             ledger.reverse_adjustment("u", ref="v", at=T0)
         assert refused.value.refusal.details == {"burn_ref": "u"}
+        ledger = kept(ledger, ledger.adjust_down(1, ref="w", reason="r", actor="e", at=T0))
+        ledger = kept(ledger, ledger.reverse_adjustment("t", ref="v", at=T0))
+        with pytest.raises(RefusedError) as refused:
+            ledger.reverse_adjustment("w", ref="v", at=T0)
+        assert refused.value.refusal.details == {"key": "reverse_adjustment:v", "fields": ("burn_ref",)}
         with pytest.raises(UsageError, match="points must be a whole number"):
             ledger.adjust_down(0, ref="t", reason="r", actor="e", at=T0)
 
@@ -699,8 +707,10 @@ class TestSums:
         ledger = kept(ledger, ledger.revoke("f", ref="r", overdraft=Overdraft.CARRY, at=T0))
         assert ledger.expiring(after=day(3), before=day(9)) == (Expiring(day(3), 4), Expiring(day(5), 3))
         assert ledger.expiring(after=day(3) + timedelta(microseconds=1), before=day(5)) == ()
-        for bad in ({"after": T0.replace(tzinfo=None), "before": T0}, {"after": T0, "before": T0.replace(tzinfo=None)}):
-            with pytest.raises(UsageError, match="timezone-aware"):
+        assert ledger.expiring(after=day(5)) == (Expiring(day(5), 3), Expiring(day(9), 8))
+        naive = T0.replace(tzinfo=None)
+        for bad, name in (({"after": naive, "before": T0}, "after"), ({"after": T0, "before": naive}, "before")):
+            with pytest.raises(UsageError, match=f"{name} must be a timezone-aware"):
                 ledger.expiring(**bad)
         with pytest.raises(UsageError, match="at must be"):
             ledger.books(at=T0.replace(tzinfo=None))

@@ -28,7 +28,7 @@ from loyaltycore.offers import (
     OfferBook,
     Stacking,
 )
-from loyaltycore.periods import Window
+from loyaltycore.periods import Calendar, Window
 from loyaltycore.quantities import Money
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
@@ -235,6 +235,12 @@ class TestOffer:
         """The bounds themselves count."""
         assert offer("a", "10", priority=priority).rank == (-priority, "a")
 
+    def test_lane_is_that_of_what_it_gives(self) -> None:
+        """Free shipping works in the shipping lane and all else in the basket's, unless it is said."""
+        assert Offer("a", when=ALWAYS, give=FreeShipping()).lane is Lane.SHIPPING
+        assert Offer("a", when=ALWAYS, give=PercentOff("10")).lane is Lane.BASKET
+        assert Offer("a", when=ALWAYS, give=FreeShipping(), lane=Lane.BASKET).lane is Lane.BASKET
+
     def test_knows_its_codes_and_thresholds(self) -> None:
         """However deep they were written."""
         one = offer("a", "10", AllOf((AllOf((code_presented("SUMMER10"), is_member())), spend_at_least(euros("5")))))
@@ -252,8 +258,10 @@ class TestOffer:
             refusals = one.refusals(seen(book, (), at=at))
             assert [refusal.reason for refusal in refusals] == ([] if expected is None else [expected])
         early, late = one.refusals(seen(book, (), at=AT - tick)), one.refusals(seen(book, (), at=end))
-        assert early[0].details == {"offer_id": "a", "starts_at": "2026-07-01T00:00:00Z"}
-        assert late[0].details == {"offer_id": "a", "ended_at": "2026-07-02T00:00:00Z"}
+        assert early[0].details == {"offer_id": "a", "starts_at": "2026-07-01T00:00:00Z", "starts_on": "2026-07-01"}
+        assert late[0].details == {"offer_id": "a", "ended_at": "2026-07-02T00:00:00Z", "last_on": "2026-07-01"}
+        tokyo = seen(book, (), at=end, calendar=Calendar("Asia/Tokyo"))
+        assert one.refusals(tokyo)[0].details["last_on"] == "2026-07-02"
         for open_window in (Window(starts_at=None, ends_at=end), Window(starts_at=AT, ends_at=None)):
             assert attrs.evolve(one, window=open_window).refusals(seen(book, (), at=AT)) == ()
 

@@ -15,6 +15,7 @@ from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Reason, Refused, UsageError
 from loyaltycore.memberships import MemberJoined
 from loyaltycore.orders import EarnedPoints, Order, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.periods import Calendar
 from loyaltycore.quantities import Money
 from loyaltycore.testing.strategies import orders
 
@@ -133,6 +134,24 @@ class TestLaws:
         assert moved(order.returns.values()) == moved([once])
 
     @pytest.mark.law(13)
+    @given(orders(returns_limit=0), st.data())
+    def test_mixed_returns_end_alike_in_any_order(self, order: Order, data: st.DataObject) -> None:
+        """Units and amounts, one after the other in two orders: where all are accepted, both end the same."""
+        units = units_left(order)
+        backs = [Return(lines={name: 1}) for name in data.draw(st.lists(st.sampled_from(units), max_size=3))]
+        backs += [Return(amount=Money(minor, "EUR")) for minor in data.draw(st.lists(st.integers(1, 300), max_size=3))]
+        ends = []
+        for way in (backs, data.draw(st.permutations(backs))):
+            state = order
+            for number, back in enumerate(way):
+                answer = state.plan(back, return_id=str(number), at=AT)
+                if isinstance(answer, Refused):
+                    return
+                state = state.folded([answer.value])
+            ends.append((moved(state.returns.values()), state.returned, state.amount_minor))
+        assert ends[0] == ends[1]
+
+    @pytest.mark.law(13)
     @given(orders(returns_limit=0))
     def test_the_whole_amount_takes_what_all_units_do(self, order: Order) -> None:
         """An amount of all that was paid takes back every point, as returning every unit does."""
@@ -181,8 +200,11 @@ class TestPlan:
         reason, details = refused(order, Return(lines={"1": 1}), at=end)
         assert (reason, details) == (
             Reason.REFUND_WINDOW_CLOSED,
-            {"order_id": "1001", "final_at": "2026-07-31T00:00:00Z"},
+            {"order_id": "1001", "final_at": "2026-07-31T00:00:00Z", "last_on": "2026-07-30"},
         )
+        answer = order.plan(Return(lines={"1": 1}), return_id="r", calendar=Calendar("Asia/Tokyo"), at=end)
+        assert isinstance(answer, Refused)
+        assert answer.refusal.details["last_on"] == "2026-07-31"
         just_before = order.plan(Return(lines={"1": 1}), return_id="r", at=end - timedelta(microseconds=1))
         assert isinstance(just_before, Accepted)
         later = AT + timedelta(days=3000)

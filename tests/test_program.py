@@ -45,6 +45,7 @@ def program(**changes: Any) -> Program:  # noqa: ANN401  # a field of any type
         currency="EUR",
         calendar=Calendar("Europe/Paris"),
         starts_on=START,
+        returns=None,
         earning=None,
         actions={},
         actions_expire=None,
@@ -94,7 +95,7 @@ class Asked:
     def __init__(self, draw: st.DrawFn, *, guests: bool = True) -> None:
         self.program = draw(programs())
         self.basket = draw(baskets(self.program))
-        self.history = draw(shop_histories(self.program, steps_limit=4))
+        self.history = draw(shop_histories(self.program, steps_limit=3))
         self.at = self.history.at + draw(st.integers(0, 100)) * DAY
         self.member = None if guests and draw(st.integers(0, 4)) == 0 else self.history.membership
         self.codes = draw(st.lists(st.sampled_from(("CODEA", " code-b ", "CODED", "NONSENSE", "?!", "codea")), max_size=4))
@@ -441,6 +442,15 @@ class TestQuote:
         assert placed_of(order).final_at is None
         assert rules.tier(member, at=NOW) is None
 
+    def test_return_window_may_be_said(self) -> None:
+        """It is the time that points wait, unless the program says another, or that returns are always taken."""
+        at = {"": datetime(2026, 7, 31, 22, tzinfo=UTC), '"14 days"': datetime(2026, 7, 15, 22, tzinfo=UTC), '"always"': None}
+        for returns, final_at in at.items():
+            said = f"version = 3\nreturns = {returns}" if returns else "version = 3"
+            rules = Program.parse(VELO.replace("version = 3", said))
+            placed = rules.place(rules.quote(basket(helmet="79.90"), at=NOW), order_id="1", at=NOW)
+            assert placed.fact.final_at == final_at
+
     def test_points_at_once_leave_the_window_open(self) -> None:
         """Where points do not wait there is no return window to close."""
         rules = Program.parse(VELO.replace('pending = "30 days"', 'pending = "at once"'))
@@ -484,6 +494,7 @@ class TestPlace:
         quote = SHOP.quote(basket(helmet="79.90"), rich(), burn=500, at=NOW)
         posting = SHOP.place(quote, rich(), order_id="1001", at=NOW)
         assert posting.member is not None
+        assert posting.membership == posting.member.state
         assert [fact.kind for fact in posting.member.facts] == ["member.order_counted", "ledger.burned", "ledger.granted"]
         changes = [*posting.order.changes, *posting.member.changes]
         assert [(c.stream, c.expected_version) for c in changes if isinstance(c, Append)] == [
@@ -500,7 +511,9 @@ class TestPlace:
         quote = SHOP.quote(basket(helmet="79.90"), at=NOW)
         posting = SHOP.place(quote, order_id="1001", at=NOW)
         assert posting.member is None
-        assert placed_of(posting.order.state).points == 79
+        with pytest.raises(UsageError, match="a guest's order has no membership"):
+            _ = posting.membership
+        assert posting.fact.points == placed_of(posting.order.state).points == 79
         back = SHOP.refund(posting.order.state, back=Return(lines={"helmet": 1}), return_id="r", at=NOW)
         assert back.member is None
         assert back.fact.points_revoked == 79
@@ -578,6 +591,7 @@ class TestRefund:
             "ledger.revoked",
             "ledger.burn_refunded",
         ]
+        assert refunded.membership == refunded.member.state
         assert refunded.fact.money == quote.total
         assert refunded.member.state.balance(at=NOW + DAY) == Balance(available=800, pending=0, held=0, debt=0)
         assert refunded.member.state.order_count == 1
@@ -682,7 +696,7 @@ class TestRecord:
         assert refused.value.refusal.details == {"action": "share", "known": ("review", "sign_up")}
         with pytest.raises(RefusedError) as refused:
             SHOP.record("review", Membership.open("m-42"), ref="s", at=SHOP.starts_at - timedelta(microseconds=1))
-        assert refused.value.refusal.details == {"starts_at": "2026-06-30T22:00:00Z"}
+        assert refused.value.refusal.details == {"starts_at": "2026-06-30T22:00:00Z", "starts_on": "2026-07-01"}
         assert len(SHOP.record("review", Membership.open("m-42"), ref="s", at=SHOP.starts_at).facts) == 1
 
     def test_actions_may_last_for_ever(self) -> None:

@@ -90,6 +90,7 @@ class TestWhole:
             ("priority = -1000000", {"priority": -1_000_000}),
             ('lane = "product"', {"lane": Lane.PRODUCT}),
             ("when = {}", {"when": AllOf(())}),
+            ('lane = "basket"', {"lane": Lane.BASKET}),
             ("when = { first_order = true }", {"when": first_order()}),
             ("when = { member = true, first_order = true }", {"when": is_member() & first_order()}),
             ("window = {}", {"window": Window(starts_at=None, ends_at=None)}),
@@ -201,7 +202,7 @@ class TestProblems:
             (
                 HEAD + "nonsense = []\n",
                 (
-                    "program.nonsense: is not known to this version, which knows currency, name, starts_on, version, zone, "
+                    "program.nonsense: is not known to this version, which knows currency, name, returns, starts_on, version, zone, "
                     "got a list"
                 ),
             ),

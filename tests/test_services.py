@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Loyalty, Money, Profile, Program, Reason, RefusedError, UsageError
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Refusal
-from loyaltycore.facts import Change, Command, Fact
+from loyaltycore.facts import Change, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import Adjusted
 from loyaltycore.memberships import MemberJoined, Membership
@@ -452,6 +452,11 @@ class TestPlaceUnseen:
         placed = shop.place_unseen(HELMET, order_id="1", codes=["twenty"])
         assert (str(placed.total), placed.codes) == ("63.92 EUR", ("twenty",))
 
+    def test_codes_are_compared_as_they_are_read(self, shop: Loyalty) -> None:
+        """Typed in other letters, in another order or twice, it is the same order."""
+        first = shop.place_unseen(HELMET, order_id="1", codes=["TWENTY", "other", "?!"])
+        assert shop.place_unseen(HELMET, order_id="1", codes=["?!", "0THER", "twenty", "Twenty"]) == first
+
     def test_profile_is_part_of_what_was_asked(self, shop: Loyalty) -> None:
         """What the shop told of the person is compared, as everything is."""
         shop.place_unseen(HELMET, order_id="1", profile=Profile(tags={"club"}))
@@ -669,9 +674,9 @@ class TestAdjustDown:
         first = shop.adjust_down(300, member_id="m", ref="t", reason="typed twice", actor="zoé")
         clock.at += timedelta(days=1)
         assert shop.adjust_down(300, member_id="m", ref="t", reason="typed twice", actor="zoé") == first
-        (fact,) = first
-        assert isinstance(fact, Adjusted)
-        assert (sum(part.units for part in fact.parts), fact.reason, fact.actor, fact.at) == (300, "typed twice", "zoé", NOON)
+        assert isinstance(first, Adjusted)
+        assert sum(part.units for part in first.parts) == 300
+        assert (first.reason, first.actor, first.at) == ("typed twice", "zoé", NOON)
         assert shop.overview("m").balance.available == 700
 
     @pytest.mark.parametrize(
@@ -682,7 +687,7 @@ class TestAdjustDown:
         """Another adjustment under a used ref is refused."""
         shop.record("sign_up", member_id="m", ref="s")
 
-        def adjust(points: int = 300, reason: str = "typed twice", actor: str = "zoé") -> tuple[Fact, ...]:
+        def adjust(points: int = 300, reason: str = "typed twice", actor: str = "zoé") -> Adjusted:
             return shop.adjust_down(points, member_id="m", ref="t", reason=reason, actor=actor)
 
         adjust()
@@ -708,16 +713,111 @@ class TestAdjustDown:
             shop.adjust_down(points, member_id="m", ref="t", reason="r", actor="zoé")
 
 
+class TestEarn:
+    def test_given_twice_is_given_once(self, shop: Loyalty, clock: Clock) -> None:
+        """Goodwill of one ticket is given once, with its own terms."""
+        terms = {"available_at": NOON + timedelta(days=2), "expires_at": NOON + timedelta(days=9)}
+        first = shop.earn(300, member_id="m", ref="t", rule="goodwill", actor="zoé", **terms)
+        clock.at += timedelta(days=1)
+        assert shop.earn(300, member_id="m", ref="t", rule="goodwill", actor="zoé", **terms) == first
+        assert (first.units, first.ref, first.rule, first.at) == (300, "t", "goodwill", NOON)
+        assert (first.available_at, first.expires_at) == (terms["available_at"], terms["expires_at"])
+        assert shop.overview("m").balance.pending == 300
+        clock.at += timedelta(days=1)
+        assert shop.overview("m").balance.available == 300
+
+    def test_gift_is_the_rule_unless_said(self, shop: Loyalty) -> None:
+        """Points by hand are a gift, at once and for ever."""
+        given = shop.earn(1, member_id="m", ref="t", expires_at=None, actor="zoé")
+        assert (given.rule, given.available_at, given.expires_at) == ("gift", NOON, None)
+
+    @pytest.mark.parametrize(
+        "again, field",
+        [
+            ({"points": 301}, "points"),
+            ({"rule": "other"}, "rule"),
+            ({"actor": "max"}, "actor"),
+            ({"expires_at": NOON + timedelta(days=1)}, "expires_at"),
+            ({"available_at": NOON}, "available_at"),
+        ],
+    )
+    def test_reused_ref_names_the_fields(self, again: dict[str, object], field: str, shop: Loyalty) -> None:
+        """Another gift under a used ref is refused."""
+        first: dict[str, object] = {"points": 300, "member_id": "m", "ref": "t", "expires_at": None, "actor": "zoé"}
+        shop.earn(**first)  # type: ignore[arg-type]  # a table of arguments
+        refusal = refusal_of(lambda: shop.earn(**{**first, **again}))  # type: ignore[arg-type]
+        assert (refusal.reason, refusal.details) == (Reason.KEY_REUSED, {"key": "earn:t", "fields": (field,)})
+
+    @pytest.mark.parametrize("expires_at", [datetime(2026, 8, 1), NOON])  # noqa: DTZ001 - naive on purpose
+    @pytest.mark.law(8)
+    def test_wrong_terms_are_a_usage_error(self, expires_at: datetime, shop: Loyalty, store: LossyRepository) -> None:
+        """A naive time and an empty window are bugs of the caller; nothing is written."""
+        with pytest.raises(UsageError):
+            shop.earn(1, member_id="m", ref="t", expires_at=expires_at, actor="zoé")
+        assert facts_in(store, member_stream("m")) == [0]
+
+    def test_wrong_ref_is_a_usage_error(self, shop: Loyalty) -> None:
+        """A ref is an id."""
+        with pytest.raises(UsageError, match=r"^ref must be text"):
+            shop.earn(1, member_id="m", ref="", expires_at=None, actor="zoé")
+
+
+class TestReverseAdjustment:
+    def test_reversed_twice_is_reversed_once(self, shop: Loyalty, clock: Clock) -> None:
+        """What was taken by mistake is given back once."""
+        shop.record("sign_up", member_id="m", ref="s")
+        shop.adjust_down(300, member_id="m", ref="t", reason="typed twice", actor="zoé")
+        first = shop.reverse_adjustment("t", member_id="m", ref="t-2", actor="max")
+        clock.at += timedelta(days=1)
+        assert shop.reverse_adjustment("t", member_id="m", ref="t-2", actor="max") == first
+        assert (first.adjustment_ref, first.ref, first.at) == ("t", "t-2", NOON)
+        assert shop.overview("m").balance.available == 1000
+
+    def test_reused_ref_names_the_fields(self, shop: Loyalty) -> None:
+        """Another reversal under a used ref is refused."""
+        shop.record("sign_up", member_id="m", ref="s")
+        shop.adjust_down(300, member_id="m", ref="t", reason="typed twice", actor="zoé")
+        shop.reverse_adjustment("t", member_id="m", ref="t-2", actor="max")
+        refusal = refusal_of(lambda: shop.reverse_adjustment("u", member_id="m", ref="t-2", actor="zoé"))
+        assert refusal.details == {"key": "reverse_adjustment:t-2", "fields": ("actor", "adjustment_ref")}
+
+    def test_unknown_adjustment_is_refused(self, shop: Loyalty) -> None:
+        """What was never taken cannot be given back."""
+        refusal = refusal_of(lambda: shop.reverse_adjustment("t", member_id="m", ref="t-2", actor="max"))
+        assert refusal.reason is Reason.BURN_NOT_FOUND
+
+    def test_wrong_ref_is_a_usage_error(self, shop: Loyalty) -> None:
+        """A ref is an id."""
+        with pytest.raises(UsageError, match=r"^ref must be text"):
+            shop.reverse_adjustment("t", member_id="m", ref="", actor="zoé")
+
+
+class TestMembership:
+    def test_member_never_seen_is_open(self, shop: Loyalty) -> None:
+        """Nobody is an error."""
+        assert shop.membership("m") == Membership.open("m")
+
+    def test_whole_state_is_given(self, shop: Loyalty, store: LossyRepository) -> None:
+        """What the stream holds, folded."""
+        shop.join("m")
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        facts = store.inner.load([member_stream("m")])[member_stream("m")].facts
+        assert shop.membership("m") == Membership.replay("m", facts)
+        assert shop.membership("m").order_count == 1
+
+
 class TestKeys:
     def test_keys_are_a_promise(self, shop: Loyalty) -> None:
         """What stands in the store is found again by every later version: the verb and the shop's own name."""
         shop.join("m")
         shop.record("sign_up", member_id="m", ref="s-1")
         shop.adjust_down(1, member_id="m", ref="t-1", reason="r", actor="zoé")
+        shop.reverse_adjustment("t-1", member_id="m", ref="t-2", actor="zoé")
+        shop.earn(1, member_id="m", ref="t-3", expires_at=None, actor="zoé")
         shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
         shop.refund("1", return_id="r-1", lines={"helmet": 1})
         for home, keys in {
-            member_stream("m"): ("join", "record:s-1", "adjust_down:t-1"),
+            member_stream("m"): ("join", "record:s-1", "adjust_down:t-1", "reverse_adjustment:t-2", "earn:t-3"),
             order_stream("1"): ("place", "refund:r-1"),
         }.items():
             for key in keys:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loyaltycore.errors import LimitReachedError
+from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Claim, Command
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.memberships import MemberJoined
@@ -58,6 +58,15 @@ class TestMemoryRepository:
         repository.commit(command("k2"), [append(MEMBER, 1)])
         assert loaded[MEMBER].version == 1
         assert repository.load([MEMBER])[MEMBER].version == 2
+
+    def test_refusals_say_what_is_there(self) -> None:
+        """A log line names the command, or the stream and both versions."""
+        repository = MemoryRepository()
+        repository.commit(command("k"), [append(MEMBER, 0)])
+        with pytest.raises(DuplicateError, match=r"^'k' was committed in 'member/m' before$"):
+            repository.commit(command("k"), [append(MEMBER, 1)])
+        with pytest.raises(ConflictError, match=r"^'member/m' is at version 1, not 5$"):
+            repository.commit(command("late"), [append(MEMBER, 5)])
 
     def test_claims_of_one_commit_count_together(self) -> None:
         """Two keys may not pass the limit side by side; one may hand over to the other.

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,6 +117,8 @@ class TestFile:
         db = repository._db()
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert db.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
+        assert db.isolation_level is None
 
     def test_closed_repository_opens_again(self, repository: SQLiteRepository) -> None:
         """Closing ends the connections, not the repository."""
@@ -309,11 +312,9 @@ class TestProcesses:
     @pytest.mark.law(38)
     def test_processes_race_for_one_stream(self, path: Path) -> None:
         """Writers in processes of their own, started on a file that is not there, give one serial history."""
-        writers = [run(WRITER, path, name, 15) for name in "abc"]
-        assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
-        for writer in writers:
-            assert writer.stdout is not None
-            writer.stdout.close()
+        with ExitStack() as stack:
+            writers = [stack.enter_context(run(WRITER, path, name, 15)) for name in "abc"]
+            assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
         with SQLiteRepository(path) as repository:
             stored = repository.load([MEMBER])[MEMBER]
         names = [fact.member_id for fact in stored.facts if isinstance(fact, MemberJoined)]
@@ -327,16 +328,14 @@ class TestProcesses:
         """Each commit of a killed process is there whole or not at all; those it acknowledged are there."""
         start, chance = 0, random.Random(40)
         for _ in range(6):
-            child = run(DYING, path, start)
-            assert child.stdout is not None
             acknowledged = start - 1
-            for _ in range(chance.randrange(1, 12)):
-                acknowledged = int(child.stdout.readline())
-            time.sleep(chance.random() / 200)  # into the middle of the next one
-            child.kill()
-            acknowledged = max([acknowledged, *(int(line) for line in child.stdout.read().split())])
-            child.wait()
-            child.stdout.close()
+            with run(DYING, path, start) as child:
+                assert child.stdout is not None  # it was asked for
+                for _ in range(chance.randrange(1, 12)):
+                    acknowledged = int(child.stdout.readline())
+                time.sleep(chance.random() / 200)  # into the middle of the next one
+                child.kill()
+                acknowledged = max([acknowledged, *(int(line) for line in child.stdout.read().split())])
             start = self.whole_commits(path)
             assert acknowledged + 1 <= start <= acknowledged + 2
         assert start >= 6
@@ -483,7 +482,7 @@ class TestConnection:
         """A connection is left as it was found."""
         db = caller(path, "")
         repository = SQLiteRepository(connection=db)
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError, match=r"^'member/m' is at version 0, not 3$"):
             repository.commit(command("late"), [append(3)])
         assert not db.in_transaction
         db.close()

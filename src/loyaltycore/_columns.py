@@ -311,12 +311,15 @@ class _Reader:
         while self.queue and (now is None or now - self.queue[0][0] >= self.stays_open):
             _, cancels, order = heappop(self.queue)
             invoice = self.open.pop(order)
+            if not invoice.rows:  # nothing of it was a product
+                continue
+            if cancels and invoice.member is None:
+                self.tally.buckets[Bucket.RETURN_GUEST] += len(invoice.rows)
+                continue
             try:
-                event = self._cancelled(order, invoice) if cancels else self._ordered(order, invoice)
+                events.append(_cancelled(order, invoice) if cancels else self._ordered(order, invoice))
             except UsageError:  # more lines, or a larger sum, than any order may have
                 self.tally.buckets[Bucket.UNREADABLE] += len(invoice.rows)
-            else:
-                events += [] if event is None else [event]
         return events
 
     def _row(self, cells: list[str]) -> _Row | None:
@@ -358,16 +361,7 @@ class _Reader:
                 return bucket
         return None
 
-    def _cancelled(self, order: str, invoice: _Invoice) -> Cancelled | None:
-        if invoice.rows and invoice.member is not None:
-            items = tuple((row.product, -row.quantity) for row in invoice.rows)
-            return Cancelled(at=invoice.at, return_id=order, member_id=invoice.member, items=items)
-        self.tally.buckets[Bucket.RETURN_GUEST] += len(invoice.rows)
-        return None
-
-    def _ordered(self, order: str, invoice: _Invoice) -> Ordered | None:
-        if not invoice.rows:
-            return None
+    def _ordered(self, order: str, invoice: _Invoice) -> Ordered:
         below, finer, lines = Fraction(0), 0, list[Line]()
         for place, row in enumerate(invoice.rows, 1):
             if isinstance(row.price, int):
@@ -380,6 +374,12 @@ class _Reader:
         basket = Basket(lines, shipping=self.money(_rounded(invoice.shipping)), currency=self.columns.currency)
         self.tally.beside["rows_below_minor_unit"] += finer
         return Ordered(at=invoice.at, order_id=order, member_id=invoice.member, basket=basket, rows=len(invoice.rows))
+
+
+def _cancelled(order: str, invoice: _Invoice) -> Cancelled:
+    assert invoice.member is not None  # a guest's is counted, and goes no further
+    items = tuple((row.product, -row.quantity) for row in invoice.rows)
+    return Cancelled(at=invoice.at, return_id=order, member_id=invoice.member, items=items)
 
 
 def _begins(order: str, prefix: str) -> bool:

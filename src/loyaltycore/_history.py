@@ -32,6 +32,7 @@ __all__ = [
     "Bucket",
     "Cancelled",
     "Event",
+    "Fields",
     "HistoryError",
     "Joined",
     "Ordered",
@@ -227,7 +228,7 @@ def lines_of(file: IO[str]) -> Iterator[str]:
 def _event(line: str, currency: str) -> Event | None:
     try:
         data = json.loads(line, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_each_once)
-        fields = _Fields(data)
+        fields = Fields(data)
         read = _READERS.get(fields.take("kind", str))
         event = None if read is None else read(fields, currency)
         fields.end()
@@ -250,14 +251,15 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-class _Fields:
-    """The fields of an object that was read from JSON; what is not asked for is a mistake."""
+@final
+class Fields:
+    """A copy of the fields of an object that was read from JSON; what is not asked for is a mistake."""
 
     def __init__(self, data: object) -> None:
         if type(data) is not dict:
             msg = f"must be an object, got {shown(data)}"
             raise UsageError(msg)
-        self.data: dict[str, Any] = data
+        self.data: dict[str, Any] = dict(data)
 
     def take(self, name: str, kind: type, *default: Any) -> Any:
         """Take one field of exactly one type; ``null`` stands only where ``None`` is the default."""
@@ -276,37 +278,38 @@ class _Fields:
         return self.data.pop(name)
 
     def at(self) -> datetime:
+        """Take the instant of an event."""
         return parse_instant(self.take("at", str))
 
     def end(self) -> None:
+        """Refuse what was not asked for."""
         if self.data:
             msg = f"unknown fields: {', '.join(sorted(self.data))}"
             raise UsageError(msg)
 
 
-def _join(fields: _Fields, _currency: str) -> Joined:
+def _join(fields: Fields, _currency: str) -> Joined:
     return Joined(at=fields.at(), member_id=check_id("member_id", fields.take("member_id", str)))
 
 
-def _order(fields: _Fields, currency: str) -> Ordered:
+def _order(fields: Fields, currency: str) -> Ordered:
     member_id = fields.take("member_id", str, None)
     return Ordered(
         at=fields.at(),
         order_id=check_id("order_id", fields.take("order_id", str)),
         member_id=None if member_id is None else check_id("member_id", member_id),
-        basket=take_basket(fields.data, currency=currency),
+        basket=take_basket(fields, currency=currency),
         codes=tuple([check_text("code", code) for code in fields.take("codes", list, [])]),
         burn=check_whole("burn", fields.take("burn", int, 0), low=0),
     )
 
 
-def take_basket(data: object, *, currency: str) -> Basket:
-    """Take a basket out of a mapping: ``lines``, ``shipping``, ``market``, ``channel``; what else it holds stays in it.
+def take_basket(fields: Fields, *, currency: str) -> Basket:
+    """Take a basket out of fields: ``lines``, ``shipping``, ``market``, ``channel``.
 
     Raises:
-        UsageError: No mapping, or a value that is wrong, with the place of the line it is in.
+        UsageError: A value that is wrong, with the place of the line it is in.
     """
-    fields = _Fields(data)
     lines = [_line(place, line, currency) for place, line in enumerate(fields.take("lines", list), 1)]
     shipping = fields.take("shipping", str, None)
     return Basket(
@@ -320,7 +323,7 @@ def take_basket(data: object, *, currency: str) -> Basket:
 
 def _line(place: int, data: object, currency: str) -> Line:
     try:
-        fields = _Fields(data)
+        fields = Fields(data)
         line_id, regular = fields.take("line_id", str), fields.take("regular_price", str, None)
         line = Line(
             line_id,
@@ -338,7 +341,7 @@ def _line(place: int, data: object, currency: str) -> Line:
     return line
 
 
-def _return(fields: _Fields, currency: str) -> ReturnedLines:
+def _return(fields: Fields, currency: str) -> ReturnedLines:
     amount = fields.take("amount", str, None)
     return ReturnedLines(
         at=fields.at(),
@@ -350,7 +353,7 @@ def _return(fields: _Fields, currency: str) -> ReturnedLines:
     )
 
 
-def _action(fields: _Fields, _currency: str) -> Acted:
+def _action(fields: Fields, _currency: str) -> Acted:
     return Acted(
         at=fields.at(),
         action=check_slug("action", fields.take("action", str)),
@@ -361,7 +364,7 @@ def _action(fields: _Fields, _currency: str) -> Acted:
 
 _WORDS: Final[Mapping[type, str]] = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
-_READERS: Final[Mapping[str, Callable[[_Fields, str], Event]]] = {
+_READERS: Final[Mapping[str, Callable[[Fields, str], Event]]] = {
     "join": _join,
     "order": _order,
     "return": _return,

@@ -17,12 +17,13 @@ from loyaltycore.errors import UsageError
 from loyaltycore.periods import Period, Term, Through
 from loyaltycore.quantities import Money, Rate
 
-__all__ = ["AT_ONCE", "NEVER", "STEP", "TERM", "read_percent", "read_period", "read_step", "read_term"]
+__all__ = ["ALWAYS", "AT_ONCE", "NEVER", "STEP", "TERM", "read_percent", "read_period", "read_step", "read_term"]
 
 STEP: Final = '"POINTS per AMOUNT", such as "1 per 1.00"'
 TERM: Final = '"N days|weeks|months|years", with ", end of day|month|quarter|year" if wanted, such as "12 months, end of month"'
 NEVER: Final = "never"
 AT_ONCE: Final = "at once"
+ALWAYS: Final = "always"
 
 _STEP: Final = re.compile(r"([0-9]{1,9}) per ([0-9]+(?:\.[0-9]+)?)")
 _TERM: Final = re.compile(r"([0-9]{1,5}) (day|week|month|year)s?(?:, end of (day|month|quarter|year))?")

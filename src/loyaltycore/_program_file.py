@@ -12,7 +12,7 @@ import attrs
 
 from loyaltycore._checks import check_count, check_kind, check_whole, shown
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._phrases import AT_ONCE, NEVER, STEP, TERM, read_percent, read_period, read_step, read_term
+from loyaltycore._phrases import ALWAYS, AT_ONCE, NEVER, STEP, TERM, read_percent, read_period, read_step, read_term
 from loyaltycore.benefits import Benefit, FreeShipping, PercentOff
 from loyaltycore.conditions import AllOf, Condition, code_presented, first_order, is_member, spend_at_least
 from loyaltycore.coupons import HumanCode
@@ -86,6 +86,7 @@ class ProgramParts(TypedDict):
     currency: str
     calendar: Calendar
     starts_on: date
+    returns: Term | None
     earning: EarningRule | None
     actions: FrozenMap[str, int]
     actions_expire: Term | None
@@ -239,7 +240,7 @@ def read_program(text: str) -> ProgramParts:
     # Where these two are wrong, amounts and dates are still read, so that all that is wrong with them is said too.
     currency = parts["currency"] if head.is_right("currency") else "EUR"
     calendar = parts["calendar"] if head.is_right("zone") else Calendar("UTC")
-    _points(root.table("points"), parts, currency)
+    _points(root.table("points"), head, parts, currency)
     parts["tiers"] = _tiers(root.table("tiers"), currency)
     book = _book(root.table("stacking"), root.tables("offers"), currency, calendar, problems)
     root.close()
@@ -257,6 +258,7 @@ def _head(table: Table) -> ProgramParts:
         currency=table.text("currency", _currency, 'an ISO 4217 code such as "EUR"'),
         calendar=table.text("zone", Calendar, 'an IANA time zone such as "Europe/Paris"'),
         starts_on=table.take("starts_on", date, _same, "a date such as 2026-07-01"),
+        returns=table.text("returns", _returns, f'"{ALWAYS}" or {TERM}', None),
         earning=None,
         actions=FrozenMap(),
         actions_expire=None,
@@ -271,7 +273,7 @@ def _head(table: Table) -> ProgramParts:
     return parts
 
 
-def _points(table: Table | None, parts: ProgramParts, currency: str) -> None:
+def _points(table: Table | None, head: Table, parts: ProgramParts, currency: str) -> None:
     if table is None:
         return
     step = table.text("earn", lambda text: read_step(text, currency=currency), STEP)
@@ -299,6 +301,9 @@ def _points(table: Table | None, parts: ProgramParts, currency: str) -> None:
         pending=pending,
         expires=expires,
     )
+    # The return window is the time points wait, unless it is said.
+    if "returns" not in head.values:
+        parts["returns"] = pending
     parts["actions"], parts["actions_expire"], parts["overdraft"] = actions, expires, overdraft
     if worth is not None:
         try:
@@ -402,7 +407,10 @@ def _give(offer: Table, table: Table | None) -> Benefit | None:
         return None
     exclude_tags = table.tags("exclude_tags")
     percent = table.text(
-        "percent_off", lambda text: PercentOff(text, exclude_tags=exclude_tags or ()), 'a percentage as text, such as "10"', None
+        "percent_off",
+        lambda text: PercentOff(text.removesuffix("%").rstrip(), exclude_tags=exclude_tags or ()),
+        'a percentage as text, such as "10"',
+        None,
     )
     free = table.flag("free_shipping")
     table.close()
@@ -464,6 +472,10 @@ def _currency(text: str) -> str:
 
 def _pending(text: str) -> Term | None:
     return None if text == AT_ONCE else read_term(text)
+
+
+def _returns(text: str) -> Term | None:
+    return None if text == ALWAYS else read_term(text)
 
 
 def _expires(text: str) -> Term | None:

@@ -245,18 +245,24 @@ class Quote:
         said = []
         for answer in self.codes.values():
             if answer.refusal is None:
-                said.append(say("explain.code_applied", language, code=answer.entered, offer=answer.offer_id or ""))
+                said.append(say("explain.code_applied", language, code=answer.entered.strip(), offer=answer.offer_id or ""))
             else:
                 said.append(
-                    say("explain.code_refused", language, code=answer.entered, why=explain_refusal(answer.refusal, language))
+                    say(
+                        "explain.code_refused",
+                        language,
+                        code=answer.entered.strip(),
+                        why=explain_refusal(answer.refusal, language),
+                    )
                 )
         if self.burn.refusal is not None:
             why = explain_refusal(self.burn.refusal, language)
             said.append(say("explain.burn_refused", language, asked=self.burn.asked, granted=self.burn.granted, why=why))
-        entered = {answer.offer_id for answer in self.codes.values()}
+        # What a code's answer or a nudge says is not said twice.
+        told = {answer.offer_id for answer in self.codes.values()} | {nudge.offer_id for nudge in self.nudges}
         for offer_id, refusals in self.offers.refused.items():
             # Offers behind a code that was not entered stay unsaid: a page is no list of codes.
-            if offer_id not in entered and all(refusal.reason is not Reason.CODE_MISSING for refusal in refusals):
+            if offer_id not in told and all(refusal.reason is not Reason.CODE_MISSING for refusal in refusals):
                 said.append(say("explain.offer_refused", language, offer=offer_id, why=explain_refusal(refusals[0], language)))
         return said + [nudge.text(language) for nudge in self.nudges]
 

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, Final, TypeVar
 
 from loyaltycore._checks import shown
-from loyaltycore._history import take_basket
+from loyaltycore._history import Fields, take_basket
 from loyaltycore.basket import Basket
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
 from loyaltycore.memberships import Membership
@@ -379,14 +379,13 @@ def _read(path: Path, read: Callable[[Json], T]) -> T:
 
 
 def _basket(data: Json, currency: str) -> Basket:
-    named = data.pop("currency", currency) if isinstance(data, dict) else currency
+    fields = Fields(data)
+    named = fields.take("currency", str, currency)
     if named != currency:
         msg = f"currency must be the program's, {currency}, got {shown(named)}"
         raise UsageError(msg)
-    basket = take_basket(data, currency=currency)
-    if data:
-        msg = f"unknown fields: {', '.join(sorted(data))}"
-        raise UsageError(msg)
+    basket = take_basket(fields, currency=currency)
+    fields.end()
     return basket
 
 

@@ -28,7 +28,7 @@ from loyaltycore._checks import check_whole
 from loyaltycore.errors import CurrencyMismatchError, Detail, Reason, Refusal, UsageError
 from loyaltycore.identity import fold_code
 from loyaltycore.members import Profile
-from loyaltycore.periods import check_instant
+from loyaltycore.periods import Calendar, check_instant
 from loyaltycore.quantities import Money
 
 __all__ = [
@@ -71,6 +71,7 @@ class Situation:
         points: Points available to burn.
         profile: What the shop told about the person.
         at: The instant of the question.
+        calendar: Whose local days are named in refusals.
     """
 
     currency: str
@@ -82,6 +83,7 @@ class Situation:
     points: int = 0
     profile: Profile = Profile()
     at: datetime
+    calendar: Calendar = Calendar("UTC")
 
     def __attrs_post_init__(self) -> None:
         """Check the numbers and the time."""

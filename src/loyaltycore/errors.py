@@ -152,6 +152,11 @@ class Accepted(Generic[T_co]):
 
     value: T_co
 
+    @property
+    def refusal(self) -> None:
+        """Nothing refused it: ``answer.refusal is None`` asks either answer."""
+        return
+
 
 def _by_precedence(refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
     _demand("refusals", refusals, Iterable)

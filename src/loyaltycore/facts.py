@@ -16,14 +16,14 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import ClassVar, Generic, TypeAlias, TypeVar, final, get_type_hints
 
 import attrs
 
-from loyaltycore._checks import check_instant, check_kind, check_several, check_whole, keep_in_utc, shown
+from loyaltycore._checks import check_instant, check_several, check_whole, keep_in_utc, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
 from loyaltycore.identity import CounterId, Key, StreamId, check_name, check_text
@@ -154,6 +154,13 @@ Change: TypeAlias = Append | Expect | Claim
 """What a commit does, all or nothing."""
 
 
+def _fingerprint(prints: Mapping[str, str]) -> FrozenMap[str, str]:
+    if not isinstance(prints, Mapping) or not all(isinstance(part, str) for item in prints.items() for part in item):
+        msg = f"fingerprint must be a mapping of text to text, got {shown(prints)}"
+        raise UsageError(msg)
+    return FrozenMap(prints)
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Command:
@@ -162,20 +169,20 @@ class Command:
     Attributes:
         home: The stream that remembers the key.
         key: Unique within the home, for ever: the verb and the shop's own ``ref``.
-        fingerprint: A digest of each thing the shop passed; never of the time.
+        fingerprint: A digest of each thing the shop passed; never of the time. A repository that reads it back may pass any
+            mapping of text to text.
         actor: Who asked: an agent, ``"shop"``, a member.
     """
 
     home: StreamId
     key: Key
-    fingerprint: FrozenMap[str, str]
+    fingerprint: FrozenMap[str, str] = attrs.field(converter=_fingerprint)
     actor: str
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no store could keep."""
         check_name("home", self.home)
         check_name("key", self.key)
-        check_kind("fingerprint", self.fingerprint, FrozenMap)
         check_text("actor", self.actor, limit=200)
 
     @classmethod

@@ -187,8 +187,8 @@ def within(whole: str, part: str) -> str:
 def fold_code(text: str) -> str:
     """Give the form under which two codes are the same.
 
-    Case, spaces, dashes and full width fold; letters of other scripts that look like Latin ones do; so do O and 0, and I, L
-    and 1. U and V, S and 5, Z and 2, B and 8 do not.
+    Case, accents, spaces, dashes and full width fold; letters of other scripts that look like Latin ones do; so do O and 0,
+    and I, L and 1. U and V, S and 5, Z and 2, B and 8 do not.
 
     Args:
         text: As a person typed it, at most 64 characters.
@@ -198,7 +198,7 @@ def fold_code(text: str) -> str:
 
     Example:
         >>> fold_code("ｖélo‑ｌO"), fold_code("VÉLO10")
-        ('VÉ1010', 'VÉ1010')
+        ('VE1010', 'VE1010')
     """
     if not isinstance(text, str) or len(text) > CODE_LENGTH_LIMIT:
         msg = f"a code must be text of at most {CODE_LENGTH_LIMIT} characters, got {shown(text)}"
@@ -211,12 +211,12 @@ def fold_code(text: str) -> str:
     return folded
 
 
-_DROPPED: Final = frozenset({"Zs", "Pd", "Cf", "Cc"})
-"""Spaces, dashes, invisible marks and line ends: what copying from a mail brings along."""
+_DROPPED: Final = frozenset({"Zs", "Pd", "Cf", "Cc", "Mn"})
+"""Spaces, dashes, invisible marks, line ends and accents: what copying from a mail or a phone's keyboard brings along."""
 
 
 def _fold(text: str) -> str:
-    one_case = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).upper()
+    one_case = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()).upper()
     kept = [c for c in one_case if unicodedata.category(c) not in _DROPPED]
     digits = "".join([str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept])
     return unicodedata.normalize("NFKC", digits.translate(_LOOK_ALIKES))

@@ -430,9 +430,10 @@ class Ledger:
             check_instant("before", before)
         sums: dict[datetime, int] = {}
         for lot in self.lots.values():
-            if lot.remaining > 0 and lot.expires_at is not None and after <= lot.expires_at:
-                if before is None or lot.expires_at < before:
-                    sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
+            if lot.remaining <= 0 or lot.expires_at is None:
+                continue
+            if after <= lot.expires_at and (before is None or lot.expires_at < before):
+                sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
         return tuple(Expiring(expires_at, sums[expires_at]) for expires_at in sorted(sums))
 
     def check_burn(self, units: int, *, at: datetime) -> Accepted[tuple[Part, ...]] | Refused:
@@ -540,7 +541,7 @@ class Ledger:
             at: May lie before the last fact.
 
         Raises:
-            RefusedError: ``earning_not_found``, ``earning_exceeded``, ``key_reused``, or under ``REJECT`` ``points_insufficient``.
+            RefusedError: ``earning_not_found``, ``earning_exceeded``, ``key_reused``; under ``REJECT`` ``points_insufficient``.
         """
         check_instant("at", at)
         key = f"revoke:{ref}"

@@ -15,17 +15,21 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Final, Literal, TypeAlias
 
-from loyaltycore._checks import check_kind, shown
+from loyaltycore._checks import check_day, check_kind, shown
 from loyaltycore.errors import Detail, Refusal, UsageError
 from loyaltycore.quantities import Money, exponent_of
 
-__all__ = ["Language", "explain_refusal", "money_text", "say"]
+__all__ = ["Language", "date_text", "explain_refusal", "money_text", "say"]
 
 Language: TypeAlias = Literal["en", "fr"]
 """What the built-in catalogue speaks."""
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _SYMBOLS: Final[Mapping[str, str]] = {"EUR": "€", "GBP": "£", "JPY": "¥", "USD": "$"}
 
@@ -49,10 +53,10 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "explain.offer_refused": "{offer}: not applied; {why}",
     "refused.key_reused": "this reference was already used with other values of {fields}",
     "refused.at_before_last": "something later has already happened ({last_at})",
-    "refused.program_not_started": "the program starts at {starts_at}",
+    "refused.program_not_started": "the program starts on {starts_on}",
     "refused.order_not_found": "order {order_id} is not known",
     "refused.order_line_not_found": "order {order_id} has no line {line_id}",
-    "refused.refund_window_closed": "order {order_id} was final at {final_at}",
+    "refused.refund_window_closed": "order {order_id} could be returned until {last_on}",
     "refused.refund_exceeds_order": "more would come back than order {order_id} still holds",
     "refused.quote_changed": "the offer changed since it was shown: {fields}",
     "refused.earning_not_found": "no points were earned as {earn_ref}",
@@ -69,10 +73,10 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "refused.codes_limit_reached": "at most {limit} codes can be entered at once",
     "refused.code_missing": "a code is needed",
     "refused.offer_not_found": "the program has no offer {offer_id}",
-    "refused.offer_not_started": "it starts at {starts_at}",
-    "refused.offer_expired": "it ended at {ended_at}",
+    "refused.offer_not_started": "from {starts_on}",
+    "refused.offer_expired": "it ran until {last_on}",
     "refused.order_not_first": "this is for a first order",
-    "refused.basket_below_threshold": "{missing} are missing to {needed}",
+    "refused.basket_below_threshold": "{missing} short of {needed}",
     "refused.offer_without_effect": "there is nothing in the basket it could reduce",
     "refused.offer_superseded": "{by} is applied instead",
 }
@@ -97,10 +101,10 @@ _FRENCH: Final[Mapping[str, str]] = {
     "explain.offer_refused": "{offer} : non appliqué ; {why}",
     "refused.key_reused": "cette référence a déjà servi avec d'autres valeurs de {fields}",
     "refused.at_before_last": "quelque chose de plus récent a déjà eu lieu ({last_at})",
-    "refused.program_not_started": "le programme commence le {starts_at}",
+    "refused.program_not_started": "le programme commence le {starts_on}",
     "refused.order_not_found": "la commande {order_id} n'est pas connue",
     "refused.order_line_not_found": "la commande {order_id} n'a pas de ligne {line_id}",
-    "refused.refund_window_closed": "la commande {order_id} est définitive depuis le {final_at}",
+    "refused.refund_window_closed": "la commande {order_id} pouvait être retournée jusqu'au {last_on} inclus",
     "refused.refund_exceeds_order": "la commande {order_id} ne contient plus autant",
     "refused.quote_changed": "l'offre a changé depuis son affichage : {fields}",
     "refused.earning_not_found": "aucun point n'a été gagné sous {earn_ref}",
@@ -110,19 +114,24 @@ _FRENCH: Final[Mapping[str, str]] = {
     "refused.action_unknown": "le programme ne connaît pas l'action {action}",
     "refused.member_required": "réservé aux membres",
     "refused.points_below_minimum": "au moins {needed_points} points à la fois ; il en manque {missing_points}",
-    "refused.points_insufficient": "il manque {missing_points} points ; {available_points} sont disponibles",
-    "refused.points_above_share": "les points peuvent payer au plus {granted_points} points de ce panier",
+    "refused.points_insufficient": "points manquants : {missing_points} ; disponibles : {available_points}",
+    "refused.points_above_share": "pour ce panier, points utilisables au plus : {granted_points}",
     "refused.code_malformed": "ce code n'est pas valable",
     "refused.code_unknown": "ce code n'est pas valable",
     "refused.codes_limit_reached": "au plus {limit} codes à la fois",
     "refused.code_missing": "il faut un code",
     "refused.offer_not_found": "le programme n'a pas d'offre {offer_id}",
-    "refused.offer_not_started": "à partir du {starts_at}",
-    "refused.offer_expired": "terminé depuis le {ended_at}",
+    "refused.offer_not_started": "à partir du {starts_on}",
+    "refused.offer_expired": "valable jusqu'au {last_on} inclus",
     "refused.order_not_first": "réservé à la première commande",
     "refused.basket_below_threshold": "il manque {missing} pour atteindre {needed}",
     "refused.offer_without_effect": "rien dans le panier ne peut être réduit",
     "refused.offer_superseded": "{by} s'applique à la place",
+}
+
+_MONTHS: Final[Mapping[str, str]] = {
+    "en": "January February March April May June July August September October November December",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
 }
 
 _CATALOGUE: Final[Mapping[str, Mapping[str, str]]] = {"en": _ENGLISH, "fr": _FRENCH}
@@ -154,6 +163,22 @@ def money_text(money: Money, language: Language = "en") -> str:
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {money.currency}"
 
 
+def date_text(day: date, language: Language = "en") -> str:
+    """Write a local day as people of a language do: ``1 September 2026`` or ``1er septembre 2026``.
+
+    Args:
+        day: The local day.
+        language: ``"en"`` or ``"fr"``.
+
+    Raises:
+        UsageError: No day, or another language.
+    """
+    _catalogue(language)
+    check_day("day", day)
+    first = "1er" if language == "fr" and day.day == 1 else str(day.day)
+    return f"{first} {_MONTHS[language].split()[day.month - 1]} {day.year}"
+
+
 def _catalogue(language: str) -> Mapping[str, str]:
     texts = _CATALOGUE.get(language) if isinstance(language, str) else None
     if texts is None:
@@ -168,7 +193,8 @@ def say(key: str, language: Language, /, **values: Money | Detail) -> str:
     Args:
         key: One of the catalogue's keys.
         language: ``"en"`` or ``"fr"``.
-        **values: What the text names, and more if you like; money is written as the language does.
+        **values: What the text names, and more if you like; money, and days under names that end in ``_on``, are written as
+            the language does.
 
     Raises:
         UsageError: Another key or language, or a value that the text names and nobody gave.
@@ -177,12 +203,20 @@ def say(key: str, language: Language, /, **values: Money | Detail) -> str:
     if text is None:
         msg = f"key must be one of the catalogue's, got {shown(key)}"
         raise UsageError(msg)
-    said = {name: money_text(value, language) if isinstance(value, Money) else _plain(value) for name, value in values.items()}
+    said = {name: _said(name, value, language) for name, value in values.items()}
     try:
         return text.format_map(said)
     except KeyError as error:
         msg = f"{key} needs a value for {error}, got {shown(sorted(values))}"
         raise UsageError(msg) from error
+
+
+def _said(name: str, value: Money | Detail, language: Language) -> str:
+    if isinstance(value, Money):
+        return money_text(value, language)
+    if name.endswith("_on") and isinstance(value, str) and _DAY.fullmatch(value):
+        return date_text(date.fromisoformat(value), language)
+    return _plain(value)
 
 
 def _plain(value: Detail) -> str:

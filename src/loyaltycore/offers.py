@@ -24,6 +24,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from itertools import product
 from math import prod
@@ -93,6 +94,10 @@ class Stacking:
     exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels, kw_only=True)
 
 
+def _own_lane(give: Benefit) -> Lane:
+    return Lane.SHIPPING if isinstance(give, FreeShipping) else Lane.BASKET
+
+
 @final
 @attrs.frozen
 class Offer:
@@ -102,7 +107,7 @@ class Offer:
         offer_id: The program's name for it.
         when: What must hold.
         give: What it gives.
-        lane: Where it works.
+        lane: Where it works: the shipping lane for free shipping, the basket lane for the rest, unless said.
         priority: The higher goes first; equal ones by id.
         window: When it runs; ``None`` always.
     """
@@ -110,7 +115,7 @@ class Offer:
     offer_id: str
     when: Condition = attrs.field(kw_only=True)
     give: Benefit = attrs.field(kw_only=True)
-    lane: Lane = attrs.field(default=Lane.BASKET, kw_only=True)
+    lane: Lane = attrs.field(default=attrs.Factory(lambda self: _own_lane(self.give), takes_self=True), kw_only=True)
     priority: int = attrs.field(default=0, kw_only=True)
     window: Window | None = attrs.field(default=None, kw_only=True)
 
@@ -139,11 +144,13 @@ class Offer:
         found = list(unmet(self.when, situation))
         window, at = self.window, situation.at
         if window is not None and window.starts_at is not None and at < window.starts_at:
-            found.append(
-                Refusal(Reason.OFFER_NOT_STARTED, {"offer_id": self.offer_id, "starts_at": instant_text(window.starts_at)})
-            )
+            first = situation.calendar.day_of(window.starts_at)
+            when = {"starts_at": instant_text(window.starts_at), "starts_on": first.isoformat()}
+            found.append(Refusal(Reason.OFFER_NOT_STARTED, {"offer_id": self.offer_id, **when}))
         if window is not None and window.ends_at is not None and at >= window.ends_at:
-            found.append(Refusal(Reason.OFFER_EXPIRED, {"offer_id": self.offer_id, "ended_at": instant_text(window.ends_at)}))
+            last = situation.calendar.day_of(window.ends_at - timedelta.resolution)
+            when = {"ended_at": instant_text(window.ends_at), "last_on": last.isoformat()}
+            found.append(Refusal(Reason.OFFER_EXPIRED, {"offer_id": self.offer_id, **when}))
         return tuple(sorted(found, key=lambda refusal: refusal.reason.precedence))
 
 

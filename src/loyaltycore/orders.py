@@ -20,8 +20,8 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any, ClassVar, final
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, final
 
 import attrs
 
@@ -30,11 +30,14 @@ from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
 from loyaltycore.facts import Fact
 from loyaltycore.identity import check_id
-from loyaltycore.periods import check_instant
+from loyaltycore.periods import Calendar, check_instant
 from loyaltycore.quantities import Money, share_of_units
 from loyaltycore.wire import instant_text, read_state, write_state
 
 __all__ = ["EarnedPoints", "OfferCost", "Order", "OrderLine", "OrderPlaced", "OrderReturned"]
+
+
+_UTC: Final = Calendar("UTC")
 
 
 @final
@@ -279,12 +282,13 @@ class Order:
             returns=FrozenMap(returns),
         )
 
-    def plan(self, back: Return, *, return_id: str, at: datetime) -> Accepted[OrderReturned] | Refused:
+    def plan(self, back: Return, *, return_id: str, calendar: Calendar = _UTC, at: datetime) -> Accepted[OrderReturned] | Refused:
         """Work out what a return gives and takes, and decide nothing else.
 
         Args:
             back: Units by line, or an amount.
             return_id: The shop's own.
+            calendar: Whose local day a refusal names as the last.
             at: Timezone-aware; ``at == final_at`` is too late.
 
         Returns:
@@ -296,7 +300,7 @@ class Order:
         placed = self.placed
         if placed is None:
             return Refused([Refusal(Reason.ORDER_NOT_FOUND, {"order_id": self.order_id})])
-        refusals = [*self._too_late(placed, at), *self._too_much(placed, back)]
+        refusals = [*self._too_late(placed, calendar, at), *self._too_much(placed, back)]
         if refusals:
             return Refused(refusals)
         units = {line_id: self.returned.get(line_id, 0) + count for line_id, count in back.lines.items()}
@@ -331,10 +335,12 @@ class Order:
         """
         return read_state(cls, data)
 
-    def _too_late(self, placed: OrderPlaced, at: datetime) -> list[Refusal]:
+    def _too_late(self, placed: OrderPlaced, calendar: Calendar, at: datetime) -> list[Refusal]:
         if placed.final_at is None or at < placed.final_at:
             return []
-        return [Refusal(Reason.REFUND_WINDOW_CLOSED, {"order_id": self.order_id, "final_at": instant_text(placed.final_at)})]
+        last = calendar.day_of(placed.final_at - timedelta.resolution)
+        when = {"final_at": instant_text(placed.final_at), "last_on": last.isoformat()}
+        return [Refusal(Reason.REFUND_WINDOW_CLOSED, {"order_id": self.order_id, **when})]
 
     def _too_much(self, placed: OrderPlaced, back: Return) -> list[Refusal]:
         bought = {line.line_id: line.quantity for line in placed.lines}

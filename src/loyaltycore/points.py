@@ -298,7 +298,7 @@ class EarningRule:
         per_minor: Money a step in minor units, at least 1. Only whole steps count, so there is nothing to round.
         basis: Of which price.
         exclude_tags: Lines with one of these tags earn nothing.
-        pending: Until when the points wait, from the order on; ``None`` is at once. It is also the return window.
+        pending: Until when the points wait, from the order on; ``None`` is at once.
         expires: How long they can be burned, from when they can be; ``None`` for ever.
     """
 

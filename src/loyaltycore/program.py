@@ -94,12 +94,23 @@ class Placed:
     """What placing an order decides.
 
     Attributes:
+        fact: What is booked.
         order: The order's posting.
         member: The member's; ``None`` for a guest.
     """
 
+    fact: OrderPlaced
     order: Posting[Order]
     member: Posting[Membership] | None
+
+    @property
+    def membership(self) -> Membership:
+        """The member afterwards.
+
+        Raises:
+            UsageError: The order is a guest's.
+        """
+        return _state_of(self.member)
 
 
 @final
@@ -116,6 +127,22 @@ class Refunded:
     fact: OrderReturned
     order: Posting[Order]
     member: Posting[Membership] | None
+
+    @property
+    def membership(self) -> Membership:
+        """The member afterwards.
+
+        Raises:
+            UsageError: The order is a guest's.
+        """
+        return _state_of(self.member)
+
+
+def _state_of(member: Posting[Membership] | None) -> Membership:
+    if member is None:
+        msg = "a guest's order has no membership"
+        raise UsageError(msg)
+    return member.state
 
 
 @final
@@ -164,6 +191,7 @@ class Program:
         currency: Of all money in it.
         calendar: The local days that count.
         starts_on: Before this local day nothing is earned, and nothing counts for tiers.
+        returns: How long an order can be returned, from its purchase; ``None`` for ever.
         earning: Points on orders; ``None`` earns nothing.
         actions: Points by named action, such as a review.
         actions_expire: How long points of actions can be burned; ``None`` for ever.
@@ -178,6 +206,7 @@ class Program:
     currency: str
     calendar: Calendar
     starts_on: date
+    returns: Term | None
     earning: EarningRule | None
     actions: FrozenMap[str, int] = attrs.field(converter=FrozenMap[str, int])
     actions_expire: Term | None
@@ -350,7 +379,7 @@ class Program:
             _check_same_return(known, back)
             again = None if membership is None else membership.posting(())
             return Refunded(fact=known, order=_order_posting(order, ()), member=again)
-        answer = order.plan(back, return_id=return_id, at=at)
+        answer = order.plan(back, return_id=return_id, calendar=self.calendar, at=at)
         if isinstance(answer, Refused):
             raise RefusedError(*answer.refusals)
         fact, placed = answer.value, order.placed
@@ -375,7 +404,12 @@ class Program:
         if points is None:
             raise RefusedError(Refusal(Reason.ACTION_UNKNOWN, {"action": action, "known": tuple(sorted(self.actions))}))
         if check_instant("at", at) < self.starts_at:
-            raise RefusedError(Refusal(Reason.PROGRAM_NOT_STARTED, {"starts_at": instant_text(self.starts_at)}))
+            raise RefusedError(
+                Refusal(
+                    Reason.PROGRAM_NOT_STARTED,
+                    {"starts_at": instant_text(self.starts_at), "starts_on": self.starts_on.isoformat()},
+                )
+            )
         if f"{check_id('ref', ref)}/{action}" in membership.ledger.lots:
             return membership.posting(())
         expires_at = None if self.actions_expire is None else self.actions_expire.end_after(at, calendar=self.calendar)
@@ -417,6 +451,7 @@ class Program:
             points=available,
             profile=asked.profile,
             at=at,
+            calendar=self.calendar,
         )
         shipping_minor = _minor(basket.shipping)
         offers = self.book.evaluate(groups, shipping_minor=shipping_minor, situation=situation)
@@ -511,13 +546,11 @@ class Program:
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
         member = None if membership is None else self._member_placed(membership, placed)
-        return Placed(order=_order_posting(order, (placed,)), member=member)
+        return Placed(fact=placed, order=_order_posting(order, (placed,)), member=member)
 
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
-        final_at = None
-        if self.earning is not None and self.earning.pending is not None:
-            final_at = self.earning.pending.end_after(at, calendar=self.calendar)
+        final_at = None if self.returns is None else self.returns.end_after(at, calendar=self.calendar)
         return OrderPlaced(
             order_id=check_id("order_id", order_id),
             member_id=quote.asked.member_id,
@@ -565,7 +598,7 @@ class Program:
     def _placed_again(self, order: Order, placed: OrderPlaced, quote: Quote, membership: Membership | None) -> Placed:
         if placed.digest != quote.digest:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
-        return Placed(order=_order_posting(order, ()), member=None if membership is None else membership.posting(()))
+        return Placed(fact=placed, order=_order_posting(order, ()), member=None if membership is None else membership.posting(()))
 
 
 def _minor(money: Money | None) -> int | None:

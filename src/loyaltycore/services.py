@@ -33,10 +33,11 @@ import attrs
 
 from loyaltycore._checks import check_whole
 from loyaltycore.basket import Basket, Return
+from loyaltycore.coupons import read_codes
 from loyaltycore.errors import ConflictError, DuplicateError, Reason, Refusal, RefusedError
-from loyaltycore.facts import Append, Change, Command, Fact
+from loyaltycore.facts import Append, Change, Command, Fact, Posting
 from loyaltycore.identity import Key, StreamId, check_id, member_stream, order_stream
-from loyaltycore.ledger import Granted
+from loyaltycore.ledger import Adjusted, AdjustmentReversed, Granted
 from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
 from loyaltycore.orders import Order, OrderPlaced, OrderReturned
@@ -44,7 +45,7 @@ from loyaltycore.periods import check_instant
 from loyaltycore.program import Asked, Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Receipt, Repository, StoredStream
-from loyaltycore.wire import coded_digest, plain
+from loyaltycore.wire import coded_digest, instant_text, plain
 
 __all__ = ["ACTOR", "Loyalty", "utc_now"]
 
@@ -210,7 +211,8 @@ class Loyalty:
         Args:
             member_id: The shop's own, opaque.
         """
-        return self._run(self._join(member_id))
+        command = Command.of(member_stream(member_id), Key("join"), actor=ACTOR)
+        return _the(MemberJoined, self._run(self._of_member(member_id, command, lambda member, at: member.join(at=at))))
 
     def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
         """Give the points of a named action, once for each ``ref``.
@@ -225,9 +227,15 @@ class Loyalty:
             RefusedError: See ``Program.record``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._record(action, member_id, ref, actor))
+        key = Key(f"record:{check_id('ref', ref)}")
+        command = Command.of(member_stream(member_id), key, actor=actor, action=action)
 
-    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, actor: str) -> tuple[Fact, ...]:
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return self.program.record(action, membership, ref=ref, at=at)
+
+        return _the(Granted, self._run(self._of_member(member_id, command, decide)))
+
+    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, actor: str) -> Adjusted:
         """Take points away by hand, once for each ``ref``.
 
         Args:
@@ -241,7 +249,13 @@ class Loyalty:
             RefusedError: ``points_insufficient`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._adjust_down(points, member_id, ref, reason, actor))
+        key = Key(f"adjust_down:{check_id('ref', ref)}")
+        command = Command.of(member_stream(member_id), key, actor=actor, points=points, reason=reason)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at)
+
+        return _the(Adjusted, self._run(self._of_member(member_id, command, decide)))
 
     def overview(self, member_id: str) -> Overview:
         """Gather what "my account" shows.
@@ -250,6 +264,71 @@ class Loyalty:
             member_id: The shop's own; one never seen has nothing.
         """
         return self._run(self._overview(member_id))
+
+    def earn(
+        self,
+        points: int,
+        *,
+        member_id: str,
+        ref: str,
+        expires_at: datetime | None,
+        available_at: datetime | None = None,
+        rule: str = "gift",
+        actor: str,
+    ) -> Granted:
+        """Give points by hand, once for each ``ref``: goodwill, a balance brought from another system.
+
+        Args:
+            points: At least 1.
+            member_id: Whose.
+            ref: The shop's own name for it, for example a ticket.
+            expires_at: First instant at which they can no longer be burned; ``None`` never.
+            available_at: First instant at which they can be burned; ``None`` is at once.
+            rule: Names what they are given for.
+            actor: Who gives them.
+
+        Raises:
+            UsageError: A value out of range or an empty window.
+            RefusedError: ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        home = member_stream(member_id)
+        terms = {"expires_at": _instant(expires_at), "available_at": _instant(available_at)}
+        command = Command.of(home, Key(f"earn:{check_id('ref', ref)}"), actor=actor, points=points, rule=rule, **terms)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return membership.earn(points, ref=ref, expires_at=expires_at, available_at=available_at, rule=rule, at=at)
+
+        return _the(Granted, self._run(self._of_member(member_id, command, decide)))
+
+    def reverse_adjustment(self, adjustment_ref: str, *, member_id: str, ref: str, actor: str) -> AdjustmentReversed:
+        """Undo what ``adjust_down`` took, once for each ``ref``.
+
+        Args:
+            adjustment_ref: The ``ref`` of the adjustment.
+            member_id: Whose.
+            ref: The shop's own name for undoing it.
+            actor: Who does it.
+
+        Raises:
+            RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        key = Key(f"reverse_adjustment:{check_id('ref', ref)}")
+        command = Command.of(member_stream(member_id), key, actor=actor, adjustment_ref=adjustment_ref)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return membership.reverse_adjustment(adjustment_ref, ref=ref, at=at)
+
+        return _the(AdjustmentReversed, self._run(self._of_member(member_id, command, decide)))
+
+    def membership(self, member_id: str) -> Membership:
+        """Give a member's whole state, to look at.
+
+        Args:
+            member_id: The shop's own; one never seen has nothing.
+        """
+        return self._run(self._membership(member_id))
 
     def order(self, order_id: str) -> Order:
         """Give an order as it stands, with its returns.
@@ -265,9 +344,12 @@ class Loyalty:
         at = check_instant("clock()", self.clock())
         return self.program.quote(asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, at=at)
 
+    def _membership(self, member_id: str) -> _Steps[Membership]:
+        stream = member_stream(member_id)
+        return Membership.replay(member_id, (yield from self._load((stream,)))[stream].facts)
+
     def _overview(self, member_id: str) -> _Steps[Overview]:
-        membership = _membership((yield from self._load((member_stream(member_id),))), member_id)
-        assert membership is not None  # it was asked for by name
+        membership = yield from self._membership(member_id)
         return self.program.overview(membership, at=check_instant("clock()", self.clock()))
 
     def _order(self, order_id: str) -> _Steps[Order]:
@@ -283,7 +365,7 @@ class Loyalty:
             basket=_basket_digest(asked.basket),
             member_id=asked.member_id,
             profile=plain(asked.profile),
-            codes=list(asked.codes),
+            codes=_folded(asked.codes),
             burn=asked.burn,
         )
 
@@ -321,36 +403,16 @@ class Loyalty:
         facts = yield from self._once(command, self.program.needs(placed.member_id, order_id=order_id).streams, decide)
         return _the(OrderReturned, facts[home])
 
-    def _join(self, member_id: str) -> _Steps[MemberJoined]:
-        home = member_stream(member_id)
-        command = Command.of(home, Key("join"), actor=ACTOR)
+    def _of_member(
+        self, member_id: str, command: Command, decide: Callable[[Membership, datetime], Posting[Membership]]
+    ) -> _Steps[tuple[Fact, ...]]:
+        """Do a command that one member's state decides, and answer with the facts it stored."""
+        home = command.home
 
-        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            return Membership.replay(member_id, loaded[home].facts).join(at=at).changes
+        def changes(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            return decide(Membership.replay(member_id, loaded[home].facts), at).changes
 
-        facts = yield from self._once(command, (home,), decide)
-        return _the(MemberJoined, facts[home])
-
-    def _record(self, action: str, member_id: str, ref: str, actor: str) -> _Steps[Granted]:
-        home = member_stream(member_id)
-        command = Command.of(home, Key(f"record:{check_id('ref', ref)}"), actor=actor, action=action)
-
-        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            return self.program.record(action, Membership.replay(member_id, loaded[home].facts), ref=ref, at=at).changes
-
-        facts = yield from self._once(command, (home,), decide)
-        return _the(Granted, facts[home])
-
-    def _adjust_down(self, points: int, member_id: str, ref: str, reason: str, actor: str) -> _Steps[tuple[Fact, ...]]:
-        home = member_stream(member_id)
-        key = Key(f"adjust_down:{check_id('ref', ref)}")
-        command = Command.of(home, key, actor=actor, points=check_whole("points", points, low=1), reason=reason)
-
-        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            membership = Membership.replay(member_id, loaded[home].facts)
-            return membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at).changes
-
-        facts = yield from self._once(command, (home,), decide)
+        facts = yield from self._once(command, (home,), changes)
         return facts[home]
 
     def _once(
@@ -434,6 +496,16 @@ def _basket_digest(basket: Basket) -> str:
     shipping = None if basket.shipping is None else basket.shipping.minor_units
     form = [basket.currency, shipping, basket.market, basket.channel, lines]
     return coded_digest(form, purpose="lc.basket")
+
+
+def _folded(codes: Iterable[str]) -> list[str]:
+    """Give codes as they are read, in one order: typed in other letters, or twice, it is the same order."""
+    read, unread = read_codes(tuple(codes))
+    return sorted({*read.values(), *unread})
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else instant_text(at)
 
 
 def _the(kind: type[F], facts: Sequence[Fact]) -> F:

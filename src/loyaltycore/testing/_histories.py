@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from typing import Final, Literal, TypeAlias, TypeVar, cast, final
+from functools import cache, partial
+from typing import Final, Literal, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
 from hypothesis import strategies as st
@@ -105,6 +105,7 @@ class PointsCall:
                 return account.adjust_down(self.points or 1, ref=self.ref, reason="goodwill", actor="desk", at=self.at)
             case "reverse_adjustment":
                 return account.reverse_adjustment(self.of, ref=self.ref, at=self.at)
+        assert_never(self.verb)
 
 
 def _points_steps() -> st.SearchStrategy[tuple[PointsCall, timedelta, timedelta]]:
@@ -248,41 +249,43 @@ class _ShopStep:
 
 
 def _shop_steps(program: Program) -> st.SearchStrategy[_ShopStep]:
-    known = sorted({code for offer in program.book.offers for code in offer.codes})
+    """Draw what can happen in a program's shop: its codes, its currency, the tags its rules exclude."""
+    tags = set(program.book.stacking.exclude_tags)
+    for rule in (program.earning, program.burning):
+        tags |= set() if rule is None else rule.exclude_tags
+    codes = {code for offer in program.book.offers for code in offer.codes}
+    return _steps_of(program.currency, (*sorted(codes), "NONSENSE"), tuple(sorted(tags)))
+
+
+@cache  # Hypothesis prepares a strategy when it is first drawn from: many programs share one
+def _steps_of(currency: str, codes: tuple[str, ...], tags: tuple[str, ...]) -> st.SearchStrategy[_ShopStep]:
+    line = st.tuples(
+        st.integers(0, PRICE_LIMIT),
+        st.integers(1, QUANTITY_LIMIT),
+        st.sampled_from("pqr"),
+        st.sampled_from([(), *((tag,) for tag in tags)]),
+    )
+    lines = st.lists(line, min_size=1, max_size=LINES_LIMIT)
     return st.builds(
         _ShopStep,
         wait=st.integers(0, 40).map(lambda count: timedelta(days=count)),
         kind=st.sampled_from(("order", "return", "amount", "gift", "action", "join")),
         number=st.integers(1, 2_000),
-        basket=_baskets(program),
-        codes=st.lists(st.sampled_from([*known, "NONSENSE"]), max_size=2).map(tuple),
+        basket=st.builds(_basket_of, st.just(currency), lines, st.none() | st.integers(0, 900)),
+        codes=st.lists(st.sampled_from(codes), max_size=2).map(tuple),
         burn=st.sampled_from((0, 0, 1, 500, 100_000)),
         units=st.tuples(*[st.integers(0, QUANTITY_LIMIT)] * LINES_LIMIT),
     )
 
 
-def _baskets(program: Program) -> st.SearchStrategy[Basket]:
-    """Draw small baskets in a program's currency, with the tags its rules exclude."""
-    excluded = set(program.book.stacking.exclude_tags)
-    for rule in (program.earning, program.burning):
-        excluded |= set() if rule is None else rule.exclude_tags
-    tags = st.sampled_from([(), *((tag,) for tag in sorted(excluded))])
-    lines = st.lists(
-        st.tuples(st.integers(0, PRICE_LIMIT), st.integers(1, QUANTITY_LIMIT), st.sampled_from("pqr"), tags),
-        min_size=1,
-        max_size=LINES_LIMIT,
-    )
-    return st.builds(
-        lambda found, shipping: Basket(
-            [
-                Line(str(place), Money(price, program.currency), quantity, product_id=product, tags=own)
-                for place, (price, quantity, product, own) in enumerate(found)
-            ],
-            shipping=None if shipping is None else Money(shipping, program.currency),
-            currency=program.currency,
-        ),
-        lines,
-        st.none() | st.integers(0, 900),
+def _basket_of(currency: str, found: Sequence[tuple[int, int, str, tuple[str, ...]]], shipping: int | None) -> Basket:
+    return Basket(
+        [
+            Line(str(place), Money(price, currency), quantity, product_id=product, tags=tags)
+            for place, (price, quantity, product, tags) in enumerate(found)
+        ],
+        shipping=None if shipping is None else Money(shipping, currency),
+        currency=currency,
     )
 
 
@@ -314,6 +317,7 @@ def _after_step(program: Program, history: ShopHistory, step: _ShopStep, *, ref:
             return attrs.evolve(history, membership=placed.member.state, orders=(*history.orders, placed.order.state))
         case "return" | "amount":
             return _after_return(program, history, step, ref=ref) if history.orders else history
+    assert_never(step.kind)
 
 
 def _after_return(program: Program, history: ShopHistory, step: _ShopStep, *, ref: str) -> ShopHistory:

@@ -1,0 +1,340 @@
+"""Histories as JSON Lines: what is an event, what is not, and files that cannot be read to their end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from loyaltycore import _history
+from loyaltycore._history import (
+    Acted,
+    Bucket,
+    Event,
+    Fields,
+    HistoryError,
+    Joined,
+    Ordered,
+    ReturnedLines,
+    Tally,
+    open_history,
+    read_jsonl,
+    take_basket,
+)
+from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.errors import UsageError
+from loyaltycore.quantities import Money
+
+AT = "2026-07-01T10:00:00+02:00"
+INSTANT = datetime(2026, 7, 1, 8, tzinfo=UTC)
+JOIN: dict[str, Any] = {"kind": "join", "at": AT, "member_id": "m-1"}
+LINE: dict[str, Any] = {"line_id": "1", "unit_price": "79.90"}
+ORDER: dict[str, Any] = {"kind": "order", "at": AT, "order_id": "1001", "lines": [LINE]}
+RETURN: dict[str, Any] = {"kind": "return", "at": AT, "return_id": "r-1", "order_id": "1001", "lines": {"1": 1}}
+ACTION: dict[str, Any] = {"kind": "action", "at": AT, "action": "review", "member_id": "m-1", "ref": "t-1"}
+
+
+def read(tmp_path: Path, *lines: str | bytes) -> tuple[list[Event], Tally]:
+    """Read lines as a history."""
+    path, tally = tmp_path / "history.jsonl", Tally()
+    path.write_bytes(b"\n".join(line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line for line in lines))
+    return [event for event, _ in read_jsonl(path, tally, currency="EUR")], tally
+
+
+def one(tmp_path: Path, data: object) -> Event | None:
+    """Read one line; ``None`` when it was counted as unreadable."""
+    events, tally = read(tmp_path, data if isinstance(data, str) else json.dumps(data))
+    assert tally.read == 1
+    assert tally.buckets == ({} if events else {Bucket.UNREADABLE: 1})
+    return events[0] if events else None
+
+
+class TestEvents:
+    """What each kind of line says."""
+
+    def test_join(self, tmp_path: Path) -> None:
+        """A joining names a member; its instant is in UTC."""
+        assert one(tmp_path, JOIN) == Joined(at=INSTANT, member_id="m-1")
+
+    def test_smallest_order(self, tmp_path: Path) -> None:
+        """An order needs an id and lines; a line needs an id and a price; everything else has a neutral default."""
+        basket = Basket([Line("1", Money.of("79.90", "EUR"), 1, product_id="1")], currency="EUR")
+        assert one(tmp_path, ORDER) == Ordered(at=INSTANT, order_id="1001", member_id=None, basket=basket)
+
+    def test_whole_order(self, tmp_path: Path) -> None:
+        """Every field of an order is read."""
+        line = {
+            "line_id": "1",
+            "product_id": "helmet",
+            "unit_price": "79.90",
+            "quantity": 2,
+            "categories": ["helmets"],
+            "tags": ["safety"],
+            "regular_price": "99.90",
+        }
+        rest = {"member_id": "m-1", "shipping": "4.90", "market": "FR", "channel": "web", "codes": ["summer 10"], "burn": 500}
+        read_line = Line(
+            "1",
+            Money.of("79.90", "EUR"),
+            2,
+            product_id="helmet",
+            categories=["helmets"],
+            tags=["safety"],
+            regular_price=Money.of("99.90", "EUR"),
+        )
+        event = one(tmp_path, {**ORDER, **rest, "lines": [line]})
+        assert event == Ordered(
+            at=INSTANT,
+            order_id="1001",
+            member_id="m-1",
+            basket=Basket([read_line], shipping=Money.of("4.90", "EUR"), market="FR", channel="web", currency="EUR"),
+            codes=("summer 10",),
+            burn=500,
+        )
+
+    def test_null_stands_for_what_there_may_not_be(self, tmp_path: Path) -> None:
+        """A null member is a guest, and a null shipping is not known."""
+        nulls = {"member_id": None, "shipping": None, "market": None, "channel": None}
+        assert one(tmp_path, {**ORDER, **nulls, "lines": [{**LINE, "regular_price": None}]}) == one(tmp_path, ORDER)
+
+    def test_returns(self, tmp_path: Path) -> None:
+        """Units of lines, or an amount."""
+        units = ReturnedLines(at=INSTANT, return_id="r-1", order_id="1001", back=Return(lines={"1": 1}))
+        assert one(tmp_path, RETURN) == one(tmp_path, {**RETURN, "amount": None}) == units
+        amount = {**{key: value for key, value in RETURN.items() if key != "lines"}, "amount": "5.00"}
+        assert one(tmp_path, amount) == attrs.evolve(units, back=Return(amount=Money.of("5.00", "EUR")))
+
+    def test_action(self, tmp_path: Path) -> None:
+        """A named action of a member."""
+        assert one(tmp_path, ACTION) == Acted(at=INSTANT, action="review", member_id="m-1", ref="t-1")
+
+
+UNREADABLE: list[Any] = [
+    "",
+    "x",
+    "null",
+    "1",
+    '"join"',
+    "[]",
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    json.dumps(JOIN)[:-5],
+    json.dumps(JOIN) + json.dumps(JOIN),
+    json.dumps(JOIN)[:-1] + ', "member_id": "m-2"}',
+    json.dumps(ORDER).replace('"line_id": "1"', '"line_id": "1", "line_id": "2"'),
+    json.dumps({**ORDER, "burn": 7}).replace("7}", "9" * 5_000 + "}"),
+    json.dumps({**ORDER, "burn": 7}).replace("7}", "1e3}"),
+    json.dumps({**ORDER, "burn": 7}).replace("7}", "NaN}"),
+    json.dumps({**ORDER, "burn": 7}).replace("7}", "-Infinity}"),
+    {},
+    {**JOIN, "kind": "leave"},
+    {**JOIN, "kind": ["join"]},
+    {**JOIN, "kind": None},
+    {**JOIN, "extra": 1},
+    {**JOIN, "member_id": 42},
+    {**JOIN, "member_id": ""},
+    {**JOIN, "member_id": "m" * 201},
+    {**JOIN, "member_id": None},
+    {**JOIN, "member_id": "\ud800"},
+    {**JOIN, "member_id": "a\0b"},
+    {**JOIN, "at": "2026-07-01T10:00:00"},
+    {**JOIN, "at": "yesterday"},
+    {**JOIN, "at": 1_782_892_800},
+    {**JOIN, "at": None},
+    {**JOIN, "at": "0001-01-01T00:00:00Z"},
+    {**JOIN, "at": "9999-12-31T23:59:59Z"},
+    {**ORDER, "order_id": None},
+    {**ORDER, "lines": None},
+    {**ORDER, "lines": {"1": LINE}},
+    {**ORDER, "lines": [None]},
+    {**ORDER, "lines": [[["line_id", "1"], ["unit_price", "1.00"]]]},
+    {**ORDER, "lines": [LINE, LINE]},
+    {**ORDER, "lines": [{"line_id": "1"}]},
+    {**ORDER, "lines": [{**LINE, "colour": "red"}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": 79.9}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": 79}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": "79,90"}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": "1e5"}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": "٧٩"}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": "0.001"}]},
+    {**ORDER, "lines": [{**LINE, "unit_price": "-1.00"}]},
+    {**ORDER, "lines": [{**LINE, "quantity": 0}]},
+    {**ORDER, "lines": [{**LINE, "quantity": True}]},
+    {**ORDER, "lines": [{**LINE, "quantity": None}]},
+    {**ORDER, "lines": [{**LINE, "tags": "safety"}]},
+    {**ORDER, "lines": [{**LINE, "tags": [1]}]},
+    {**ORDER, "lines": [{**LINE, "regular_price": "10.00"}]},
+    {**ORDER, "shipping": "free"},
+    {**ORDER, "market": "a b"},
+    {**ORDER, "codes": "SUMMER10"},
+    {**ORDER, "codes": None},
+    {**ORDER, "codes": [1]},
+    {**ORDER, "codes": ["\udfff"]},
+    {**ORDER, "burn": -1},
+    {**ORDER, "burn": None},
+    {**ORDER, "burn": "500"},
+    {**ORDER, "burn": 2**63},
+    {**RETURN, "lines": {"1": 0}},
+    {**RETURN, "lines": {"1": "1"}},
+    {**RETURN, "lines": {}},
+    {**RETURN, "lines": None},
+    {**RETURN, "lines": [["1", 1]]},
+    {**RETURN, "amount": "5.00"},
+    {**RETURN, "return_id": "a\nb"},
+    {**ACTION, "action": "a review"},
+    {**ACTION, "ref": 7},
+]
+
+
+class TestUnreadable:
+    """A line that is no event is counted, and never stops anything."""
+
+    @pytest.mark.parametrize("data", UNREADABLE, ids=lambda data: repr(data)[:60])
+    def test_counted(self, tmp_path: Path, data: object) -> None:
+        """Between two good lines the bad one is counted, and the good ones are read."""
+        text = data if isinstance(data, str) else json.dumps(data)
+        events, tally = read(tmp_path, json.dumps(JOIN), text or "?", json.dumps(ACTION))
+        assert [type(event) for event in events] == [Joined, Acted]
+        assert (tally.read, tally.buckets) == (3, {Bucket.UNREADABLE: 1})
+
+    @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")))
+    @example('{"kind": "join"')
+    def test_any_text(self, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+        """Any line at all is an event, blank, or unreadable."""
+        events, tally = read(tmp_path_factory.mktemp("any"), text)
+        assert len(events) + tally.buckets[Bucket.UNREADABLE] == tally.read == (1 if text.strip() else 0)
+
+    @given(st.data())
+    def test_any_value_anywhere(self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+        """Any JSON in any field is an event or unreadable."""
+        event = data.draw(st.sampled_from([JOIN, ORDER, RETURN, ACTION]))
+        leaves = st.none() | st.booleans() | st.integers() | st.text() | st.floats()
+        value = data.draw(st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5))
+        field = data.draw(st.sampled_from([*event, "burn", "codes", "shipping", "amount"]))
+        line = json.dumps({**event, field: value})
+        events, tally = read(tmp_path_factory.mktemp("any"), line)
+        assert len(events) + tally.buckets[Bucket.UNREADABLE] == tally.read == 1
+
+
+class TestLines:
+    """Where a line begins and ends."""
+
+    def test_blank_lines_do_not_count(self, tmp_path: Path) -> None:
+        """Blank lines, Windows line ends and a byte order mark at the start are no rows."""
+        join = json.dumps(JOIN).encode()
+        events, tally = read(tmp_path, b"\xef\xbb\xbf" + join + b"\r", b"", b"  \t", join + b"\r", b"")
+        assert (len(events), tally.read, tally.buckets) == (2, 2, {})
+
+    def test_too_long_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A line longer than any event counts once, is not held in memory, and the next one is read."""
+        monkeypatch.setattr(_history, "LINE_LIMIT", 100)
+        short = json.dumps(JOIN)
+        events, tally = read(tmp_path, short, short + " " * 1_000, short + " " * (99 - len(short)), short)
+        assert (len(events), tally.read) == (4, 4)  # cut, the second is still whole
+        events, tally = read(tmp_path, " " * 250 + short, short)
+        assert (len(events), tally.read) == (1, 1)  # cut, the first is blank
+        events, tally = read(tmp_path, "x" * 250 + short, short)
+        assert (len(events), tally.read, tally.buckets) == (1, 2, {Bucket.UNREADABLE: 1})
+
+    def test_position_rises_to_the_size(self, tmp_path: Path) -> None:
+        """The bytes read never fall, and end at the file's size: a progress bar arrives."""
+        path = tmp_path / "history.jsonl"
+        path.write_text((json.dumps(JOIN) + "\n") * 5_000)
+        positions = [position for _, position in read_jsonl(path, Tally(), currency="EUR")]
+        assert positions == sorted(positions)
+        assert 0 < positions[0] < positions[-1] == path.stat().st_size
+
+    def test_gzip(self, tmp_path: Path) -> None:
+        """A gzipped file is known by its first bytes, whatever its name."""
+        path, tally = tmp_path / "history.jsonl", Tally()
+        path.write_bytes(gzip.compress(json.dumps(JOIN).encode()))
+        assert [event for event, _ in read_jsonl(path, tally, currency="EUR")] == [Joined(at=INSTANT, member_id="m-1")]
+
+    def test_empty(self, tmp_path: Path) -> None:
+        """An empty file has no rows."""
+        assert read(tmp_path) == ([], Tally())
+
+
+def packed() -> bytes:
+    """Give a gzip file of several blocks."""
+    noise = random.Random(7)
+    return gzip.compress(b"".join(b"%d\n" % noise.getrandbits(64) for _ in range(10_000)))
+
+
+class TestFiles:
+    """A file that cannot be read to its end is named, with the reason."""
+
+    @pytest.mark.parametrize(
+        "data, why",
+        [
+            (packed()[:50_000], "the gzip file is damaged or cut off"),
+            (packed()[:-9], "the gzip file is damaged or cut off"),
+            (packed()[:2_000] + b"\0\0\0\0" + packed()[2_004:], "the gzip file is damaged or cut off"),
+            (packed() + b"more", "the gzip file is damaged or cut off"),
+            (packed()[:2] + b"more", "the gzip file is damaged or cut off"),
+            (packed()[:2], "the gzip file is damaged or cut off"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\r\xff\xfe", "not UTF-8 text"),
+            ("kind".encode("utf-16"), "not UTF-8 text"),
+            (gzip.compress(b"\xff\xff"), "not UTF-8 text"),
+        ],
+    )
+    def test_damaged(self, tmp_path: Path, data: bytes, why: str) -> None:
+        """Cut off, damaged, with something after it, or no text."""
+        path = tmp_path / "history.jsonl"
+        path.write_bytes(data)
+        with pytest.raises(HistoryError, match=f"history.jsonl: {why}"):
+            list(read_jsonl(path, Tally(), currency="EUR"))
+
+    def test_absent(self, tmp_path: Path) -> None:
+        """No such file; or a folder."""
+        for path in (tmp_path / "none.jsonl", tmp_path):
+            with pytest.raises(HistoryError, match="cannot be read"), open_history(path):
+                pytest.fail("there is nothing to open")
+
+
+class TestBasket:
+    """A basket on its own says what is wrong with it, and where."""
+
+    @pytest.mark.parametrize(
+        "data, message",
+        [
+            ([], r"must be an object, got \[\]"),
+            ({}, "lines is missing"),
+            ({"lines": "1"}, "lines must be a list, got '1'"),
+            ({"lines": [LINE, 7]}, "line 2: must be an object, got 7"),
+            ({"lines": [LINE, {"line_id": "2"}]}, "line 2: unit_price is missing"),
+            ({"lines": [{"unit_price": "1.00"}]}, "line 1: line_id is missing"),
+            ({"lines": [{**LINE, "quantity": "2"}]}, "line 1: quantity must be a whole number, got '2'"),
+            ({"lines": [{**LINE, "unit_price": 2}]}, "line 1: unit_price must be text, got 2"),
+            ({"lines": [{**LINE, "b": 1, "a": 1}]}, "line 1: unknown fields: a, b"),
+            ({"lines": [LINE], "shipping": 4}, "shipping must be text, got 4"),
+        ],
+    )
+    def test_wrong(self, data: object, message: str) -> None:
+        """The message names the field, the line and what is allowed."""
+        with pytest.raises(UsageError, match=f"^{message}$"):
+            read_basket(data)
+
+    def test_leaves_the_rest(self) -> None:
+        """What is no basket's stays among the fields, for who asked; the caller's own mapping is never touched."""
+        data = {"lines": [LINE], "codes": ["A"]}
+        fields = Fields(data)
+        assert take_basket(fields, currency="EUR").subtotal == Money.of("79.90", "EUR")
+        assert fields.data == {"codes": ["A"]}
+        assert data == {"lines": [{"line_id": "1", "unit_price": "79.90"}], "codes": ["A"]}
+
+
+def read_basket(data: object) -> Basket:
+    """Read a basket that is all there is."""
+    fields = Fields(data)
+    basket = take_basket(fields, currency="EUR")
+    fields.end()
+    return basket
