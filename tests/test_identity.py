@@ -192,8 +192,8 @@ class TestFoldCode:
             ("ѕuммеr10", "SUMMER10"),
             ("ＳＵＭＭＥＲ１０", "SUMMER10"),
             ("s\u00adu\u200bm\nm\ter10", "SUMMER10"),
-            ("vélo", "VÉ10"),
-            ("ve\u0301lo", "VÉ10"),
+            ("vélo", "VE10"),
+            ("ve\u0301lo", "VE10"),
             ("straße", "STRASSE"),
             ("٢٠٢٦", "2026"),
             ("OIL", "011"),
@@ -205,12 +205,12 @@ class TestFoldCode:
         ids=count(),
     )
     def test_table(self, typed: str, folded: str) -> None:
-        """Case, blanks, dashes, width and look-alikes fold; what merely rhymes does not."""
+        """Case, accents, blanks, dashes, width and look-alikes fold; what merely rhymes does not."""
         assert fold_code(typed) == folded
 
     @pytest.mark.parametrize(
         "text",
-        ["", " - ", "a!", "a_b", "½", "e\u0302\u0302x", "ﷺ" * 5, "x" * (CODE_LENGTH_LIMIT + 1), "\ud800", None, 10, b"A"],
+        ["", " - ", "a!", "a_b", "½", "\u0302", "ﷺ" * 5, "x" * (CODE_LENGTH_LIMIT + 1), "\ud800", None, 10, b"A"],
         ids=range(12),
     )
     def test_the_rest_is_no_code(self, text: str) -> None:

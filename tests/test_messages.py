@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from datetime import date
 from decimal import Context, localcontext
 from itertools import count
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore.errors import Detail, Reason, Refusal, UsageError
-from loyaltycore.messages import _CATALOGUE, Language, explain_refusal, money_text, say
+from loyaltycore.messages import _CATALOGUE, Language, date_text, explain_refusal, money_text, say
 from loyaltycore.quantities import Money, exponent_of
 from loyaltycore.testing.strategies import monies
 from tests.odd_values import answers_or_refuses
@@ -137,7 +138,7 @@ class TestExplainRefusal:
         [
             (
                 Refusal(Reason.BASKET_BELOW_THRESHOLD, MONEY_DETAILS),
-                "€5.00 are missing to €50.00",
+                "€5.00 short of €50.00",
                 "il manque 5,00 € pour atteindre 50,00 €",
             ),
             (
@@ -177,4 +178,33 @@ class TestExplainRefusal:
     def test_only_whole_numbers_are_amounts(self) -> None:
         """A text that is called like an amount stays one."""
         refusal = Refusal(Reason.BASKET_BELOW_THRESHOLD, {**MONEY_DETAILS, "missing": "some", "missing_minor": "500"})
-        assert explain_refusal(refusal) == "some are missing to €50.00"
+        assert explain_refusal(refusal) == "some short of €50.00"
+
+
+class TestDateText:
+    @pytest.mark.parametrize(
+        "day,english,french",
+        [
+            (date(2026, 9, 1), "1 September 2026", "1er septembre 2026"),
+            (date(2026, 12, 31), "31 December 2026", "31 décembre 2026"),
+            (date(2028, 2, 29), "29 February 2028", "29 février 2028"),
+        ],
+    )
+    def test_table(self, day: date, english: str, french: str) -> None:
+        """The first is the first in French; months are named."""
+        assert date_text(day) == english
+        assert date_text(day, "fr") == french
+
+    def test_days_are_said_under_names_that_end_in_on(self) -> None:
+        """A refusal's local days are written as the language does; what is no day stays as it is."""
+        details = {"offer_id": "noel", "ended_at": "2026-09-30T22:00:00Z", "last_on": "2026-09-30"}
+        refusal = Refusal(Reason.OFFER_EXPIRED, details)
+        assert explain_refusal(refusal) == "it ran until 30 September 2026"
+        assert explain_refusal(refusal, "fr") == "valable jusqu'au 30 septembre 2026 inclus"
+        assert say("refused.offer_not_started", "en", starts_on="some day") == "from some day"
+
+    @pytest.mark.parametrize("wrong", ["2026-09-01", None, 1])
+    def test_other_things_are_no_days(self, wrong: object) -> None:
+        """A text is no day."""
+        with pytest.raises(UsageError, match="day must be"):
+            date_text(wrong)  # type: ignore[arg-type]  # the point

@@ -71,7 +71,8 @@ class TestAccount:
         a = PointsAccount.open("m").earn(5, ref="a", expires_at=T + DAY, at=T).state
         down = a.adjust_down(2, ref="t-1", reason="goodwill", actor="eva", at=T).state
         assert down.books(at=T) == Books(granted=5, burned=2, live=3)
-        assert down.expiring(after=T, before=T + 2 * DAY) == (Expiring(T + DAY, 3),)
+        assert down.expiring(after=T, before=T + 2 * DAY) == down.expiring(after=T) == (Expiring(T + DAY, 3),)
+        assert down.expiring(after=T, before=T + DAY) == ()
         assert down.reverse_adjustment("t-1", ref="t-2", at=T).state.available(at=T) == 5
 
     def test_one_rule_of_several(self) -> None:
@@ -171,7 +172,7 @@ class TestEarningRule:
     )
     def test_is_checked(self, fields: dict[str, object]) -> None:
         """A step is at least one minor unit, and gives at least one point."""
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=f"^({'|'.join(fields)}|labels) must be"):
             rule(**fields)  # type: ignore[arg-type]
 
 
@@ -248,11 +249,18 @@ class TestBurnRule:
         assert nothing.refusal.details == {"asked_points": 9, "needed_points": 10, "missing_points": 1}
 
     @pytest.mark.parametrize(
-        "worth,minimum,share", [("0", 1, None), ("1", 0, None), ("1", 1, "0"), ("1", 1, "100.1"), ("1", True, None)]
+        "worth,minimum,share,said",
+        [
+            ("0", 1, None, "^a point must be worth something"),
+            ("1", 0, None, "^minimum must be"),
+            ("1", 1, "0", "share lie in"),
+            ("1", 1, "100.1", "share lie in"),
+            ("1", True, None, "^minimum must be"),
+        ],
     )
-    def test_is_checked(self, worth: str, minimum: int, share: str | None) -> None:
+    def test_is_checked(self, worth: str, minimum: int, share: str | None, said: str) -> None:
         """A point is worth something, a burn is of something, a share is above nothing and at most everything."""
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=said):
             burning(worth, minimum, share)
         assert burning("1", 1, "100").share == Rate.percent(100)
 

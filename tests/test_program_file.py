@@ -202,8 +202,8 @@ class TestProblems:
             (
                 HEAD + "nonsense = []\n",
                 (
-                    "program.nonsense: is not known to this version, which knows currency, name, returns, starts_on, version, zone, "
-                    "got a list"
+                    "program.nonsense: is not known to this version, which knows currency, name, returns, starts_on, version, "
+                    "zone, got a list"
                 ),
             ),
             ("offers = 5\n" + HEAD, "offers: must be an array of tables: [[offers]], got 5"),

@@ -19,12 +19,12 @@ from loyaltycore import replay as module
 from loyaltycore._columns import read_columns
 from loyaltycore.codec import fact_text
 from loyaltycore.facts import Change, Command
-from loyaltycore.identity import Key, StreamId, member_stream, order_stream
+from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Burned, BurnRefunded
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order
 from loyaltycore.replay import HistoryError, Report, StoredRepository, replay, summarise
-from loyaltycore.repositories import StoredStream, every_stream
+from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream, every_stream
 from loyaltycore.services import Loyalty
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.store.sqlite import SQLiteRepository
@@ -259,7 +259,9 @@ class TestOrderOfTime:
         """At one instant joinings come first, then orders, returns and actions, each by its id, whatever the file's order."""
         report = shop.replay(*self.ROWS)
         assert report.buckets == {"return_matched": 2, "sale_member": 2, "join": 2, "action": 2}
-        rows = sorted(self.ROWS[::-1], key=lambda row: str(row["at"]))
+        rows = [*self.ROWS]
+        rows.reverse()
+        rows.sort(key=lambda row: str(row["at"]))
         other = Shop(shop.folder)
         assert other.replay(*rows) == report
         assert facts_of(other.store) == facts_of(shop.store)

@@ -393,6 +393,8 @@ class _Fold:
             case ReturnedLines():
                 self._check_known(event.order_id)
                 bucket = self._returned(event.order_id, event.return_id, event.back)
+            case _:
+                assert_never(event)
         return bucket if self.notes.is_first(event) else Bucket.REPEATED
 
     def _ordered(self, event: Ordered) -> Bucket:

@@ -1,0 +1,683 @@
+"""The command line: what it prints, how it ends, and what it leaves behind."""
+
+from __future__ import annotations
+
+import builtins
+import gzip
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.velo import generate
+from loyaltycore import Membership, Program, cli
+from loyaltycore.cli import main
+from loyaltycore.replay import Report
+from loyaltycore.store.sqlite import SQLiteRepository
+
+VELO = Path(generate.__file__).parent
+PROGRAM = str(VELO / "program.toml")
+BASKET = str(VELO / "basket.json")
+RETAIL = VELO.parent / "online-retail"
+SUMMER = "2026-07-14T10:00:00+02:00"
+
+JOIN = '{"kind": "join", "at": "2026-07-01T09:00:00+02:00", "member_id": "m-1"}\n'
+ORDER = (
+    '{"kind": "order", "at": "2026-07-01T10:00:00+02:00", "order_id": "1", "member_id": "m-1",'
+    ' "lines": [{"line_id": "1", "unit_price": "60.00"}], "shipping": "4.90"}\n'
+)
+RETURN = '{"kind": "return", "at": "2026-07-02T10:00:00+02:00", "order_id": "9", "return_id": "r", "amount": "1.00"}\n'
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """Write a small history."""
+    path = tmp_path / "history.jsonl"
+    path.write_text(JOIN + ORDER)
+    return path
+
+
+def run(*arguments: object) -> int:
+    """Run a command."""
+    return main([str(argument) for argument in arguments])
+
+
+def url(path: Path) -> str:
+    """Name a store."""
+    return f"sqlite:///{path}"
+
+
+def members(store: Path) -> Sequence[str]:
+    """Open a store and list its members."""
+    with SQLiteRepository(store) as repository:
+        return repository.streams("member")
+
+
+def python(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False, env={**os.environ, **changes}
+    )
+
+
+class TestCheck:
+    """``loyaltycore check``."""
+
+    def test_right(self, capsys: Capture) -> None:
+        """A right program is named in one line, with its digest."""
+        assert run("check", PROGRAM) == 0
+        assert capsys.readouterr().out == f"velo 3: 5 offers, 3 actions, 3 tiers; digest {Program.load(PROGRAM).digest}\n"
+        assert run("check", RETAIL / "program.toml") == 0
+
+    def test_without_tiers(self, tmp_path: Path, capsys: Capture) -> None:
+        """What a program has not is not named."""
+        path = tmp_path / "program.toml"
+        path.write_text('program = { name = "a", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-07-01 }')
+        assert run("check", path) == 0
+        assert capsys.readouterr().out.startswith("a 1: 0 offers, 0 actions; digest ")
+
+    def test_five_mistakes(self, tmp_path: Path, capsys: Capture) -> None:
+        """Five planted mistakes are five messages, each with its key, on standard error."""
+        text = Path(PROGRAM).read_text(encoding="utf-8")
+        for right, wrong in (
+            ('"EUR"', '"EUX"'),
+            ('"1 per 1.00"', '"one per euro"'),
+            ("burn_minimum = 500", "burn_minimum = 0"),
+            ('downgrade = "one step"', 'downgrade = "slowly"'),
+            ('percent_off = "15"', 'percent_of = "15"'),
+        ):
+            assert right in text
+            text = text.replace(right, wrong, 1)
+        path = tmp_path / "program.toml"
+        path.write_text(text, encoding="utf-8")
+        assert run("check", path) == 2
+        out, err = capsys.readouterr()
+        lines = err.splitlines()
+        assert out == ""
+        assert all(line.startswith(f"loyaltycore: {path}: ") for line in lines)
+        keys = ("program.currency", "points.earn", "points.burn_minimum", "tiers.downgrade", "offers[4].give")
+        assert [[key for key in keys if f": {key}" in line] for line in lines if "percent_off or" not in line] == [
+            [key] for key in keys
+        ]
+
+    @pytest.mark.parametrize("data", [None, b"[program", b"\xff\xfe"])
+    def test_no_program(self, tmp_path: Path, capsys: Capture, data: bytes | None) -> None:
+        """A file that is not there, no TOML or no text."""
+        path = tmp_path / "program.toml"
+        if data is not None:
+            path.write_bytes(data)
+        assert run("check", path) == 2
+        assert capsys.readouterr().err.startswith(f"loyaltycore: {path}: ")
+
+    @pytest.mark.parametrize(
+        "arguments", [[], ["chek"], ["check"], ["replay", PROGRAM], ["quote", PROGRAM, BASKET, "--burn", "x"]]
+    )
+    def test_bad_usage(self, capsys: Capture, arguments: list[str]) -> None:
+        """Bad usage ends with 2 and says how it is meant."""
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+        assert "usage: loyaltycore" in capsys.readouterr().err
+
+
+class TestReplay:
+    """``loyaltycore replay``."""
+
+    def test_summary(self, history: Path, capsys: Capture) -> None:
+        """The summary says what came of the history, in lines a person can read."""
+        assert run("replay", PROGRAM, history) == 0
+        lines = capsys.readouterr().out.splitlines()
+        found = dict(line.strip().split(maxsplit=1) for line in lines if len(line.split()) > 1)
+        assert found["members"] == "1"
+        assert found["orders"] == "1 (0 of guests)"
+        assert found["earned"] == "54"
+        assert found["bronze"] == "1 members"
+        assert found["ten-from-fifty"] == "1 uses, €6.00"
+        assert found["rows"] == "2"
+        assert found["books"] == "balanced"
+        assert "beside" not in lines
+
+    def test_json(self, history: Path, tmp_path: Path) -> None:
+        """The JSON is the report, to the byte the same each time."""
+        path = tmp_path / "out.json"
+        assert run("replay", PROGRAM, history, "--json", path) == 0
+        first = path.read_bytes()
+        data = json.loads(first)
+        assert data["lines"] == {"read": 2, "buckets": {"sale_member": 1, "join": 1}, "beside": {}}
+        assert data["balanced"] is True
+        assert run("replay", PROGRAM, history, "--json", path) == 0
+        assert path.read_bytes() == first
+
+    def test_new_store(self, history: Path, tmp_path: Path) -> None:
+        """A new store is whole, opens again, and leaves nothing beside it."""
+        store = tmp_path / "loyalty.db"
+        assert run("replay", PROGRAM, history, "--store", url(store)) == 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["history.jsonl", "loyalty.db"]
+        assert members(store) == ["member/m-1"]
+        with closing(sqlite3.connect(store)) as db:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    def test_again_into_a_store(self, history: Path, tmp_path: Path) -> None:
+        """Again into the same store: the same report, and nothing changed in it."""
+        store, one, two = tmp_path / "loyalty.db", tmp_path / "1.json", tmp_path / "2.json"
+        assert run("replay", PROGRAM, history, "--store", url(store), "--json", one) == 0
+        before = dump(store)
+        assert run("replay", PROGRAM, history, "--store", url(store), "--json", two) == 0
+        assert (one.read_bytes(), before) == (two.read_bytes(), dump(store))
+
+    def test_a_store_of_no_bytes(self, history: Path, tmp_path: Path) -> None:
+        """An empty file that is there already becomes a store."""
+        store = tmp_path / "loyalty.db"
+        store.touch()
+        assert run("replay", PROGRAM, history, "--store", url(store)) == 0
+        assert members(store) == ["member/m-1"]
+
+    def test_strict(self, tmp_path: Path, capsys: Capture) -> None:
+        """With --strict what could not be mapped or booked ends with 1; the summary is printed all the same."""
+        for bad in ("x\n", RETURN):
+            path = tmp_path / "history.jsonl"
+            path.write_text(JOIN + bad)
+            assert run("replay", PROGRAM, path) == 0
+            assert run("replay", PROGRAM, path, "--strict") == 1
+            assert "DO NOT BALANCE" not in capsys.readouterr().out
+        path.write_text(JOIN + ORDER)
+        assert run("replay", PROGRAM, path, "--strict") == 0
+
+    def test_books_that_do_not_balance(self, history: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+        """Books that do not balance end with 1, and say so."""
+        right = cli.replay
+
+        def wrong(*arguments: Any, **named: Any) -> Report:
+            report = right(*arguments, **named)
+            return Report(**{**{name: getattr(report, name) for name in Report.__slots__ if name[0] != "_"}, "balanced": False})
+
+        monkeypatch.setattr(cli, "replay", wrong)
+        assert run("replay", PROGRAM, history) == 1
+        assert "DO NOT BALANCE" in capsys.readouterr().out
+
+    def test_order_lines(self, tmp_path: Path) -> None:
+        """CSV is read with a map."""
+        path, out = tmp_path / "lines.csv", tmp_path / "out.json"
+        heading = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+        path.write_text(f"{heading}\n536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom\n")
+        columns = RETAIL / "columns.toml"
+        assert run("replay", RETAIL / "program.toml", path, "--columns", columns, "--json", out) == 0
+        assert json.loads(out.read_text())["lines"]["buckets"] == {"sale_member": 1}
+
+    def test_forgotten_map(self, tmp_path: Path, capsys: Capture) -> None:
+        """A CSV file without a map is all unreadable, and a hint says why."""
+        path = tmp_path / "lines.csv"
+        path.write_text("InvoiceNo,StockCode\n1,2\n")
+        assert run("replay", PROGRAM, path) == 0
+        assert capsys.readouterr().err == "loyaltycore: no row was an event: a CSV file needs --columns\n"
+
+    def test_hash_seed(self, tmp_path: Path) -> None:
+        """The same bytes, whatever the seed of Python's hashes."""
+        path = tmp_path / "velo.jsonl"
+        generate.main(["--out", str(path), "--members", "10", "--orders", "40"])
+        outs = []
+        for seed in ("1", "2"):
+            out, store = tmp_path / f"{seed}.json", tmp_path / f"{seed}.db"
+            done = python("-m", "loyaltycore", "replay", PROGRAM, path, "--json", out, "--store", url(store), PYTHONHASHSEED=seed)
+            assert done.returncode == 0, done.stderr
+            outs.append((out.read_bytes(), done.stdout, dump(store)))
+        assert outs[0] == outs[1]
+
+
+def dump(store: Path) -> list[str]:
+    """Give all a store holds."""
+    with closing(sqlite3.connect(store)) as db:
+        return list(db.iterdump())
+
+
+def cut(_folder: Path) -> list[object]:
+    """Give a gzip file cut off in the middle."""
+    path = _folder / "cut.jsonl.gz"
+    lines = "".join(JOIN.replace("m-1", f"m-{number * 7919 % 10007}") for number in range(10_000))
+    data = gzip.compress(lines.encode())
+    path.write_bytes(data[: len(data) // 2])
+    return [PROGRAM, path]
+
+
+def noise(folder: Path) -> list[object]:
+    """Give a file of bytes."""
+    path = folder / "noise.jsonl"
+    path.write_bytes(JOIN.encode() + bytes(range(256)))
+    return [PROGRAM, path]
+
+
+def missing_column(folder: Path) -> list[object]:
+    """Give a CSV file without one of the columns."""
+    path = folder / "lines.csv"
+    path.write_text("InvoiceNo,StockCode,Quantity,InvoiceDate,CustomerID\n")
+    return [RETAIL / "program.toml", path, "--columns", RETAIL / "columns.toml"]
+
+
+def other_currency(folder: Path) -> list[object]:
+    """Give a map of another currency."""
+    (folder / "lines.csv").write_text("")
+    return [PROGRAM, folder / "lines.csv", "--columns", RETAIL / "columns.toml"]
+
+
+def wrong_map(folder: Path) -> list[object]:
+    """Give a map with two mistakes."""
+    (folder / "lines.csv").write_text("")
+    text = (RETAIL / "columns.toml").read_text(encoding="utf-8").replace("GBP", "GBX").replace("Europe/London", "London")
+    (folder / "columns.toml").write_text(text, encoding="utf-8")
+    return [RETAIL / "program.toml", folder / "lines.csv", "--columns", folder / "columns.toml"]
+
+
+def no_map(folder: Path) -> list[object]:
+    """Name a map that is not there."""
+    (folder / "lines.csv").write_text("")
+    return [PROGRAM, folder / "lines.csv", "--columns", folder / "none.toml"]
+
+
+WRONG: Mapping[str, tuple[Callable[[Path], list[object]], str, int]] = {
+    "cut": (cut, "cut.jsonl.gz: the gzip file is damaged or cut off", 1),
+    "noise": (noise, "noise.jsonl: not UTF-8 text", 1),
+    "missing column": (missing_column, "lines.csv: columns missing: UnitPrice; the file has: InvoiceNo, ", 1),
+    "other currency": (other_currency, "the column map's currency GBP is not the program's EUR", 1),
+    "wrong map": (wrong_map, "columns.toml: file.", 2),
+    "no map": (no_map, "none.toml: cannot be read (No such file or directory)", 1),
+    "no history": (lambda folder: [PROGRAM, folder / "none.jsonl"], "none.jsonl: no such file", 1),
+    "a folder": (lambda folder: [PROGRAM, folder], ": is no file", 1),
+}
+
+
+class TestNothingHalfDone:
+    """What goes wrong leaves nothing behind."""
+
+    @pytest.mark.parametrize("name", WRONG)
+    def test_wrong_files(self, tmp_path: Path, capsys: Capture, name: str) -> None:
+        """A clear message, exit code 2, no store, no partial store, no JSON."""
+        make, message, count = WRONG[name]
+        arguments = make(tmp_path)
+        before = sorted(tmp_path.iterdir())
+        assert run("replay", *arguments, "--store", url(tmp_path / "s.db"), "--json", tmp_path / "out.json") == 2
+        out, err = capsys.readouterr()
+        assert (out, len(err.splitlines())) == ("", count)
+        assert all(message in line for line in err.splitlines())
+        assert sorted(tmp_path.iterdir()) == before
+
+    @pytest.mark.parametrize("make", [cut, noise])
+    def test_a_store_that_was_there_is_as_it_was(
+        self, tmp_path: Path, history: Path, make: Callable[[Path], list[object]]
+    ) -> None:
+        """A history that breaks off changes nothing in a store that was there before."""
+        store = tmp_path / "s.db"
+        assert run("replay", PROGRAM, history, "--store", url(store)) == 0
+        before = dump(store)
+        assert run("replay", *make(tmp_path), "--store", url(store)) == 2
+        assert dump(store) == before
+
+    @pytest.mark.parametrize("text", ["x.db", "sqlite:///", "sqlite://x.db", "postgresql://x", "sqlite:///no/such/folder/x.db"])
+    def test_wrong_store(self, history: Path, capsys: Capture, text: str) -> None:
+        """A store is a file in a folder that is there."""
+        assert run("replay", PROGRAM, history, "--store", text) == 2
+        assert capsys.readouterr().err.startswith("loyaltycore: --store")
+
+    def test_no_store(self, tmp_path: Path, history: Path, capsys: Capture) -> None:
+        """A file that is no database, and one that another writes, are refused and left alone."""
+        store = tmp_path / "notes.txt"
+        store.write_text("dear diary, " * 100)
+        assert run("replay", PROGRAM, history, "--store", url(store)) == 2
+        assert capsys.readouterr().err == f"loyaltycore: {store}: file is not a database\n"
+        assert store.read_text() == "dear diary, " * 100
+
+    def test_never_over_what_is_read(self, tmp_path: Path, history: Path, capsys: Capture) -> None:
+        """Neither the report nor the store is written over a file that is read, or over each other."""
+        link = tmp_path / "link.jsonl"
+        link.symlink_to(history)
+        text = history.read_text()
+        for arguments in (
+            ["--json", history],
+            ["--json", link],
+            ["--store", url(history)],
+            ["--json", PROGRAM],
+            ["--json", tmp_path / "s.db", "--store", url(tmp_path / "s.db")],
+        ):
+            assert run("replay", PROGRAM, history, *arguments) == 2
+            assert "is needed for something else here" in capsys.readouterr().err
+        for arguments in (["--json", tmp_path], ["--store", url(tmp_path)]):
+            assert run("replay", PROGRAM, history, *arguments) == 2
+            assert "is a folder" in capsys.readouterr().err
+        assert run("replay", PROGRAM, history, "--json", tmp_path / "no" / "out.json") == 2
+        assert "--json: there is no folder" in capsys.readouterr().err
+        assert history.read_text() == text
+
+    def test_full_disk(self, tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+        """Where the database undoes all by itself, as on a full disk, that is said, and nothing is left."""
+
+        def fail(*arguments: Any, **_named: Any) -> Report:
+            arguments[2]._db().execute("ROLLBACK")
+            msg = "database or disk is full"
+            raise sqlite3.OperationalError(msg)
+
+        monkeypatch.setattr(cli, "replay", fail)
+        assert run("replay", PROGRAM, history, "--store", url(tmp_path / "s.db")) == 2
+        assert capsys.readouterr().err == "loyaltycore: database or disk is full\n"
+        assert sorted(tmp_path.iterdir()) == [history]
+
+    def test_unfinished_one_is_cleared(self, tmp_path: Path, history: Path) -> None:
+        """What an earlier replay left unfinished goes, database or not."""
+        store, partial = tmp_path / "s.db", tmp_path / "s.db.partial"
+        for data in (b"", b"no database, " * 100):
+            partial.write_bytes(data)
+            assert run("replay", PROGRAM, history, "--store", url(store)) == 0
+            assert not partial.exists()
+            store.unlink()
+
+    def test_another_replay_at_work(self, tmp_path: Path, history: Path, capsys: Capture) -> None:
+        """Two replays into one new store: the second is refused, and the first is left alone."""
+        partial = tmp_path / "s.db.partial"
+        with closing(sqlite3.connect(partial, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            assert run("replay", PROGRAM, history, "--store", url(tmp_path / "s.db")) == 2
+            assert "another replay is writing it" in capsys.readouterr().err
+            assert partial.exists()
+
+
+class TestStopping:
+    """Ctrl-C."""
+
+    def stopped(self, monkeypatch: pytest.MonkeyPatch, presses: int = 1) -> list[int]:
+        """Press Ctrl-C before the second event; count the events that are told."""
+        told: list[int] = []
+        right = cli.replay
+
+        def pressing(*arguments: Any, progress: Callable[[int], None], **named: Any) -> Report:
+            def press(more: int) -> None:
+                told.append(more)
+                if len(told) > 1:
+                    for _ in range(presses):
+                        signal.raise_signal(signal.SIGINT)
+                progress(more)
+
+            return right(*arguments, progress=press, **named)
+
+        monkeypatch.setattr(cli, "replay", pressing)
+        return told
+
+    @pytest.mark.parametrize("presses", [1, 2])
+    def test_new_store_opens_again(
+        self, tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, presses: int
+    ) -> None:
+        """What was booked so far is kept under the other name and opens; the name itself is not there."""
+        self.stopped(monkeypatch, presses)
+        store, out = tmp_path / "s.db", tmp_path / "out.json"
+        assert run("replay", PROGRAM, history, "--store", url(store), "--json", out) == 130
+        assert capsys.readouterr().err.splitlines() == [
+            f"loyaltycore: what was booked so far is kept in {store}.partial",
+            "loyaltycore: stopped",
+        ]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["history.jsonl", "s.db.partial"]
+        assert members(tmp_path / "s.db.partial") == ["member/m-1"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        monkeypatch.undo()
+        assert run("replay", PROGRAM, history, "--store", url(store), "--json", out) == 0
+
+    def test_store_that_was_there(self, tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A store that was there before stays as it was."""
+        store, first = tmp_path / "s.db", tmp_path / "first.jsonl"
+        first.write_text(JOIN.replace("m-1", "m-0"))
+        assert run("replay", PROGRAM, first, "--store", url(store)) == 0
+        before = dump(store)
+        self.stopped(monkeypatch)
+        assert run("replay", PROGRAM, history, "--store", url(store)) == 130
+        assert dump(store) == before
+
+    def test_while_it_is_summed_up(self, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Pressed after the last event it still stops before anything is printed."""
+        right = cli.replay
+
+        def pressing(*arguments: Any, **named: Any) -> Report:
+            report = right(*arguments, **named)
+            signal.raise_signal(signal.SIGINT)
+            return report
+
+        monkeypatch.setattr(cli, "replay", pressing)
+        assert run("replay", PROGRAM, history) == 130
+
+    def test_in_another_thread(self, history: Path) -> None:
+        """Only the main thread hears of signals; a replay runs in any."""
+        codes: list[int] = []
+        thread = threading.Thread(target=lambda: codes.append(run("replay", PROGRAM, history)))
+        thread.start()
+        thread.join()
+        assert codes == [0]
+
+    def test_ignored(self, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who ignores Ctrl-C goes on ignoring it."""
+        told = self.stopped(monkeypatch)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            assert run("replay", PROGRAM, history) == 0
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert len(told) == 2
+
+    @pytest.mark.slow
+    def test_in_a_process_of_its_own(self, tmp_path: Path) -> None:
+        """A real signal to a real process, in the middle of its work."""
+        path, store = tmp_path / "velo.jsonl", tmp_path / "s.db"
+        generate.main(["--out", str(path)])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loyaltycore", "replay", PROGRAM, path, "--store", url(store)],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        partial = tmp_path / "s.db.partial"
+        for _ in range(3_000):
+            if partial.exists():
+                break
+            time.sleep(0.01)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert partial.exists()
+        assert not store.exists()
+        with closing(sqlite3.connect(partial)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        members(partial)
+
+
+class TestProgress:
+    """A bar while a person watches."""
+
+    @pytest.fixture
+    def terminal(self, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+        """Let standard error be a terminal."""
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    def test_only_on_a_terminal(self, history: Path, capsys: Capture) -> None:
+        """Nothing is shown in a pipe or a file."""
+        assert run("replay", PROGRAM, history) == 0
+        assert capsys.readouterr().err == ""
+
+    def test_with_rich(self, history: Path, terminal: io.StringIO) -> None:
+        """With rich a bar is drawn, and wiped."""
+        pytest.importorskip("rich", reason="the cli extra is part of development")
+        assert run("replay", PROGRAM, history) == 0
+        assert "replay" in terminal.getvalue()
+
+    def test_without_rich(self, tmp_path: Path, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without rich percentages rise to 100, each shown once."""
+        path = tmp_path / "history.jsonl"
+        path.write_text("".join(JOIN.replace("m-1", f"m-{number}") for number in range(500)))
+        hide_rich(monkeypatch)
+        assert run("replay", PROGRAM, path) == 0
+        shown = terminal.getvalue().split("\r")[1:]
+        assert shown == sorted(set(shown))
+        assert shown[-1] == "100 %\n"
+
+    def test_without_rich_and_cut_off(self, tmp_path: Path, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A message begins on a line of its own."""
+        hide_rich(monkeypatch)
+        assert run("replay", *noise(tmp_path)) == 2
+        assert "\nloyaltycore: " in terminal.getvalue()
+
+
+class Terminal(io.StringIO):
+    """Text that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def hide_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rich not be installed."""
+    right = builtins.__import__
+
+    def without(name: str, *arguments: Any, **named: Any) -> Any:
+        if name.partition(".")[0] == "rich":
+            raise ImportError(name)
+        return right(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+
+
+class TestQuote:
+    """``loyaltycore quote``."""
+
+    def test_one_line(self, capsys: Capture) -> None:
+        """A guest's basket, in one line."""
+        assert run("quote", PROGRAM, BASKET, "--at", SUMMER) == 0
+        assert capsys.readouterr().out == "97.30 EUR, 92 points\n"
+
+    def test_json(self, capsys: Capture) -> None:
+        """Everything a page shows, in minor units."""
+        assert run("quote", PROGRAM, BASKET, "--code", "summer 10", "--code", "no", "--at", SUMMER, "--json", "--explain") == 0
+        data = json.loads(capsys.readouterr().out)
+        assert (data["total_minor"], data["offers"], data["points_to_earn"]) == (8806, {"summer": 924}, 83)
+        assert data["codes"] == {"summer 10": None, "no": "coupon_invalid"}
+        assert data["at"] == "2026-07-14T08:00:00Z"
+        assert "Points to earn: 83" in data["explained"]
+
+    def test_member(self, capsys: Capture) -> None:
+        """The example's member has a tier, points to burn, and an offer for members."""
+        arguments = ("quote", PROGRAM, BASKET, "--member", VELO / "member.json", "--burn", "500", "--at", SUMMER, "--json")
+        assert run(*arguments) == 0
+        data = json.loads(capsys.readouterr().out)
+        assert data["burn"] == {"asked": 500, "granted": 500, "discount_minor": 500}
+        assert (data["tier"], data["offers"]) == ("silver", {"ten-from-fifty": 924})
+
+    @pytest.mark.parametrize("language, word", [("en", "Points to earn"), ("fr", "Points gagnés")])
+    def test_explained(self, capsys: Capture, language: str, word: str) -> None:
+        """What happened, line by line, in two languages."""
+        assert run("quote", PROGRAM, BASKET, "--explain", "--language", language, "--at", SUMMER) == 0
+        assert word in capsys.readouterr().out
+
+    def test_now(self, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without --at it is now."""
+        monkeypatch.setattr(cli, "utc_now", lambda: datetime(2026, 7, 14, tzinfo=UTC))
+        assert run("quote", PROGRAM, BASKET, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["at"] == "2026-07-14T00:00:00Z"
+
+    @pytest.mark.parametrize(
+        "text, message",
+        [
+            ("{", "not JSON of this library"),
+            ("[]", r"must be an object, got []"),
+            ("{}", "lines is missing"),
+            ('{"lines": [], "currency": "GBP"}', "currency must be the program's, EUR, got 'GBP'"),
+            ('{"lines": [], "currency": 1}', "currency must be text, got 1"),
+            ('{"lines": [], "colour": "red", "burn": 1}', "unknown fields: burn, colour"),
+            ('{"lines": [{"line_id": "1", "unit_price": 1.5}]}', "not JSON of this library"),
+            ('{"lines": [{"line_id": "1", "unit_price": "1.5.0"}]}', "line 1: "),
+        ],
+    )
+    def test_wrong_basket(self, tmp_path: Path, capsys: Capture, text: str, message: str) -> None:
+        """A wrong basket is named, with what is wrong."""
+        path = tmp_path / "basket.json"
+        path.write_text(text)
+        assert run("quote", PROGRAM, path) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith(f"loyaltycore: {path}: ")
+        assert message in err
+
+    def test_wrong_member(self, tmp_path: Path, capsys: Capture) -> None:
+        """A file that is no member, and one that is not there, are named."""
+        path = tmp_path / "member.json"
+        assert run("quote", PROGRAM, BASKET, "--member", path) == 2
+        path.write_text("{}")
+        assert run("quote", PROGRAM, BASKET, "--member", path) == 2
+        path.write_bytes(bytes(range(256)))
+        assert run("quote", PROGRAM, BASKET, "--member", path) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 3
+        assert all(line.startswith(f"loyaltycore: {path}: ") for line in lines)
+
+    @pytest.mark.parametrize("arguments", [["--at", "today"], ["--at", "2026-07-14T10:00:00"], ["--burn", "-1"]])
+    def test_wrong_options(self, capsys: Capture, arguments: list[str]) -> None:
+        """A naive instant, or fewer points than none."""
+        assert run("quote", PROGRAM, BASKET, *arguments) == 2
+        assert capsys.readouterr().err.startswith("loyaltycore: ")
+
+    def test_member_of_the_example(self) -> None:
+        """The example's member is what its page says makes it."""
+        text = (VELO / "member.json").read_text(encoding="utf-8")
+        member = Membership.from_dict(json.loads(text))
+        assert json.dumps(member.to_dict(), indent=2, ensure_ascii=False) + "\n" == text
+
+
+class TestOutput:
+    """Where the output goes."""
+
+    def test_terminal_without_the_euro(self, tmp_path: Path, history: Path) -> None:
+        """A terminal that knows no currency signs gets the summary all the same."""
+        path = tmp_path / "basket.json"
+        path.write_text('{"lines": [{"line_id": "é", "unit_price": "1.00"}]}', encoding="utf-8")
+        done = python("-m", "loyaltycore", "replay", PROGRAM, history, PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "1 uses, \\u20ac6.00" in done.stdout
+        done = python("-m", "loyaltycore", "quote", PROGRAM, path, "--json", PYTHONIOENCODING="ascii")
+        assert list(json.loads(done.stdout)["lines"]) == ["é"]
+
+    def test_nobody_reads_it(self) -> None:
+        """Where what reads the output has gone, nothing more is said."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loyaltycore", "check", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(timeout=60), err) == (141, b"")
+
+    def test_errors_without_a_file(self, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+        """An error of the system that names no file is printed as it is."""
+
+        def fail(_path: str) -> Program:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Program, "load", fail)
+        assert run("check", PROGRAM) == 2
+        assert capsys.readouterr().err == "loyaltycore: [Errno 28] No space left on device\n"
+
+    def test_streams_of_any_kind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A caller may have put anything in the place of standard output."""
+        stream = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run("check", PROGRAM) == 0
+        assert stream.getvalue().startswith("velo 3")
