@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tools.project import SHARED_ABSENT, shared_folder
 
@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # No deadline: two busy cores are slow without being wrong.
-settings.register_profile("dev", deadline=None)
+# Mutation testing runs tests from copies of their classes: that is no fault of a test.
+SUPPRESSED = [HealthCheck.differing_executors, HealthCheck.too_slow]
+settings.register_profile("dev", deadline=None, suppress_health_check=SUPPRESSED)
 # The same examples on every run, more of them, and what to paste to see a failure again.
-settings.register_profile("ci", deadline=None, max_examples=300, derandomize=True, print_blob=True)
+settings.register_profile(
+    "ci", deadline=None, max_examples=300, derandomize=True, print_blob=True, suppress_health_check=SUPPRESSED
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

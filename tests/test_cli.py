@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import gzip
 import io
 import json
@@ -17,14 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+import attrs
 import pytest
 
 from examples.velo import generate
-from loyaltycore import Membership, Program, cli
+from loyaltycore import Program, cli
 from loyaltycore.cli import main
-from loyaltycore.replay import Report
+from loyaltycore.replay import ColumnMap, Report, replay
 from loyaltycore.store.sqlite import SQLiteRepository
 
 VELO = Path(generate.__file__).parent
@@ -72,6 +71,29 @@ def python(*arguments: object, **changes: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False, env={**os.environ, **changes}
     )
+
+
+Progress = Callable[[int], None]
+Booked = Callable[..., Report]
+
+
+def around(monkeypatch: pytest.MonkeyPatch, do: Callable[[Booked, SQLiteRepository, Progress], Report]) -> None:
+    """Do something around the replay that the command runs."""
+
+    def patched(
+        program: Program,
+        histories: Sequence[Path],
+        repository: SQLiteRepository,
+        *,
+        columns: ColumnMap | None,
+        progress: Progress,
+    ) -> Report:
+        def booked(told: Progress = progress) -> Report:
+            return replay(program, histories, repository, columns=columns, progress=told)
+
+        return do(booked, repository, progress)
+
+    monkeypatch.setattr(cli, "replay", patched)
 
 
 class TestCheck:
@@ -199,13 +221,7 @@ class TestReplay:
 
     def test_books_that_do_not_balance(self, history: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
         """Books that do not balance end with 1, and say so."""
-        right = cli.replay
-
-        def wrong(*arguments: Any, **named: Any) -> Report:
-            report = right(*arguments, **named)
-            return Report(**{**{name: getattr(report, name) for name in Report.__slots__ if name[0] != "_"}, "balanced": False})
-
-        monkeypatch.setattr(cli, "replay", wrong)
+        around(monkeypatch, lambda booked, _repository, _progress: attrs.evolve(booked(), balanced=False))
         assert run("replay", PROGRAM, history) == 1
         assert "DO NOT BALANCE" in capsys.readouterr().out
 
@@ -225,6 +241,7 @@ class TestReplay:
         assert run("replay", PROGRAM, path) == 0
         assert capsys.readouterr().err == "loyaltycore: no row was an event: a CSV file needs --columns\n"
 
+    @pytest.mark.law(42)
     def test_hash_seed(self, tmp_path: Path) -> None:
         """The same bytes, whatever the seed of Python's hashes."""
         path = tmp_path / "velo.jsonl"
@@ -315,9 +332,7 @@ class TestNothingHalfDone:
         assert sorted(tmp_path.iterdir()) == before
 
     @pytest.mark.parametrize("make", [cut, noise])
-    def test_a_store_that_was_there_is_as_it_was(
-        self, tmp_path: Path, history: Path, make: Callable[[Path], list[object]]
-    ) -> None:
+    def test_a_store_that_was_there(self, tmp_path: Path, history: Path, make: Callable[[Path], list[object]]) -> None:
         """A history that breaks off changes nothing in a store that was there before."""
         store = tmp_path / "s.db"
         assert run("replay", PROGRAM, history, "--store", url(store)) == 0
@@ -363,12 +378,12 @@ class TestNothingHalfDone:
     def test_full_disk(self, tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
         """Where the database undoes all by itself, as on a full disk, that is said, and nothing is left."""
 
-        def fail(*arguments: Any, **_named: Any) -> Report:
-            arguments[2]._db().execute("ROLLBACK")
+        def fail(_booked: Booked, repository: SQLiteRepository, _progress: Progress) -> Report:
+            repository._db().execute("ROLLBACK")
             msg = "database or disk is full"
             raise sqlite3.OperationalError(msg)
 
-        monkeypatch.setattr(cli, "replay", fail)
+        around(monkeypatch, fail)
         assert run("replay", PROGRAM, history, "--store", url(tmp_path / "s.db")) == 2
         assert capsys.readouterr().err == "loyaltycore: database or disk is full\n"
         assert sorted(tmp_path.iterdir()) == [history]
@@ -395,22 +410,26 @@ class TestNothingHalfDone:
 class TestStopping:
     """Ctrl-C."""
 
-    def stopped(self, monkeypatch: pytest.MonkeyPatch, presses: int = 1) -> list[int]:
-        """Press Ctrl-C before the second event; count the events that are told."""
-        told: list[int] = []
-        right = cli.replay
+    @pytest.fixture
+    def history(self, history: Path) -> Path:
+        """Let a third event follow."""
+        history.write_text(history.read_text() + RETURN)
+        return history
 
-        def pressing(*arguments: Any, progress: Callable[[int], None], **named: Any) -> Report:
+    def stopped(self, monkeypatch: pytest.MonkeyPatch, presses: int = 1) -> list[int]:
+        """Press Ctrl-C when the third event is read, and the first is booked; keep what is told."""
+        told: list[int] = []
+
+        def pressing(booked: Booked, _repository: SQLiteRepository, progress: Progress) -> Report:
             def press(more: int) -> None:
                 told.append(more)
-                if len(told) > 1:
-                    for _ in range(presses):
-                        signal.raise_signal(signal.SIGINT)
+                for _ in range(presses if len(told) > 2 else 0):
+                    signal.raise_signal(signal.SIGINT)
                 progress(more)
 
-            return right(*arguments, progress=press, **named)
+            return booked(press)
 
-        monkeypatch.setattr(cli, "replay", pressing)
+        around(monkeypatch, pressing)
         return told
 
     @pytest.mark.parametrize("presses", [1, 2])
@@ -443,14 +462,13 @@ class TestStopping:
 
     def test_while_it_is_summed_up(self, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Pressed after the last event it still stops before anything is printed."""
-        right = cli.replay
 
-        def pressing(*arguments: Any, **named: Any) -> Report:
-            report = right(*arguments, **named)
+        def pressing(booked: Booked, _repository: SQLiteRepository, _progress: Progress) -> Report:
+            report = booked()
             signal.raise_signal(signal.SIGINT)
             return report
 
-        monkeypatch.setattr(cli, "replay", pressing)
+        around(monkeypatch, pressing)
         assert run("replay", PROGRAM, history) == 130
 
     def test_in_another_thread(self, history: Path) -> None:
@@ -469,7 +487,7 @@ class TestStopping:
             assert run("replay", PROGRAM, history) == 0
         finally:
             signal.signal(signal.SIGINT, before)
-        assert len(told) == 2
+        assert len(told) == 3
 
     @pytest.mark.slow
     def test_in_a_process_of_its_own(self, tmp_path: Path) -> None:
@@ -500,36 +518,31 @@ class TestStopping:
 class TestProgress:
     """A bar while a person watches."""
 
-    @pytest.fixture
-    def terminal(self, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-        """Let standard error be a terminal."""
-        stream = Terminal()
-        monkeypatch.setattr(sys, "stderr", stream)
-        return stream
-
     def test_only_on_a_terminal(self, history: Path, capsys: Capture) -> None:
         """Nothing is shown in a pipe or a file."""
         assert run("replay", PROGRAM, history) == 0
         assert capsys.readouterr().err == ""
 
-    def test_with_rich(self, history: Path, terminal: io.StringIO) -> None:
+    def test_with_rich(self, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """With rich a bar is drawn, and wiped."""
-        pytest.importorskip("rich", reason="the cli extra is part of development")
+        terminal = watched(monkeypatch)
         assert run("replay", PROGRAM, history) == 0
         assert "replay" in terminal.getvalue()
 
-    def test_without_rich(self, tmp_path: Path, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_rich(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without rich percentages rise to 100, each shown once."""
         path = tmp_path / "history.jsonl"
         path.write_text("".join(JOIN.replace("m-1", f"m-{number}") for number in range(500)))
+        terminal = watched(monkeypatch)
         hide_rich(monkeypatch)
         assert run("replay", PROGRAM, path) == 0
         shown = terminal.getvalue().split("\r")[1:]
         assert shown == sorted(set(shown))
         assert shown[-1] == "100 %\n"
 
-    def test_without_rich_and_cut_off(self, tmp_path: Path, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_rich_and_cut_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A message begins on a line of its own."""
+        terminal = watched(monkeypatch)
         hide_rich(monkeypatch)
         assert run("replay", *noise(tmp_path)) == 2
         assert "\nloyaltycore: " in terminal.getvalue()
@@ -543,16 +556,16 @@ class Terminal(io.StringIO):
         return True
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Let standard error be a terminal."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
+
+
 def hide_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let rich not be installed."""
-    right = builtins.__import__
-
-    def without(name: str, *arguments: Any, **named: Any) -> Any:
-        if name.partition(".")[0] == "rich":
-            raise ImportError(name)
-        return right(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
 
 
 class TestQuote:
@@ -580,7 +593,7 @@ class TestQuote:
         assert data["burn"] == {"asked": 500, "granted": 500, "discount_minor": 500}
         assert (data["tier"], data["offers"]) == ("silver", {"ten-from-fifty": 924})
 
-    @pytest.mark.parametrize("language, word", [("en", "Points to earn"), ("fr", "Points gagnés")])
+    @pytest.mark.parametrize("language, word", [("en", "Points to earn"), ("fr", "Points à gagner")])
     def test_explained(self, capsys: Capture, language: str, word: str) -> None:
         """What happened, line by line, in two languages."""
         assert run("quote", PROGRAM, BASKET, "--explain", "--language", language, "--at", SUMMER) == 0
@@ -633,11 +646,15 @@ class TestQuote:
         assert run("quote", PROGRAM, BASKET, *arguments) == 2
         assert capsys.readouterr().err.startswith("loyaltycore: ")
 
-    def test_member_of_the_example(self) -> None:
-        """The example's member is what its page says makes it."""
-        text = (VELO / "member.json").read_text(encoding="utf-8")
-        member = Membership.from_dict(json.loads(text))
-        assert json.dumps(member.to_dict(), indent=2, ensure_ascii=False) + "\n" == text
+    def test_member_of_the_example(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The lines on the example's page make its member, to the byte."""
+        _, _, rest = (VELO / "README.md").read_text(encoding="utf-8").partition("```python\n")
+        folder = tmp_path / "examples" / "velo"
+        folder.mkdir(parents=True)
+        (folder / "program.toml").write_bytes(Path(PROGRAM).read_bytes())
+        monkeypatch.chdir(tmp_path)
+        exec(rest.partition("```")[0], {})
+        assert (folder / "member.json").read_bytes() == (VELO / "member.json").read_bytes()
 
 
 class TestOutput:
@@ -652,6 +669,15 @@ class TestOutput:
         assert "1 uses, \\u20ac6.00" in done.stdout
         done = python("-m", "loyaltycore", "quote", PROGRAM, path, "--json", PYTHONIOENCODING="ascii")
         assert list(json.loads(done.stdout)["lines"]) == ["é"]
+
+    def test_reader_has_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A closed pipe is no error to print; what is still to be flushed goes nowhere."""
+        read, write = os.pipe()
+        os.close(read)
+        with os.fdopen(write, "w") as stream:
+            monkeypatch.setattr(sys, "stdout", stream)
+            assert run("check", PROGRAM) == 141
+            stream.write("more")
 
     def test_nobody_reads_it(self) -> None:
         """Where what reads the output has gone, nothing more is said."""

@@ -46,8 +46,9 @@ class TestUnmet:
 
     def test_spend_in_another_currency_is_a_usage_error(self) -> None:
         """Currencies never mix."""
-        with pytest.raises(CurrencyMismatchError):
+        with pytest.raises(CurrencyMismatchError) as error:
             unmet(SINGLES[0], attrs.evolve(SEEN, currency="USD"))
+        assert (error.value.left, error.value.right) == ("EUR", "USD")
 
     def test_member(self) -> None:
         """A member passes, a guest does not."""
@@ -125,5 +126,5 @@ class TestValues:
     )
     def test_situation_is_checked(self, changes: dict[str, Any]) -> None:
         """Numbers are whole and not negative, the time has a zone."""
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=f"^{next(iter(changes))} must be"):
             attrs.evolve(SEEN, **changes)

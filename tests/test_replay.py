@@ -469,6 +469,7 @@ class TestReport:
         assert data["ends_at"] == "2026-07-01T08:00:00Z"
         assert data["offers"] == {"ten": {"uses": 1, "cost_minor": 2000}}
 
+    @pytest.mark.law(5)
     def test_every_state_of_points(self, shop: Shop) -> None:
         """Every point is somewhere: pending, live, burned, adjusted, expired, revoked, or missing."""
         rows = [

@@ -481,6 +481,43 @@ class TestPlaceUnseen:
         assert (again.reason, again.details["fields"]) == (Reason.KEY_REUSED, ("actor", "basket"))
 
 
+def record_twice(shop: Loyalty, clock: Clock) -> None:
+    """Give points a day ago, and some at noon: the last fact."""
+    for at in (NOON - timedelta(days=1), NOON):
+        clock.at = at
+        shop.record("sign_up", member_id="m", ref=at.isoformat())
+
+
+class TestClocksApart:
+    @pytest.mark.parametrize(
+        "behind,booked",
+        [(timedelta(0), NOON), (timedelta(microseconds=1), NOON), (timedelta(minutes=5), NOON)],
+    )
+    def test_a_clock_a_little_behind_burns_at_the_last_fact(
+        self, behind: timedelta, booked: datetime, shop: Loyalty, clock: Clock
+    ) -> None:
+        """Another server's clock is ahead by seconds: the purchase is booked at the last fact's instant."""
+        record_twice(shop, clock)
+        clock.at = NOON - behind
+        placed = shop.place(shop.quote(HELMET, member_id="m", burn=600), order_id="1")
+        assert (placed.at, placed.burn_points) == (booked, 600)
+
+    def test_a_clock_far_behind_is_a_fault_that_is_told(self, shop: Loyalty, clock: Clock) -> None:
+        """More than servers lie apart is not lifted: a burn before the last fact is refused."""
+        record_twice(shop, clock)
+        clock.at = NOON - timedelta(minutes=5, microseconds=1)
+        order = lambda: shop.place_unseen(HELMET, order_id="1", member_id="m", burn=600)  # noqa: E731 - asked twice
+        assert refusal_of(order).reason is Reason.AT_BEFORE_LAST
+        clock.at += timedelta(microseconds=1)
+        assert order().at == NOON
+
+    def test_a_clock_ahead_is_as_it_says(self, shop: Loyalty, clock: Clock) -> None:
+        """Later than the last fact is the usual case."""
+        record_twice(shop, clock)
+        clock.at = NOON + timedelta(seconds=1)
+        assert shop.place_unseen(HELMET, order_id="1", member_id="m").at == clock.at
+
+
 class TestConcurrency:
     @pytest.mark.law(38)
     @pytest.mark.parametrize("kind", ["memory", "sqlite"])

@@ -8,7 +8,7 @@ Invariants:
     2. The receipt is asked before deciding: a retry after a lost answer never hears "insufficient".
     3. A call that raises has changed nothing.
 
->>> from datetime import UTC, datetime
+>>> from datetime import UTC, datetime, timedelta
 >>> from loyaltycore.basket import Basket
 >>> from loyaltycore.store.memory import MemoryRepository
 >>> program = Program.parse('''
@@ -26,7 +26,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
@@ -51,6 +51,9 @@ __all__ = ["ACTOR", "Loyalty", "utc_now"]
 
 ACTOR: Final = "shop"
 """Who acts when nobody is named."""
+
+SKEW: Final = timedelta(minutes=5)
+"""How far the clocks of a shop's servers may lie apart: a purchase just before the last fact is booked at that fact's instant."""
 
 RETRIES_LIMIT: Final = 100
 """More would hide a fault."""
@@ -374,6 +377,7 @@ class Loyalty:
             order = Order.replay(order_id, loaded[home].facts)
             if order.placed is not None:
                 return ()
+            at = _not_before_last(membership, at)
             if quote is None:
                 placed = self.program.place_unseen(asked, membership, order_id=order_id, at=at)
             else:
@@ -484,6 +488,12 @@ class Loyalty:
 
 def _membership(loaded: Mapping[StreamId, StoredStream], member_id: str | None) -> Membership | None:
     return None if member_id is None else Membership.replay(member_id, loaded[member_stream(member_id)].facts)
+
+
+def _not_before_last(membership: Membership | None, at: datetime) -> datetime:
+    """Lift an instant to the member's last fact, where only another server's clock can have put it later."""
+    last_at = None if membership is None else membership.ledger.last_at
+    return last_at if last_at is not None and at < last_at <= at + SKEW else at
 
 
 def _basket_digest(basket: Basket) -> str:

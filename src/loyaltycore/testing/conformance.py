@@ -727,7 +727,7 @@ def _compares_accounts(accounts: _Accounts, new_member: _NewMember) -> None:
 
 def _lets_one_save(accounts: _Accounts, new_member: _NewMember) -> None:
     member_id = new_member()
-    for turn in range(_ROUNDS):
+    for turn in range(_ROUNDS * 8):  # a check before the write loses only now and then
         opened = accounts.get(member_id)
         postings = [_earned(opened, f"{turn}-{writer}") for writer in range(8)]
         refusals = accounts.at_once([partial(_save, accounts, posting) for posting in postings])
