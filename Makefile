@@ -23,7 +23,7 @@ DOMAIN ?=
 NAME ?=
 ARGS ?=
 
-.PHONY: help demo test check gates lint format types floors examples laws cases bench mutants fire docs wheel coverage faults clean
+.PHONY: help demo test check gates lint format types floors examples doctypes laws cases bench mutants fire docs wheel coverage faults clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -65,7 +65,7 @@ bench: $(STAMP) ## Measure against naive code in the same run, into build/bench.
 
 check: test gates ## Run every gate.
 
-gates: lint types floors examples laws docs wheel faults coverage
+gates: lint types floors examples doctypes laws docs wheel faults coverage
 
 lint: $(STAMP) ## Check style, docstrings and banned calls.
 	$(BIN)/ruff check $(wildcard $(CODE))
@@ -85,6 +85,10 @@ floors: $(STAMP) ## Check that every floor imports lower ones only.
 
 examples: $(STAMP) ## Run the examples of README, docs and docstrings.
 	$(PY) -m pytest $(wildcard README.md docs src) tests/test_docs.py
+
+doctypes: $(STAMP) ## Check the types of the examples that people copy from README and docs.
+	$(PY) -m tools.doc_types
+	$(PY) -m pytest -m slow tests/test_doc_types.py
 
 docs: $(STAMP) ## Build the documentation, warnings being errors.
 	$(PY) -m sphinx -W --keep-going -n -E -q -b html -d build/docs/doctrees docs build/docs/html

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import closing, redirect_stdout
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -27,18 +28,14 @@ RETAIL = ROOT / "examples" / "online-retail"
 RETAIL_ROWS = 5_000
 
 
-def fresh() -> SQLiteRepository:
-    """Give an empty store, as the command line does when nothing is to be kept."""
-    db = sqlite3.connect("", isolation_level=None)
-    db.execute("BEGIN")
-    return SQLiteRepository(connection=db)
-
-
 def booking(program: Program, path: Path, rows: int, columns: ColumnMap | None = None) -> Callable[[], object]:
     """Book a file into an empty store."""
 
     def book() -> None:
-        report = replay(program, [path], fresh(), columns=columns)
+        # A temporary database in one transaction, as the command line does when nothing is to be kept.
+        with closing(sqlite3.connect("", isolation_level=None)) as db:
+            db.execute("BEGIN")
+            report = replay(program, [path], SQLiteRepository(connection=db), columns=columns)
         assert (report.read, report.balanced) == (rows, True)
 
     return book
@@ -48,7 +45,8 @@ def booking(program: Program, path: Path, rows: int, columns: ColumnMap | None =
 def replay_events() -> Pair:
     """Book a bicycle shop's history of some hundred events."""
     path = Path(FOLDER.name, "velo.jsonl")
-    generate.main(["--out", str(path), "--members", "40", "--orders", "300"])
+    with redirect_stdout(io.StringIO()):
+        generate.main(["--out", str(path), "--members", "40", "--orders", "300"])
     lines = path.read_text(encoding="utf-8").splitlines()
 
     def parse() -> None:

@@ -186,6 +186,13 @@ class TestBuckets:
         assert tally.buckets == {Bucket.UNREADABLE: 1}
         assert [event.rows for event in events if isinstance(event, Ordered)] == [2]
 
+    @pytest.mark.parametrize("number, cells", [("1", ["0"]), ("1", ["1", "-0.01"]), ("C1", ["1"]), ("C1", ["0"])])
+    def test_no_purchase_and_no_return(self, tmp_path: Path, number: str, cells: list[str]) -> None:
+        """No units, a price below zero, or units bought in a cancellation; the other rows of the invoice are read."""
+        sign = "-1" if number == "C1" else "1"
+        events, tally = read(tmp_path, row(number, units=sign), row(number, "lamp", *cells))
+        assert (len(events), tally.buckets) == (1, {Bucket.UNREADABLE: 1})
+
     @pytest.mark.parametrize("cells", [["x"], row()[:-1], [*row(), ""], [*row(), *row()]])
     def test_cells_too_few_or_too_many(self, tmp_path: Path, cells: list[str]) -> None:
         """A row of another width than the heading is unreadable: nobody knows which cell is which."""

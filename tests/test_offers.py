@@ -355,6 +355,28 @@ class TestEvaluate:
         assert reason(evaluation, "half") is Reason.OFFER_SUPERSEDED
         assert evaluation.refused["half"][0].details["by"] == "all"
 
+    def test_best_weighs_shipping_against_goods(self) -> None:
+        """In one lane, free shipping of 4.90 beats 2.00 off the goods, and 1.90 does not."""
+        book = OfferBook([offer("ten", "10"), offer("ship", FreeShipping(), lane=Lane.BASKET)], stacking=Stacking(Mode.BEST))
+        for shipping, best in [(490, "ship"), (190, "ten")]:
+            evaluation = told(book, groups_of(("bell", "20", 1)), shipping=shipping)
+            assert [one.offer_id for one in evaluation.applied] == [best]
+
+    def test_the_winner_of_its_own_lane_is_named(self) -> None:
+        """An offer that lost hears which one took its lane, not which one came first."""
+        book = OfferBook(
+            [offer("first", "5", lane=Lane.PRODUCT), offer("big", "20"), offer("small", "10")], stacking=Stacking(Mode.BEST)
+        )
+        evaluation = told(book, groups_of(("bell", "10", 1)))
+        assert [one.offer_id for one in evaluation.applied] == ["first", "big"]
+        assert evaluation.refused["small"][0].details == {"offer_id": "small", "by": "big"}
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    def test_what_was_compared_whole_is_optimal(self, mode: Mode) -> None:
+        """Only `best` with too many sets may fall short of what it promises."""
+        book = OfferBook([offer("a", "10"), offer("b", "20")], stacking=Stacking(mode))
+        assert told(book, groups_of(("bell", "10", 1))).optimal
+
     def test_best_counts_unknown_shipping_as_something(self) -> None:
         """Free shipping applies before the price of shipping is known."""
         book = OfferBook([offer("ship", FreeShipping(), lane=Lane.SHIPPING)], stacking=Stacking(Mode.BEST))
@@ -436,6 +458,20 @@ class TestNudges:
         ten = offer("ten", "10", spend_at_least(euros("50")))
         assert self.nudged(ten, price="49.99") == (Nudge("ten", euros("0.01"), PercentOff("10")),)
         assert self.nudged(ten, price="50") == ()
+
+    def test_empty_basket(self) -> None:
+        """The reward may come from the added thing alone; where it would round to nothing there is none."""
+        for threshold, expected in [("50", ["ten"]), ("0.05", ["ten"]), ("0.04", [])]:
+            book = OfferBook([offer("ten", "10", spend_at_least(euros(threshold)))], stacking=Stacking(Mode.BEST))
+            nudges = book.nudges((), shipping_minor=None, situation=seen(book, ()))
+            assert [nudge.offer_id for nudge in nudges] == expected
+
+    def test_one_that_cannot_be_had_hides_no_other(self) -> None:
+        """Each offer is looked at, whatever stands before it."""
+        first = offer("a", "50", spend_at_least(euros("50")) & is_member(), priority=1)
+        assert [one.offer_id for one in self.nudged(first, offer("b", "10", spend_at_least(euros("50"))), is_member=False)] == [
+            "b"
+        ]
 
     def test_not_for_what_lacks_something_else(self) -> None:
         """An offer that also asks for a code, or for a member, is no question of spending more."""

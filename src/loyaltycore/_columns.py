@@ -301,7 +301,7 @@ class _Reader:
             invoice.rows.append(row)
             return events
         self.tally.buckets[bucket] += 1
-        if bucket is Bucket.SHIPPING and row.quantity > 0 and row.price > 0 and not self._cancels(row.order):
+        if bucket is Bucket.SHIPPING and row.quantity > 0 and row.price > 0:
             invoice.shipping += row.price * row.quantity
         return events
 
