@@ -84,6 +84,10 @@ class Part:
     lot_id: str
     units: int
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse to move nothing, or backwards: a stored fact could not mint with it."""
+        check_count("units", self.units)
+
 
 @final
 @attrs.frozen(kw_only=True)
@@ -273,6 +277,11 @@ class Granted(LedgerFact):
     units: int
     available_at: datetime
     expires_at: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse to give nothing, or less."""
+        super().__attrs_post_init__()
+        check_count("units", self.units)
 
     @property
     def lot_id(self) -> str:

@@ -317,7 +317,8 @@ class OfferBook:
         winners = {offer.lane: offer.offer_id for offer in reversed(applied)}
         ids = {offer.offer_id for offer in applied}
         for offer in (offer for candidates in lanes.values() for offer in candidates if offer.offer_id not in ids):
-            by = winners.get(offer.lane) or (applied[0].offer_id if applied else offer.offer_id)
+            # One that has an effect alone and none here gave way to something: in its lane, or to what left nothing to take off.
+            by = winners.get(offer.lane, applied[0].offer_id)
             refused[offer.offer_id] = (Refusal(Reason.OFFER_SUPERSEDED, {"offer_id": offer.offer_id, "by": by}),)
         return Evaluation(
             applied=applied,
