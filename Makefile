@@ -44,7 +44,7 @@ demo: $(STAMP) ## Run two years of a bicycle shop through its loyalty program.
 
 test: $(STAMP) ## Run the tests, doctests and documented examples, measuring branch coverage.
 	@mkdir -p build
-	$(PY) -m pytest -m "not slow" --cov --cov-report= --cov-fail-under=0 $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile -m "not slow" --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
 fire: $(STAMP) ## Lose answers and repeat calls in 100 random shops: nothing may happen twice.
 	$(PY) tests/fire.py $(ARGS)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 # Mutation testing runs tests from copies of their classes: that is no fault of a test.
 SUPPRESSED = [HealthCheck.differing_executors, HealthCheck.too_slow]
 settings.register_profile("dev", deadline=None, suppress_health_check=SUPPRESSED)
-# The same examples on every run, more of them, and what to paste to see a failure again.
+# The same examples on every run, and what to paste to see a failure again.
 settings.register_profile(
-    "ci", deadline=None, max_examples=300, derandomize=True, print_blob=True, suppress_health_check=SUPPRESSED
+    "ci", deadline=None, max_examples=100, derandomize=True, print_blob=True, suppress_health_check=SUPPRESSED
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 

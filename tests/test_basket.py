@@ -306,7 +306,7 @@ class TestReturn:
     @pytest.mark.parametrize(
         "fields,message",
         [
-            ({}, "a return must name lines or an amount, one of the two, got {} and None"),
+            ({}, "a return must name lines or an amount, one of the two, or shipping alone, got {} and None"),
             ({"lines": {"a": 1}, "amount": PRICE}, "a return must name lines or an amount, one of the two"),
             ({"lines": {}, "amount": None}, "a return must name lines or an amount"),
             ({"lines": {"a": 0}}, r"units of line 'a' must be a whole number in \[1, 1000000\], got 0"),

@@ -235,10 +235,11 @@ class TestReplay:
         assert json.loads(out.read_text())["lines"]["buckets"] == {"sale_member": 1}
 
     def test_forgotten_map(self, tmp_path: Path, capsys: Capture) -> None:
-        """A CSV file without a map is all unreadable, and a hint says why."""
-        path = tmp_path / "lines.csv"
+        """A CSV file without a map is all unreadable: nothing is kept, and a hint says why."""
+        path, store = tmp_path / "lines.csv", tmp_path / "shop.db"
         path.write_text("InvoiceNo,StockCode\n1,2\n")
-        assert run("replay", PROGRAM, path) == 0
+        assert run("replay", PROGRAM, path, "--store", f"sqlite:///{store}") == 2
+        assert list(tmp_path.iterdir()) == [path]
         assert capsys.readouterr().err == "loyaltycore: no row was an event: a CSV file needs --columns\n"
 
     @pytest.mark.law(42)

@@ -22,7 +22,7 @@ from loyaltycore import CorruptStateError, UsageError
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.codec import FACTS, decode_fact, encode_fact, fact_from_text, fact_text
 from loyaltycore.facts import Fact
-from loyaltycore.orders import OrderReturned
+from loyaltycore.orders import OrderPlaced, OrderReturned
 from loyaltycore.testing.strategies import facts
 from loyaltycore.wire import canonical
 from tests.golden_facts import AT, FULL, LEAST
@@ -135,6 +135,23 @@ JSON = st.recursive(
 )
 
 
+ORDER: dict[str, Any] = {
+    "kind": "order.placed",
+    "form": 1,
+    "at": "2026-07-01T08:00:00Z",
+    "order_id": "1001",
+    "currency": "EUR",
+    "lines": [],
+}
+EARNED: dict[str, Any] = {
+    "rule": "order",
+    "points": 1,
+    "step_points": 1,
+    "step_minor": 100,
+    "available_at": "2026-07-01T08:00:00Z",
+}
+
+
 class TestDecode:
     @given(JSON)
     def test_any_json_is_a_fact_or_corrupt(self, data: object) -> None:
@@ -173,12 +190,23 @@ class TestDecode:
             {"kind": "member.joined", "form": 1, "at": "2026-07-01T08:00:00Z", "member_id": "m", "more": 1},
             {"kind": "member.order_counted", "form": 1, "at": "2026-07-01T08:00:00Z", "order_id": "1", "day": "2026-02-30"},
             {"kind": "ledger.burned", "form": 1, "at": "2026-07-01T08:00:00Z", "account": "points", "ref": "1", "parts": [1]},
+            {**ORDER, "earned": [{"rule": "order", "points": 1, "available_at": "2026-07-01T08:00:00Z"}]},
+            {**ORDER, "earned": [{**EARNED, "step_minor": 0}]},
+            {**ORDER, "earned": [{**EARNED, "step_points": 0}]},
+            {**ORDER, "earned": [{**EARNED, "points": -1}]},
+            {**ORDER, "lines": [{"line_id": "1", "product_id": "helmet", "quantity": 1, "list_minor": 7990, "points": 79}]},
         ],
     )  # fmt: skip
     def test_what_was_never_written_is_corrupt(self, data: object) -> None:
-        """Unknown kinds, unknown forms, missing, strange and additional fields."""
+        """Unknown kinds, unknown forms, missing, strange and additional fields; points without the step that earned them."""
         with pytest.raises(CorruptStateError):
             decode_fact(data)
+
+    def test_an_order_like_the_corrupt_ones_decodes(self) -> None:
+        """What the damaged orders above are made from is itself an order: each is refused for its damage alone."""
+        order = decode_fact({**ORDER, "earned": [EARNED]})
+        assert isinstance(order, OrderPlaced)
+        assert order.points == 1
 
     @pytest.mark.parametrize("text", ["", "{", "[]", b"\xff", '{"kind": 1.5}', "NaN"])
     def test_text_that_is_no_fact_is_corrupt(self, text: str | bytes) -> None:

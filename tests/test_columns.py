@@ -513,7 +513,9 @@ class TestMap:
             time_format = "%Q"
             delimiter = ";;"
             stays_open_minutes = 0
-            decimal = ","
+            decimal = "'"
+            encoding = "cp1253b"
+            thousands = " "
             [columns]
             order = 1
             time = "Time"
@@ -532,12 +534,14 @@ class TestMap:
             "file.zone",
             "file.time_format",
             "file.delimiter",
+            "file.decimal",
+            "file.encoding",
             "file.stays_open_minutes",
             "columns.order",
             "columns.unit_price",
             "products.shipping",
             "products.discount",
-            "file.decimal",
+            "file.thousands",
             "more",
         ]
 
@@ -599,3 +603,36 @@ class TestMap:
     def test_longest_open(self) -> None:
         """An invoice may stay open for a year."""
         assert attrs.evolve(read_columns(MAP), stays_open=366 * 24 * 60).stays_open == 527_040
+
+
+class TestForeignFiles:
+    """What spreadsheets of other countries write."""
+
+    def test_decimal_comma(self, tmp_path: Path) -> None:
+        """With a decimal comma a point makes no number, and the other way round."""
+        french = attrs.evolve(read_columns(MAP), decimal=",", delimiter=";")
+        heading = "Order;Time;Member;Product;Units;Price\n"
+        row = "{order};2026-07-01 10:00:00;m-1;bell;{units};{price}\n"
+        cells = [("1", "2", "12,50"), ("2", "1,0", "3,1"), ("3", "1", "1.250,00"), ("4", "1", "12.50")]
+        text = heading + "".join(row.format(order=order, units=units, price=price) for order, units, price in cells)
+        events, tally = read_text(tmp_path, text, french)
+        assert [(event.order_id, event.basket.subtotal.minor_units) for event in events if isinstance(event, Ordered)] == [
+            ("1", 2500),
+            ("2", 310),
+        ]
+        assert tally.buckets[Bucket.UNREADABLE] == 2
+
+    def test_encoding(self, tmp_path: Path) -> None:
+        """A file in another encoding is read as the map says, and told where it is not in it."""
+        western = attrs.evolve(read_columns(MAP), encoding="cp1252")
+        text = "Order,Time,Member,Product,Units,Price\n1,2026-07-01 10:00:00,m-1,vélo,1,5.00\n"
+        events, _ = read_text(tmp_path, text.encode("cp1252"), western)
+        assert [event.basket.lines[0].product_id for event in events if isinstance(event, Ordered)] == ["vélo"]
+        with pytest.raises(HistoryError, match="not UTF-8 text"):
+            read_text(tmp_path, text.encode("cp1252"))
+
+    @pytest.mark.parametrize("changes", [{"decimal": ""}, {"decimal": ".,"}, {"encoding": "no such"}, {"encoding": "a\0"}])
+    def test_refused(self, changes: dict[str, Any]) -> None:
+        """Another sign, another name."""
+        with pytest.raises(UsageError, match=f"^{next(iter(changes))} must be"):
+            attrs.evolve(read_columns(MAP), **changes)

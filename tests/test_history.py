@@ -285,6 +285,7 @@ class TestFiles:
             ("kind".encode("utf-16"), "not UTF-8 text"),
             (gzip.compress(b"\xff\xff"), "not UTF-8 text"),
         ],
+        ids=range(9),  # a gzip file tells the time
     )
     def test_damaged(self, tmp_path: Path, data: bytes, why: str) -> None:
         """Cut off, damaged, with something after it, or no text."""

@@ -133,7 +133,7 @@ def naive(book: OfferBook, some: tuple[Offer, ...], groups: Groups, shipping: in
             shares[place] += 1
         left = [max(0, rest - share) for rest, share in zip(left, shares, strict=True)]
     money = sum(group.list_minor for group in groups) - sum(left) + (shipping or 0) - (ship or 0)
-    return money, free
+    return money, free and shipping is None
 
 
 class TestLaws:
@@ -335,7 +335,7 @@ class TestEvaluate:
         evaluation = told(book, groups_of(("bell", "10", 1)), shipping=490)
         assert [one.offer_id for one in evaluation.applied] == ["p", "c", "a", "b", "z"]
         assert (evaluation.goods_minor, evaluation.shipping_minor, evaluation.frees_shipping) == (400, 490, True)
-        assert evaluation.worth == (890, True)
+        assert evaluation.worth == (890, False)
 
     def test_priority_takes_the_first_of_each_lane(self) -> None:
         """Priority is what the shop said, not what is best for the customer."""

@@ -1,10 +1,12 @@
-"""Orders: shares fixed at purchase, returns in any parts, never more than was given."""
+"""Orders: shares fixed at purchase, points that follow what is kept, returns in any parts, never more than was given."""
 
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -20,7 +22,7 @@ from loyaltycore.quantities import Money
 from loyaltycore.testing.strategies import orders
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
-CURRENCIES = st.sampled_from(("EUR", "JPY", "KWD"))
+ORDERS = st.sampled_from(("EUR", "JPY", "KWD")).flatmap(lambda currency: orders(currency=currency, returns_limit=0))
 
 
 def line(line_id: str = "1", **fields: int | bool) -> OrderLine:
@@ -28,20 +30,43 @@ def line(line_id: str = "1", **fields: int | bool) -> OrderLine:
     return OrderLine(**{"line_id": line_id, "product_id": "bell", "quantity": 1, "list_minor": 1000, **fields})  # type: ignore[arg-type]
 
 
-def placed(*lines: OrderLine, shipping: int = 0, final_at: datetime | None = None) -> Order:
-    """Book lines, with the sums they imply."""
-    points, burned = sum(one.points for one in lines), sum(one.burn_points for one in lines)
+def placed(
+    *lines: OrderLine,
+    per: tuple[int, int] = (1, 100),
+    shipping: int = 0,
+    currency: str = "EUR",
+    final_at: datetime | None = None,
+) -> Order:
+    """Book lines, with the sums they imply; ``per`` is the points of a step and the money of one."""
+    step_points, step_minor = per
+    points = step_points * (sum(one.earning_minor for one in lines) // step_minor)
+    terms = EarnedPoints(rule="order", points=max(1, points), step_points=step_points, step_minor=step_minor, available_at=AT)
     fact = OrderPlaced(
         order_id="1001",
-        currency="EUR",
+        currency=currency,
         lines=lines,
         shipping_minor=shipping,
-        burn_points=burned,
-        earned=(EarnedPoints(rule="order", points=points, available_at=AT),) if points else (),
+        burn_points=sum(one.burn_points for one in lines),
+        earned=(terms,) if points else (),
         final_at=final_at,
         at=AT,
     )
     return Order.open("1001").folded([fact])
+
+
+def paid(minor: int, line_id: str = "1", quantity: int = 1) -> OrderLine:
+    """Make a line that earns on all that was paid for it."""
+    return line(line_id, quantity=quantity, list_minor=minor, earning_minor=minor)
+
+
+def euros(minor: int) -> Money:
+    """Take minor units."""
+    return Money(minor, "EUR")
+
+
+def amount(minor: int, currency: str = "EUR") -> Return:
+    """Give back money of what was paid for goods."""
+    return Return(amount=Money(minor, currency))
 
 
 def came_back(order: Order, back: Return, number: int = 0) -> tuple[Order, OrderReturned]:
@@ -64,6 +89,11 @@ def booked(order: Order) -> OrderPlaced:
     return order.placed
 
 
+def currency_of(order: Order) -> str:
+    """Name the currency of an order."""
+    return booked(order).currency
+
+
 def units_left(order: Order) -> list[str]:
     """Name the line of each unit that is still out."""
     return [one.line_id for one in booked(order).lines for _ in range(one.quantity - order.returned.get(one.line_id, 0))]
@@ -76,26 +106,52 @@ def moved(returns: Iterable[OrderReturned]) -> tuple[int, int, int, int]:
     return money, points, burned, qualifying
 
 
+def taken(order: Order, *backs: Return) -> list[int]:
+    """Give the points that each of several returns takes back."""
+    found = list[int]()
+    for number, back in enumerate(backs):
+        order, one = came_back(order, back, number)
+        found.append(one.points_revoked)
+    return found
+
+
+def in_two_parts(data: st.DataObject, order: Order) -> tuple[Order, Order]:
+    """Return some units and an amount, and then more of both; give the order after each."""
+    fact = booked(order)
+    names = data.draw(st.permutations(units_left(order)))
+    cut = data.draw(st.integers(0, len(names)))
+    first = names[: data.draw(st.integers(0, cut))]
+    parts = data.draw(st.lists(st.integers(1, max(1, fact.goods_minor)), max_size=2))
+    ends = list[Order]()
+    for number, (names_of, amounts) in enumerate(((first, parts[:1]), (names[len(first) : cut], parts[1:]))):
+        backs = [amount(minor, fact.currency) for minor in amounts]
+        backs += [Return(lines=Counter(names_of))] if names_of else []
+        for place, back in enumerate(backs):
+            answer = order.plan(back, return_id=f"{number}-{place}", at=AT)
+            if isinstance(answer, Accepted):
+                order = order.folded([answer.value])
+        ends.append(order)
+    return ends[0], ends[1]
+
+
 class TestLaws:
-    @pytest.mark.law(13, 27)
-    @given(CURRENCIES.flatmap(lambda currency: orders(currency=currency, returns_limit=0)), st.data())
+    @pytest.mark.law(13, 14, 27)
+    @given(ORDERS, st.data())
     def test_shares_of_all_returns_sum_to_the_shares_given(self, order: Order, data: st.DataObject) -> None:
-        """Units come back one by one in any order: together exactly what they held, points burned and earned alike."""
+        """Units come back one by one in any order: together exactly what they held, and every point, burned and earned."""
         fact = booked(order)
         for line_id in data.draw(st.permutations(units_left(order))):
             order, _ = came_back(order, Return(lines={line_id: 1}), len(order.returns))
-        assert moved(order.returns.values()) == (
-            fact.goods_minor,
-            sum(one.points for one in fact.lines),
-            sum(one.burn_points for one in fact.lines),
-            fact.qualifying_minor,
-        )
+        assert moved(order.returns.values()) == (fact.goods_minor, fact.points, fact.burn_points, fact.qualifying_minor)
         assert dict(order.returned) == {one.line_id: one.quantity for one in fact.lines}
 
     @pytest.mark.law(27)
-    @given(orders(returns_limit=0), st.data())
+    @given(ORDERS, st.data())
     def test_no_return_changes_another_units_share(self, order: Order, data: st.DataObject) -> None:
-        """What the n-th unit of a line gives back does not depend on what else came back before."""
+        """What the n-th unit of a line gives back does not depend on what else came back before.
+
+        Points earned are no share: they follow what is kept in all, so that the same unit may end a step or not.
+        """
         lines = booked(order).lines
         wanted = data.draw(st.sampled_from(lines))
         others = [name for name in units_left(order) if name != wanted.line_id]
@@ -105,41 +161,85 @@ class TestLaws:
         for number in range(wanted.quantity):
             order, one = came_back(order, Return(lines={wanted.line_id: 1}), 100 + number)
             disturbed, other = came_back(disturbed, Return(lines={wanted.line_id: 1}), 100 + number)
-            assert one == other
+            assert one == attrs.evolve(other, points_revoked=one.points_revoked)
 
     @pytest.mark.law(13)
+    @given(ORDERS, st.data())
+    def test_k_returns_end_as_one(self, order: Order, data: st.DataObject) -> None:
+        """Some units, one by one in any order, take and give what they do together."""
+        names = data.draw(st.permutations(units_left(order)))
+        some = names[: data.draw(st.integers(1, len(names)))]
+        _, together = came_back(order, Return(lines=Counter(some)))
+        for number, name in enumerate(some):
+            order, _ = came_back(order, Return(lines={name: 1}), number)
+        assert moved(order.returns.values()) == moved([together])
+
+    @pytest.mark.law(13)
+    @given(ORDERS, st.data())
+    def test_points_kept_are_those_of_what_is_kept(self, order: Order, data: st.DataObject) -> None:
+        """Count it by hand: each unit its whole minor units, the last ones the odd ones, and a point for every whole step."""
+        fact = booked(order)
+        names = data.draw(st.permutations(units_left(order)))
+        some = names[: data.draw(st.integers(0, len(names)))]
+        for number, name in enumerate(some):
+            order, _ = came_back(order, Return(lines={name: 1}), number)
+        kept = 0
+        for one in fact.lines:
+            each, odd = divmod(one.earning_minor, one.quantity)
+            held = [each] * (one.quantity - odd) + [each + 1] * odd
+            kept += sum(held[order.returned.get(one.line_id, 0) :])
+        left = sum(terms.step_points * (kept // terms.step_minor) for terms in fact.earned)
+        assert fact.points - moved(order.returns.values())[1] == left
+
+    @pytest.mark.law(13)
+    @given(ORDERS, st.data())
+    def test_more_kept_never_means_fewer_points(self, order: Order, data: st.DataObject) -> None:
+        """Whatever comes back on top, by units and by amount, never brings a point, a burned one or money back to the order."""
+        less, more = in_two_parts(data, order)
+        before, after = moved(less.returns.values()), moved(more.returns.values())
+        assert all(early <= late for early, late in zip(before, after, strict=True))
+
+    @pytest.mark.law(13, 14)
     @given(orders(returns_limit=5), st.data())
     def test_targets_lie_between_nothing_and_all(self, order: Order, data: st.DataObject) -> None:
         """Mixed returns, by units and by amount: nothing ever goes below zero or past what was earned, burned or paid."""
         fact = booked(order)
         for left in data.draw(st.permutations(units_left(order))):
-            order, one = came_back(order, Return(lines={left: 1}), len(order.returns) + 50)
+            order, _ = came_back(order, Return(lines={left: 1}), len(order.returns) + 50)
+        for one in order.returns.values():
             assert min(one.money_minor, one.points_revoked, one.points_given_back, one.qualifying_minor) >= 0
-        money, points, burned, qualifying = moved(order.returns.values())
-        assert fact.goods_minor <= money <= fact.total.minor_units
-        assert (points, burned, qualifying) == (fact.points, fact.burn_points, fact.qualifying_minor)
+        assert moved(order.returns.values()) == (
+            fact.goods_minor + order.shipping_minor,
+            fact.points,
+            fact.burn_points,
+            fact.qualifying_minor,
+        )
+        assert 0 <= order.shipping_minor <= fact.shipping_minor
 
     @pytest.mark.law(13)
-    @given(orders(returns_limit=0), st.lists(st.integers(1, 400), min_size=1, max_size=6))
+    @given(ORDERS, st.lists(st.integers(1, 400), min_size=1, max_size=6))
     @example(
-        placed(line(list_minor=2000, points=1)), [500, 500]
+        placed(paid(2000), per=(1, 1000)), [500, 500]
     )  # two returns of 5.00 on 20.00 that once took back nothing, where one of 10.00 took its part
     def test_amounts_in_parts_equal_one_amount(self, order: Order, amounts: list[int]) -> None:
         """Amounts given back in parts take exactly what their sum takes at once."""
-        if sum(amounts) > booked(order).total.minor_units:
+        currency = currency_of(order)
+        if sum(amounts) > booked(order).goods_minor:
+            assert refused(order, amount(sum(amounts), currency))[0] is Reason.REFUND_EXCEEDS_ORDER
             return
-        _, once = came_back(order, Return(amount=Money(sum(amounts), "EUR")))
+        _, once = came_back(order, amount(sum(amounts), currency))
         for number, minor in enumerate(amounts):
-            order, _ = came_back(order, Return(amount=Money(minor, "EUR")), number)
+            order, _ = came_back(order, amount(minor, currency), number)
         assert moved(order.returns.values()) == moved([once])
 
     @pytest.mark.law(13)
-    @given(orders(returns_limit=0), st.data())
+    @given(ORDERS, st.data())
     def test_mixed_returns_end_alike_in_any_order(self, order: Order, data: st.DataObject) -> None:
-        """Units and amounts, one after the other in two orders: where all are accepted, both end the same."""
-        units = units_left(order)
+        """Units, amounts and shipping, one after the other in two orders: where all are accepted, both end the same."""
+        currency, units = currency_of(order), units_left(order)
         backs = [Return(lines={name: 1}) for name in data.draw(st.lists(st.sampled_from(units), max_size=3))]
-        backs += [Return(amount=Money(minor, "EUR")) for minor in data.draw(st.lists(st.integers(1, 300), max_size=3))]
+        backs += [amount(minor, currency) for minor in data.draw(st.lists(st.integers(1, 300), max_size=3))]
+        backs += [Return(shipping=Money(minor, currency)) for minor in data.draw(st.lists(st.integers(1, 50), max_size=2))]
         ends = []
         for way in (backs, data.draw(st.permutations(backs))):
             state = order
@@ -148,25 +248,39 @@ class TestLaws:
                 if isinstance(answer, Refused):
                     return
                 state = state.folded([answer.value])
-            ends.append((moved(state.returns.values()), state.returned, state.amount_minor))
+            ends.append((moved(state.returns.values()), state.returned, state.amount_minor, state.shipping_minor))
         assert ends[0] == ends[1]
 
-    @pytest.mark.law(13)
-    @given(orders(returns_limit=0))
+    @pytest.mark.law(13, 14)
+    @given(ORDERS)
     def test_the_whole_amount_takes_what_all_units_do(self, order: Order) -> None:
-        """An amount of all that was paid takes back every point, as returning every unit does."""
+        """An amount of all that was paid for goods takes back every point, as returning every unit does."""
         fact = booked(order)
-        if fact.total.minor_units == 0:
+        if fact.goods_minor == 0:
+            assert refused(order, amount(1, fact.currency))[0] is Reason.REFUND_EXCEEDS_ORDER
             return
-        order, one = came_back(order, Return(amount=fact.total))
-        assert (one.points_revoked, one.points_given_back, one.qualifying_minor) == (
-            fact.points,
-            fact.burn_points,
-            fact.qualifying_minor,
-        )
+        order, one = came_back(order, amount(fact.goods_minor, fact.currency))
+        assert moved([one]) == (fact.goods_minor, fact.points, fact.burn_points, fact.qualifying_minor)
         for number, left in enumerate(units_left(order)):
             order, late = came_back(order, Return(lines={left: 1}), number + 1)
             assert moved([late]) == (0, 0, 0, 0)
+
+    @pytest.mark.law(13)
+    @given(orders(), st.data())
+    def test_shipping_moves_nothing_but_its_money(self, order: Order, data: st.DataObject) -> None:
+        """Shipping beside units adds its own money to what they move, and nothing else; alone it moves that money."""
+        left = booked(order).shipping_minor - order.shipping_minor
+        if left == 0:
+            assert refused(order, Return(shipping=euros(1)))[0] is Reason.REFUND_EXCEEDS_ORDER
+            return
+        shipping = euros(data.draw(st.integers(1, left)))
+        _, alone = came_back(order, Return(shipping=shipping))
+        assert moved([alone]) == (shipping.minor_units, 0, 0, 0)
+        for name in units_left(order)[:1]:
+            _, plain = came_back(order, Return(lines={name: 1}))
+            _, both = came_back(order, Return(lines={name: 1}, shipping=shipping))
+            assert both.money_minor == plain.money_minor + shipping.minor_units
+            assert moved([both])[1:] == moved([plain])[1:]
 
     @pytest.mark.law(7)
     @given(orders(returns_limit=4))
@@ -235,19 +349,43 @@ class TestPlan:
         ]
 
     def test_too_large_an_amount(self) -> None:
-        """No more money than was paid, shipping included, less what came back by units and amounts."""
+        """No more money than was paid for goods, less what came back by units and amounts; shipping has its own name."""
         order, _ = came_back(placed(line("1"), line("2"), shipping=500), Return(lines={"1": 1}))
-        order, _ = came_back(order, Return(amount=Money(200, "EUR")), 1)
-        assert refused(order, Return(amount=Money(1301, "EUR"))) == (
+        order, _ = came_back(order, amount(200), 1)
+        assert refused(order, amount(801)) == (
             Reason.REFUND_EXCEEDS_ORDER,
-            {"order_id": "1001", "asked_minor": 1301, "left_minor": 1300, "currency": "EUR"},
+            {"order_id": "1001", "asked_minor": 801, "left_minor": 800, "currency": "EUR"},
         )
-        assert came_back(order, Return(amount=Money(1300, "EUR")), 2)[1].money == Money(1300, "EUR")
+        assert came_back(order, amount(800), 2)[1].money == euros(800)
 
-    def test_other_currency_is_a_usage_error(self) -> None:
+    def test_too_much_shipping(self) -> None:
+        """No more than was paid for it, less what came back of it, whatever is left of the goods."""
+        order, one = came_back(placed(line(), shipping=490), Return(shipping=euros(190)))
+        assert (one.money, one.shipping_minor, order.shipping_minor) == (euros(190), 190, 190)
+        assert refused(order, Return(shipping=euros(301))) == (
+            Reason.REFUND_EXCEEDS_ORDER,
+            {"order_id": "1001", "asked_minor": 301, "left_minor": 300, "currency": "EUR"},
+        )
+        assert came_back(order, Return(shipping=euros(300)), 1)[0].shipping_minor == 490
+
+    def test_both_too_large(self) -> None:
+        """Too much of the goods and too much of shipping are two refusals."""
+        back = Return(amount=euros(1001), shipping=euros(491))
+        answer = placed(line(), shipping=490).plan(back, return_id="r", at=AT)
+        assert isinstance(answer, Refused)
+        assert [refusal.details["left_minor"] for refusal in answer.refusals] == [1000, 490]
+
+    @pytest.mark.parametrize("name", ["amount", "shipping"])
+    def test_other_currency_is_a_usage_error(self, name: str) -> None:
         """Currencies never mix."""
+        back = {"amount": Return(amount=Money(1, "USD")), "shipping": Return(shipping=Money(1, "USD"))}[name]
         with pytest.raises(CurrencyMismatchError):
-            placed(line()).plan(Return(amount=Money(1, "USD")), return_id="r", at=AT)
+            placed(line(), shipping=490).plan(back, return_id="r", at=AT)
+
+    def test_no_return_at_all(self) -> None:
+        """Units without a `Return` around them are the caller's bug."""
+        with pytest.raises(UsageError, match="back must be of type Return"):
+            placed(line()).plan({"1": 1}, return_id="r", at=AT)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("return_id,at", [("", AT), ("r", AT.replace(tzinfo=None))])
     def test_bad_arguments(self, return_id: str, at: datetime) -> None:
@@ -256,33 +394,50 @@ class TestPlan:
             placed(line()).plan(Return(lines={"1": 1}), return_id=return_id, at=at)
 
     def test_an_amount_takes_its_part_of_the_goods(self) -> None:
-        """A tenth of what the goods cost takes a tenth of the points, rounded down in all."""
-        order = placed(line(list_minor=5000, points=50, burn_minor=1000, burn_points=999), shipping=700)
-        order, one = came_back(order, Return(amount=Money(400, "EUR")))
+        """A tenth of what the goods cost takes a tenth of what burned points paid, and leaves nine tenths to earn."""
+        goods = line(list_minor=5000, burn_minor=1000, burn_points=999, earning_minor=4000)
+        order = placed(goods, per=(1, 80), shipping=700)
+        assert booked(order).points == 50
+        order, one = came_back(order, amount(400))
         assert moved([one]) == (400, 5, 99, 400)
-        order, two = came_back(order, Return(amount=Money(79, "EUR")), 1)
-        assert moved([two]) == (79, 0, 20, 79)
+        order, two = came_back(order, amount(79), 1)
+        assert moved([two]) == (79, 1, 20, 79)  # 35.21 is kept: one minor unit over 44 steps of 0.80
 
     def test_amount_after_units_stops_at_what_was_paid(self) -> None:
         """Goodwill first, then every unit: together no more than was paid, and never more points than were earned."""
-        order = placed(line("1", points=10), line("2", points=10), shipping=300)
-        order, _ = came_back(order, Return(amount=Money(800, "EUR")))
+        order = placed(paid(1000, "1"), paid(1000, "2"), shipping=300)
+        order, goodwill = came_back(order, amount(800))
         order, one = came_back(order, Return(lines={"1": 1}), 1)
         order, two = came_back(order, Return(lines={"2": 1}), 2)
+        assert moved([goodwill]) == (800, 8, 0, 800)
         assert moved([one]) == (1000, 10, 0, 1000)
-        assert moved([two]) == (500, 2, 0, 200)
+        assert moved([two]) == (200, 2, 0, 200)
+
+    def test_an_amount_then_all_units_give_the_net_of_the_goods(self) -> None:
+        """10.00 of 30.00, then all units: 30.00 in all, every point, and shipping only when it is asked for."""
+        order = placed(paid(3000, quantity=3), per=(1, 1000), shipping=490)
+        order, _ = came_back(order, amount(1000))
+        order, rest = came_back(order, Return(lines={"1": 3}), 1)
+        assert rest.money == euros(2000)
+        assert moved(order.returns.values()) == (3000, 3, 0, 3000)
+        assert refused(order, amount(1)) == (
+            Reason.REFUND_EXCEEDS_ORDER,
+            {"order_id": "1001", "asked_minor": 1, "left_minor": 0, "currency": "EUR"},
+        )
+        assert came_back(order, Return(shipping=euros(490)), 2)[1].money == euros(490)
 
     def test_shipping_of_free_goods(self) -> None:
-        """Where the goods cost nothing an amount takes its part of what was paid in all, not everything at once."""
-        order = placed(line(discount_minor=1000, points=10), shipping=500)
-        order, one = came_back(order, Return(amount=Money(50, "EUR")))
-        assert one.points_revoked == 1
-        order, rest = came_back(order, Return(amount=Money(450, "EUR")), 1)
-        assert rest.points_revoked == 9
+        """Where the goods cost nothing there is no amount of them; shipping comes back and takes no points."""
+        order = placed(line(discount_minor=1000, earning_minor=1000), shipping=500)
+        assert refused(order, amount(1))[1]["left_minor"] == 0
+        order, one = came_back(order, Return(shipping=euros(500)))
+        assert moved([one]) == (500, 0, 0, 0)
+        order, rest = came_back(order, Return(lines={"1": 1}), 1)
+        assert moved([rest]) == (0, 10, 0, 0)
 
     def test_nothing_paid_at_all(self) -> None:
-        """A free order comes back too: no money, but the points it earned."""
-        order = placed(line(discount_minor=1000, points=10))
+        """A free order comes back too: no money, but the points it earned on its list price."""
+        order = placed(line(discount_minor=1000, earning_minor=1000))
         _, one = came_back(order, Return(lines={"1": 1}))
         assert moved([one]) == (0, 10, 0, 0)
 
@@ -297,15 +452,17 @@ class TestPlan:
 
     def test_the_fact_names_its_return(self) -> None:
         """Everything a reader of the fact needs stands in it."""
-        order = placed(line(quantity=2, list_minor=2001, points=3))
-        assert order.plan(Return(lines={"1": 1}), return_id="r-1", at=AT + timedelta(days=1)) == Accepted(
+        order = placed(paid(2001, quantity=2), per=(3, 2000), shipping=490)
+        back = Return(lines={"1": 1}, shipping=euros(90))
+        assert order.plan(back, return_id="r-1", at=AT + timedelta(days=1)) == Accepted(
             OrderReturned(
                 order_id="1001",
                 return_id="r-1",
                 currency="EUR",
-                lines=Return(lines={"1": 1}).lines,
-                money_minor=1000,
-                points_revoked=1,
+                lines=back.lines,
+                shipping_minor=90,
+                money_minor=1090,
+                points_revoked=3,
                 qualifying_minor=1000,
                 at=AT + timedelta(days=1),
             )
@@ -317,12 +474,125 @@ class TestPlaced:
         """Goods, total, points and what counts for tiers are sums of what was booked."""
         fact = booked(
             placed(
-                line("1", discount_minor=100, burn_minor=50, burn_points=70, points=8),
-                line("2", points=2, qualifies=False),
+                line("1", discount_minor=100, burn_minor=50, burn_points=70, earning_minor=850),
+                line("2", earning_minor=150, qualifies=False),
                 shipping=490,
             )
         )
-        assert (fact.goods_minor, fact.total, fact.points, fact.qualifying_minor) == (1850, Money(2340, "EUR"), 10, 850)
+        assert (fact.goods_minor, fact.total, fact.points, fact.qualifying_minor) == (1850, euros(2340), 10, 850)
+        assert (fact.earning_minor, fact.shared_burn_points) == (1000, 70)
+
+
+class TestEarnedPoints:
+    @pytest.mark.parametrize("kept,points", [(0, 0), (99, 0), (100, 2), (199, 2), (700, 14), (799, 14), (800, 14), (10_000, 14)])
+    def test_points_of_what_is_kept(self, kept: int, points: int) -> None:
+        """Whole steps only, and never more than were earned."""
+        assert EarnedPoints(rule="order", points=14, step_points=2, step_minor=100, available_at=AT).on(kept) == points
+
+    @pytest.mark.parametrize("name", ["points", "step_points", "step_minor"])
+    @pytest.mark.parametrize("value", [0, -1, True, 1.0])
+    def test_bad_numbers(self, name: str, value: object) -> None:
+        """A step of nothing would divide by it; nothing earned is not noted down."""
+        terms: dict[str, Any] = {"points": 1, "step_points": 1, "step_minor": 1, name: value}
+        with pytest.raises(UsageError, match=f"{name} must be a whole number"):
+            EarnedPoints(rule="order", available_at=AT, **terms)
+
+
+class TestPointsFollowWhatIsKept:
+    def test_bulk_bought_and_all_but_one_returned(self) -> None:
+        """50 at 1.00 earn 1 at 1 per 50.00: 49 come back and the point goes; the last one has none to take."""
+        order = placed(paid(5000, quantity=50), per=(1, 5000))
+        assert booked(order).points == 1
+        assert taken(order, Return(lines={"1": 49})) == [1]
+        assert taken(order, Return(lines={"1": 49}), Return(lines={"1": 1})) == [1, 0]
+        assert taken(order, *[Return(lines={"1": 1})] * 50) == [1] + [0] * 49
+
+    def test_two_small_amounts_take_what_one_does(self) -> None:
+        """20.00 earns 2 at 1 per 10.00: 5.00 twice takes 1 in all, as 10.00 once; the rest takes the other."""
+        order = placed(paid(2000), per=(1, 1000))
+        assert taken(order, amount(500), amount(500), amount(1000)) == [1, 0, 1]
+        assert taken(order, amount(1000), amount(1000)) == [1, 1]
+
+    def test_what_was_over_the_last_step_takes_nothing(self) -> None:
+        """105.00 earns 10 at 1 per 10.00: 5.00 back takes none, by amount or by unit; one minor unit more takes one."""
+        order = placed(paid(10_000, "1"), paid(500, "2"), per=(1, 1000))
+        assert booked(order).points == 10
+        assert taken(order, amount(500), amount(1)) == [0, 1]
+        assert taken(order, Return(lines={"2": 1}), Return(lines={"1": 1})) == [0, 10]
+        assert taken(order, Return(lines={"1": 1}), Return(lines={"2": 1})) == [10, 0]
+
+    def test_even_steps_go_evenly(self) -> None:
+        """50.00 earns 100 at 1 per 0.50: 10.00 twice takes 20 and 20."""
+        order = placed(paid(5000), per=(1, 50))
+        assert booked(order).points == 100
+        assert taken(order, amount(1000), amount(1000)) == [20, 20]
+
+    @pytest.mark.parametrize("earning,points", [(10_000, 10), (9000, 9), (8500, 8)], ids=["list", "discounted", "paid"])
+    def test_the_basis_decides_what_is_kept(self, earning: int, points: int) -> None:
+        """100.00, 10.00 off and 5.00 burned, at 1 per 10.00: half of it, by unit or amount, leaves half of the basis."""
+        goods = line(quantity=2, list_minor=10_000, discount_minor=1000, burn_minor=500, burn_points=500, earning_minor=earning)
+        order = placed(goods, per=(1, 1000))
+        assert booked(order).points == points
+        half = points - earning // 2 // 1000
+        for backs in ([Return(lines={"1": 1})] * 2, [amount(4250)] * 2, [Return(lines={"1": 1}), amount(4250)]):
+            assert taken(order, *backs) == [half, points - half]
+
+    def test_lines_that_earn_nothing(self) -> None:
+        """A gift card takes no points with it; an amount is of all that was paid, so it takes its part."""
+        card = line("2", list_minor=5000)
+        order = placed(paid(5000), card, per=(1, 1000))
+        assert taken(order, Return(lines={"2": 1}), Return(lines={"1": 1})) == [0, 5]
+        assert taken(order, amount(2000), amount(8000)) == [1, 4]
+        assert taken(placed(card), Return(lines={"2": 1})) == [0]
+
+    def test_shipping_takes_none(self) -> None:
+        """All of shipping comes back, alone or beside an amount: the points are those of the goods kept."""
+        order = placed(paid(2000), per=(1, 1000), shipping=490)
+        assert taken(order, Return(shipping=euros(490))) == [0]
+        assert taken(order, Return(amount=euros(1), shipping=euros(490))) == [1]
+
+    def test_points_below_the_steps_are_kept_while_the_steps_last(self) -> None:
+        """Of an order that earned fewer than its steps would give, returns take nothing until what is kept earns less."""
+        order = placed(paid(10_000), per=(1, 1000))
+        fact = booked(order)
+        capped = attrs.evolve(fact, earned=(attrs.evolve(fact.earned[0], points=6),))
+        assert taken(Order.replay("1001", [capped]), amount(4000), amount(1), amount(5999)) == [0, 1, 5]
+
+    def test_each_rule_follows_its_own_step(self) -> None:
+        """Two rules of one order: each keeps the points of its own whole steps."""
+        order = placed(paid(3000), per=(1, 1000))
+        fact = booked(order)
+        other = EarnedPoints(rule="extra", points=14, step_points=7, step_minor=1500, available_at=AT)
+        assert taken(Order.replay("1001", [attrs.evolve(fact, earned=(*fact.earned, other))]), amount(1000), amount(2000)) == [
+            1 + 7,
+            2 + 7,
+        ]
+
+    @pytest.mark.parametrize("currency,minor", [("JPY", 1), ("KWD", 1000)])
+    def test_currencies_without_cents(self, currency: str, minor: int) -> None:
+        """2,000 yen or dinar at 1 per 100: 50 back takes a point and 50 more none; all but 99 takes the rest."""
+        order = placed(paid(2000 * minor), per=(1, 100 * minor), currency=currency)
+        assert booked(order).points == 20
+        small = amount(50 * minor, currency)
+        assert taken(order, small, small, amount(1801 * minor, currency), amount(99 * minor, currency)) == [1, 0, 19, 0]
+
+    def test_fils_are_counted(self) -> None:
+        """3 of 1.000 KWD with a fils over: the last unit holds it, and the step it fills goes with it."""
+        order = placed(paid(3001, quantity=3), per=(1, 1001), currency="KWD")
+        assert booked(order).points == 2
+        assert taken(order, *[Return(lines={"1": 1})] * 3) == [1, 0, 1]
+
+    def test_the_last_of_the_money_takes_the_last_point(self) -> None:
+        """On the list price the cents of units and amounts may not meet; once all money is back, nothing is kept."""
+        order = placed(line(quantity=4, list_minor=2003, discount_minor=3, earning_minor=2003), per=(1, 1))
+        assert sum(taken(order, amount(333), Return(lines={"1": 3}), amount(167))) == 2003
+
+    def test_an_amount_of_free_goods_in_a_damaged_store_is_no_crash(self) -> None:
+        """The library writes no such fact; one that stands there moves nothing it cannot."""
+        order = placed(line(discount_minor=1000), shipping=490)
+        damaged = OrderReturned(order_id="1001", return_id="x", currency="EUR", amount_minor=5, at=AT)
+        after, fact = came_back(order.folded([damaged]), Return(lines={"1": 1}), 1)
+        assert (fact.money_minor, after.version) == (0, 3)
 
 
 class TestFolded:

@@ -376,7 +376,7 @@ class TestQuote:
             Reason.CODES_LIMIT_REACHED,
         ]
         assert quote.codes["summer-10"].offer_id == "summer"
-        assert placed_of(SHOP.place(quote, order_id="1", at=NOW).order.state).codes == ("summer-10",)
+        assert placed_of(SHOP.place(quote, order_id="1", at=NOW).order.state).codes == ("SUMMER10",)
 
     def test_code_of_a_beaten_offer_says_so(self) -> None:
         """Two offers of one lane: the code's answer names the one that won."""

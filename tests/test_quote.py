@@ -116,7 +116,7 @@ class TestCommitment:
         assert quote.commitment == {
             "program": SHOP.digest,
             "member": "m-42",
-            "lines": [["helmet", "helmet", 1, 7990, 799, 500, 500, 66, True]],
+            "lines": [["helmet", "helmet", 1, 7990, 799, 500, 500, 66, 6691, True]],
             "shipping": None,
             "offers": [["summer", 799]],
             "burn": [500, 500],

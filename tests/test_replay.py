@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tracemalloc
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from loyaltycore._columns import read_columns
 from loyaltycore.codec import fact_text
 from loyaltycore.facts import Change, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
-from loyaltycore.ledger import Adjusted, AdjustmentReversed, Burned, BurnRefunded
+from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order
 from loyaltycore.replay import HistoryError, Report, StoredRepository, replay, summarise
@@ -200,6 +201,10 @@ class TestEvents:
         assert twice.buckets == {**once.buckets, "repeated": 4}
         assert (twice.points, twice.orders, twice.offers) == (once.points, once.orders, once.offers)
 
+    def test_code_typed_twice(self, shop: Shop) -> None:
+        """A code that was typed twice and applied is none that was not."""
+        assert shop.replay(order(1, codes=["TEN", "TEN"])).beside == {}
+
     def test_other_content_under_one_id(self, shop: Shop) -> None:
         """Another order or return under a known id is refused, with the reason."""
         report = shop.replay(order(1), order(2, price="50.00"), back(3), back(4, units=2))
@@ -282,6 +287,12 @@ class TestOrderOfTime:
         assert report.buckets == {"return_matched": 1}
         assert report.points["revoked"] == 100
 
+    def test_return_that_is_dated_before_its_order(self, shop: Shop) -> None:
+        """A return that comes after its order in the file, but is dated before it, is booked: the order is known."""
+        report = replay(SHOP, [shop.write([order(5), back(3)])], shop.store)
+        assert report.buckets == {"return_matched": 1, "sale_member": 1}
+        assert report.beside == {"events_out_of_order": 1}
+
     def test_return_before_its_order(self, shop: Shop) -> None:
         """A return before its order is refused, also by a replay into a store that knows the order by now."""
         report = shop.replay(back(1), order(2))  # replays twice
@@ -361,6 +372,12 @@ class TestMatching:
         assert report.buckets == {"return_matched": 1, "sale_member": 5}
         assert {number: shop.returned(number) for number in "12345"} == {"1": 1, "2": 3, "3": 0, "4": 0, "5": 0}
         assert report.points["revoked"] == 40
+
+    def test_no_more_than_came_back(self, shop: Shop) -> None:
+        """Earlier purchases are left alone once all units have their place."""
+        report = shop.lines(cells(0, "1", "bell", 2), cells(1, "2", "bell", 3), cells(2, "C1", "bell", -3))
+        assert {number: shop.returned(number) for number in "12"} == {"1": 0, "2": 3}
+        assert (report.buckets, report.beside) == ({"return_matched": 1, "sale_member": 2}, {})
 
     def test_unmatched(self, shop: Shop) -> None:
         """What was never bought, or more than was bought, or bought by nobody known, is counted."""
@@ -518,6 +535,13 @@ class TestReport:
             monkeypatch.setattr(module, "_every_member", lambda _, state=state, lost=lost: [(state, lost)])
             assert not summarise(SHOP, shop.store, at=START).balanced
 
+    def test_lots_that_do_not_balance(self) -> None:
+        """Facts that agree are not enough: what the lots hold must agree too."""
+        sums = module._Sums(books=Books(granted=5, live=5), facts=Counter(earned=5))
+        assert sums.balanced
+        sums.books = Books(granted=5, live=4)
+        assert not sums.balanced
+
     def test_without_tiers_and_points(self, tmp_path: Path) -> None:
         """A program without tiers or points still counts orders."""
         head = PROGRAM[: PROGRAM.index("tiers =")]
@@ -547,6 +571,15 @@ class TestStore:
         for stream in streams:
             recent.load([stream])
         assert store.loads == [["member/a"], ["member/b"], ["member/c"], ["member/b"]]
+
+    def test_recent_knows_what_was_committed(self) -> None:
+        """A member is read once, whatever is booked."""
+        store = Counted(MemoryRepository())
+        loyalty = Loyalty(SHOP, module._Recent(store), clock=lambda: START)
+        for ref in "abc":
+            loyalty.record("review", member_id="m", ref=ref)
+        assert loyalty.overview("m").balance.available == 150
+        assert store.loads == [["member/m"]]
 
     def test_another_writer(self, shop: Shop) -> None:
         """Where another writes meanwhile, what was kept is read again."""

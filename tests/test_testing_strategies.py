@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_id, fold_code
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.members import Profile
+from loyaltycore.orders import Order, OrderPlaced, OrderReturned
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
 from loyaltycore.testing import strategies
@@ -30,18 +32,24 @@ from loyaltycore.testing.strategies import (
     ladders,
     lines,
     monies,
+    orders,
     periods,
     profiles,
     rates,
     refs,
     returns_of,
+    shop_histories,
     terms,
     windows,
 )
+from tests.programs import velo
 
 Y2000 = datetime(2000, 1, 1, tzinfo=UTC)
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
 SOLD = Basket([Line("a", Money.of("1.00", "EUR"), 3), Line("b", Money.of("2.00", "EUR"))])
+SENT = Basket(SOLD.lines, shipping=Money.of("4.90", "EUR"))
+GIVEN_AWAY = Basket([Line("a", Money.zero("EUR"))], shipping=Money.of("4.90", "EUR"))
+SHOP = velo()
 
 SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (refs(), lambda _: True, "ref-1"),
@@ -65,7 +73,27 @@ SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (baskets(), lambda basket: bool(basket.lines), Basket([Line("helmet", Money.zero("EUR"))])),
     (baskets(), lambda basket: basket.subtotal.minor_units > 10, Basket([Line("helmet", Money.minor(11, "EUR"))])),
     (returns_of(SOLD), lambda back: bool(back.lines), Return(lines={"b": 1})),
+    (returns_of(SENT), lambda back: bool(back.lines), Return(lines={"b": 1})),
+    (returns_of(SENT), lambda back: back.shipping is not None, Return(shipping=Money.minor(1, "EUR"))),
+    (shop_histories(SHOP).map(lambda history: history.orders), lambda _: True, ()),
 ]
+
+
+def came_back(order: Order) -> list[OrderReturned]:
+    """Give the returns of an order."""
+    return list(order.returns.values())
+
+
+def booked(order: Order) -> OrderPlaced:
+    """Give what was booked."""
+    assert order.placed is not None
+    return order.placed
+
+
+def steps_of(order: Order) -> set[int]:
+    """Give the money of the steps that earned."""
+    return {earned.step_minor for earned in booked(order).earned}
+
 
 REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (monies("EUR", min_minor=-5), lambda money: money.minor_units < 0),
@@ -88,6 +116,21 @@ REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (baskets(), lambda basket: len({line.product_id for line in basket.lines}) == len(PRODUCTS)),
     (returns_of(SOLD), lambda back: back.lines == {"a": 3, "b": 1}),
     (returns_of(SOLD), lambda back: back.amount == SOLD.subtotal),
+    (returns_of(SENT), lambda back: back.shipping == SENT.shipping and not back.lines and back.amount is None),
+    (returns_of(SENT), lambda back: back.shipping is not None and bool(back.lines)),
+    (returns_of(SENT), lambda back: back.shipping is not None and back.amount is not None),
+    (returns_of(GIVEN_AWAY), lambda back: back.shipping is not None and not back.lines),
+    (orders(), lambda order: steps_of(order) == {1}),
+    (orders(), lambda order: steps_of(order) == {100} and booked(order).points > 60),
+    (orders(), lambda order: booked(order).points > 0 and any(line.earning_minor == 0 for line in booked(order).lines)),
+    (orders(), lambda order: any(line.earning_minor > line.net_minor for line in booked(order).lines)),
+    (orders(), lambda order: booked(order).goods_minor == 0 and booked(order).points > 0),
+    (orders(), lambda order: any(back.points_revoked and not back.lines for back in came_back(order))),
+    (orders(), lambda order: any(back.shipping_minor and back.lines for back in came_back(order))),
+    (orders(), lambda order: any(back.shipping_minor and back.amount_minor for back in came_back(order))),
+    (orders(), lambda order: any(back.shipping_minor == back.money_minor > 0 for back in came_back(order))),
+    (shop_histories(SHOP), lambda history: any(order.shipping_minor for order in history.orders)),
+    (shop_histories(SHOP), lambda history: any(back.points_revoked for order in history.orders for back in came_back(order))),
 ]
 
 
@@ -177,6 +220,18 @@ class TestBounds:
         sold = {line.line_id: line.quantity for line in basket.lines}
         assert all(units <= sold[line_id] for line_id, units in back.lines.items())
         assert back.amount is None or back.amount <= basket.subtotal
+        if back.shipping is not None:
+            assert basket.shipping is not None
+            assert back.shipping <= basket.shipping
+
+    @given(orders(currency="KWD", returns_limit=2))
+    def test_orders(self, order: Order) -> None:
+        """In the currency asked, no more returns than asked, and what was earned is that of the whole steps."""
+        fact = booked(order)
+        assert fact.currency == "KWD"
+        assert len(order.returns) <= 2
+        assert [earned.on(fact.earning_minor) for earned in fact.earned] == [earned.points for earned in fact.earned]
+        assert all(min(attrs.astuple(line)[2:8]) >= 0 and line.net_minor >= 0 for line in fact.lines)
 
     def test_nothing_can_come_back_of_nothing(self) -> None:
         """An empty basket has no returns."""

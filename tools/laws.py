@@ -56,9 +56,7 @@ def report(carriers: dict[int, set[str]], finished: list[int]) -> tuple[list[str
         The lines to print, by law and test, and the complaints.
     """
     lines = [f"law {number}: {name}" for number in sorted(carriers) for name in sorted(carriers[number])]
-    return lines, [
-        f"law {number} has no test, and is listed as finished" for number in finished if number not in carriers
-    ]
+    return lines, [f"law {number} has no test, and is listed as finished" for number in finished if number not in carriers]
 
 
 def main() -> int:

@@ -46,9 +46,7 @@ def verify_types(python: Path) -> subprocess.CompletedProcess[str]:
     own = {"PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(home)}
     command = [sys.executable, "-m", "pyright", "--verifytypes", "loyaltycore", "--ignoreexternal"]
     # Away from the tree: pyright would find the sources first, and they are not what a user gets.
-    return subprocess.run(
-        command, check=False, capture_output=True, text=True, env={**os.environ, **own}, cwd=home.parent
-    )
+    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own}, cwd=home.parent)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ silently dropped; the other rows of one invoice become one order or one cancella
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 import tomllib
@@ -63,6 +64,8 @@ class ColumnMap:
         zone: Of times that carry no offset; of an hour that comes twice it is the first.
         time_format: As ``strptime`` takes it.
         delimiter: What stands between two cells: one character.
+        decimal: What stands before the decimals: ``"."`` or ``","``.
+        encoding: Of the file, as Python names it: ``"utf-8"``, ``"cp1252"``.
         stays_open: How long after its first row an invoice may still get rows, in minutes, at most a year.
         columns: Heading by what it tells: ``order``, ``time``, ``member``, ``product``, ``quantity``, ``unit_price``.
         cancelled_prefix: Of the numbers of invoices that cancel; empty when there are none.
@@ -74,6 +77,8 @@ class ColumnMap:
     zone: str
     time_format: str
     delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
     stays_open: int
     columns: FrozenMap[str, str]
     cancelled_prefix: str
@@ -86,6 +91,8 @@ class ColumnMap:
         Calendar(self.zone)
         _check_format(self.time_format)
         _check_delimiter(self.delimiter)
+        _check_decimal(self.decimal)
+        _check_encoding(self.encoding)
         check_whole("stays_open", self.stays_open, low=1, high=STAYS_OPEN_LIMIT)
         missing = [name for name in COLUMNS if name not in self.columns]
         if missing:
@@ -132,6 +139,8 @@ def read_columns(text: str) -> ColumnMap:
         "zone": file.text("zone", _passing(Calendar), 'an IANA time zone such as "Europe/London"'),
         "time_format": file.text("time_format", _check_format, 'as strptime takes it, such as "%Y-%m-%d %H:%M:%S"'),
         "delimiter": file.text("delimiter", _check_delimiter, 'one character such as ";"', ","),
+        "decimal": file.text("decimal", _check_decimal, '"." or ","', "."),
+        "encoding": file.text("encoding", _check_encoding, 'a name of an encoding such as "cp1252"', "utf-8"),
         "stays_open": file.take("stays_open_minutes", int, _check_minutes, "a whole number of minutes", 60),
         "columns": FrozenMap({name: columns.text(name, str, "a heading of the file") for name in COLUMNS}),
         "cancelled_prefix": orders.text("cancelled_prefix", str, "a text", ""),
@@ -165,6 +174,22 @@ def _check_format(text: str) -> str:
     if read.date() != written.date():
         msg = f"time_format must tell the year, the month and the day, got {text!r}"
         raise UsageError(msg)
+    return text
+
+
+def _check_decimal(text: str) -> str:
+    if text not in {".", ","}:
+        msg = f'decimal must be "." or ",", got {text!r}'
+        raise UsageError(msg)
+    return text
+
+
+def _check_encoding(text: str) -> str:
+    try:
+        codecs.lookup(text)
+    except (LookupError, ValueError) as error:
+        msg = f'encoding must be a name of an encoding such as "cp1252", got {text!r}'
+        raise UsageError(msg) from error
     return text
 
 
@@ -219,7 +244,7 @@ def read_rows(path: Path, columns: ColumnMap, tally: Tally) -> Iterator[tuple[Ev
     Raises:
         HistoryError: A column is missing, or the file cannot be read to its end.
     """
-    with open_history(path) as (file, raw):
+    with open_history(path, encoding=columns.encoding) as (file, raw):
         rows = _rows(file, columns.delimiter, tally)
         reader = _Reader(columns, tally, next(rows, []), path)
         for cells in rows:
@@ -273,8 +298,8 @@ class _Reader:
         # A cell mostly says what one shortly before it said.
         self.id_of = lru_cache(_KEPT)(_id)
         self.instant_of = lru_cache(_KEPT)(lambda text: _instant(text, columns.time_format, zone))
-        self.quantity_of = lru_cache(_KEPT)(_quantity)
-        self.price_of = lru_cache(_KEPT)(lambda text: _whole_if_it_is(Fraction(_plain_number(text)) * scale))
+        self.quantity_of = lru_cache(_KEPT)(lambda text: _quantity(text, columns.decimal))
+        self.price_of = lru_cache(_KEPT)(lambda text: _whole_if_it_is(Fraction(_plain_number(text, columns.decimal)) * scale))
         self.stands_for = lru_cache(_KEPT)(self._stands_for)
         self.money = lru_cache(_KEPT)(lambda minor_units: Money(minor_units, currency))
 
@@ -396,8 +421,8 @@ def _instant(text: str, form: str, zone: ZoneInfo) -> datetime:
     return check_instant("time", at if at.tzinfo is not None else at.replace(tzinfo=zone))
 
 
-def _quantity(text: str) -> int:
-    quantity = _whole_if_it_is(Fraction(_plain_number(text)))
+def _quantity(text: str, decimal: str) -> int:
+    quantity = _whole_if_it_is(Fraction(_plain_number(text, decimal)))
     return check_whole("quantity", quantity, low=-QUANTITY_LIMIT, high=QUANTITY_LIMIT)
 
 
@@ -409,13 +434,17 @@ def _rounded(amount: int | Fraction) -> int:
     return divide(amount.numerator, amount.denominator, rounding=Rounding.HALF_UP)
 
 
-def _plain_number(text: str) -> str:
+def _plain_number(text: str, decimal: str) -> str:
     """Take digits with a sign and a point; ``1e5``, ``1_000``, ``nan`` and other scripts' digits are no numbers here."""
     number = text.strip()
+    if decimal == ",":
+        # A point would be a thousands' separator, or a mistake: it makes no number.
+        number = number.translate(_COMMA_FOR_POINT)
     if len(number) > NUMBER_LENGTH_LIMIT or not _NUMBER.fullmatch(number):
         msg = f"must be a plain number, got {text!r:.40}"
         raise UsageError(msg)
     return number
 
 
+_COMMA_FOR_POINT: Final = str.maketrans({",": ".", ".": ","})
 _NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")

@@ -189,8 +189,12 @@ def read_jsonl(path: Path, tally: Tally, *, currency: str) -> Iterator[tuple[Eve
 
 
 @contextmanager
-def open_history(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
-    """Open a text file in UTF-8, also a gzipped one, and say clearly when it cannot be read to its end.
+def open_history(path: Path, *, encoding: str = "utf-8") -> Iterator[tuple[IO[str], IO[bytes]]]:
+    """Open a text file, also a gzipped one, and say clearly when it cannot be read to its end.
+
+    Args:
+        path: The file.
+        encoding: Of its text.
 
     Yields:
         Its text, and the file itself, whose position tells how much was read.
@@ -203,13 +207,13 @@ def open_history(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             unpacked: Any = gzip.GzipFile(fileobj=raw) if packed else raw
             # Spreadsheets begin a file with a byte order mark.
-            with io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline="") as file:
+            with io.TextIOWrapper(unpacked, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
                 yield file, raw
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         msg = f"{path}: the gzip file is damaged or cut off ({error})"
         raise HistoryError(msg) from error
     except UnicodeDecodeError as error:
-        msg = f"{path}: not UTF-8 text ({error})"
+        msg = f"{path}: not {encoding.upper()} text ({error})"
         raise HistoryError(msg) from error
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror or error})"
@@ -227,7 +231,7 @@ def lines_of(file: IO[str]) -> Iterator[str]:
 
 def _event(line: str, currency: str) -> Event | None:
     try:
-        data = json.loads(line, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_each_once)
+        data = json.loads(line, object_pairs_hook=_each_once)
         fields = Fields(data)
         read = _READERS.get(fields.take("kind", str))
         event = None if read is None else read(fields, currency)
@@ -235,11 +239,6 @@ def _event(line: str, currency: str) -> Event | None:
     except (LoyaltyError, ValueError, RecursionError):
         return None
     return event
-
-
-def _no_float(text: str) -> object:
-    msg = f"a float is not exact: {text}"
-    raise ValueError(msg)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -342,13 +341,15 @@ def _line(place: int, data: object, currency: str) -> Line:
 
 
 def _return(fields: Fields, currency: str) -> ReturnedLines:
-    amount = fields.take("amount", str, None)
+    amount, shipping = fields.take("amount", str, None), fields.take("shipping", str, None)
     return ReturnedLines(
         at=fields.at(),
         return_id=check_id("return_id", fields.take("return_id", str)),
         order_id=check_id("order_id", fields.take("order_id", str)),
         back=Return(
-            lines=FrozenMap(fields.take("lines", dict, {})), amount=None if amount is None else Money.of(amount, currency)
+            lines=FrozenMap(fields.take("lines", dict, {})),
+            amount=None if amount is None else Money.of(amount, currency),
+            shipping=None if shipping is None else Money.of(shipping, currency),
         ),
     )
 

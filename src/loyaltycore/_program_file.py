@@ -25,7 +25,7 @@ from loyaltycore.points import Basis, BurnRule, EarningRule, Overdraft
 from loyaltycore.quantities import Money, Rate, exponent_of
 from loyaltycore.tiers import Downgrade, Ladder, TierRule
 
-__all__ = ["Problem", "ProgramError", "ProgramParts", "Table", "read_program"]
+__all__ = ["ORDER_RULE", "Problem", "ProgramError", "ProgramParts", "Table", "read_program"]
 
 ORDER_RULE: Final = "order"
 """Names the lots of orders: ``<order>/order``."""
@@ -375,7 +375,7 @@ def _offer(table: Table, currency: str, calendar: Calendar) -> Offer | None:
     offer_id = table.text("id", lambda text: check_slug("id", text), "letters, digits and dashes")
     when = _when(table.table("when"), currency)
     give = _give(table, table.table("give"))
-    lane = table.choice("lane", Lane, Lane.BASKET)
+    lane = table.choice("lane", Lane, Lane.SHIPPING if isinstance(give, FreeShipping) else Lane.BASKET)
     priority = table.take(
         "priority", int, lambda value: check_whole("priority", value, low=-1_000_000, high=1_000_000), "a whole number", 0
     )

@@ -9,13 +9,13 @@ from typing import final
 
 import attrs
 
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer
 from loyaltycore.errors import Accepted, Reason, Refused, UsageError
-from loyaltycore.identity import check_id, check_text
+from loyaltycore.identity import check_id
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language, explain_refusal, say
 from loyaltycore.offers import AppliedOffer, Evaluation, Nudge, OfferBook
@@ -28,7 +28,7 @@ __all__ = ["Asked", "Quote", "QuotedLine"]
 
 
 def _several(codes: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(codes, str):
+    if isinstance(codes, str) or not isinstance(codes, Iterable):
         msg = f"codes must be several texts, such as ['SUMMER10'], got {codes!r:.80}"
         raise UsageError(msg)
     return tuple(codes)
@@ -58,7 +58,9 @@ class Asked:
         if self.member_id is not None:
             check_id("member_id", self.member_id)
         for code in self.codes:
-            check_text("code", code)
+            check_kind("code", code, str)
+        check_kind("basket", self.basket, Basket)
+        check_kind("profile", self.profile, Profile)
         check_whole("burn", self.burn, low=0)
 
 
@@ -76,7 +78,8 @@ class QuotedLine:
         discount_minor: What offers take off.
         burn_minor: What burned points take off.
         burn_points: The points that do.
-        points: Points it earns.
+        points: Its part of the points to earn.
+        earning_minor: What it counts for points: of the price the rule is based on, 0 where it earns nothing.
         qualifies: Whether what is paid for it counts for tiers.
     """
 
@@ -89,6 +92,7 @@ class QuotedLine:
     burn_minor: int
     burn_points: int
     points: int
+    earning_minor: int
     qualifies: bool
 
     @property
@@ -268,5 +272,13 @@ class Quote:
 
 
 def _committed(line: QuotedLine) -> list[Json]:
-    amounts = [line.list_minor, line.discount_minor, line.burn_minor, line.burn_points, line.points, line.qualifies]
+    amounts = [
+        line.list_minor,
+        line.discount_minor,
+        line.burn_minor,
+        line.burn_points,
+        line.points,
+        line.earning_minor,
+        line.qualifies,
+    ]
     return [line.line_id, line.product_id, line.quantity, *amounts]

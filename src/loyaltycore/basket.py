@@ -265,24 +265,29 @@ def _units_by_line(lines: Mapping[str, int]) -> FrozenMap[str, int]:
 @final
 @attrs.frozen(kw_only=True)
 class Return:
-    """What comes back of an order: units of lines, or an amount without goods.
+    """What comes back of an order: units of lines, or an amount without goods; and of shipping.
 
     Attributes:
         lines: Units by line id, each at least 1; empty when an amount is given.
-        amount: Money above 0 given back without goods; ``None`` when lines are.
+        amount: Money above 0 given back of what was paid for goods, without goods; ``None`` when lines are.
+        shipping: Money above 0 given back of shipping, alone or with the rest; ``None`` gives none back.
     """
 
     lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=_units_by_line)
     amount: Money | None = None
+    shipping: Money | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse neither, both, and empty returns."""
-        if bool(self.lines) == (self.amount is not None):
-            msg = f"a return must name lines or an amount, one of the two, got {shown(dict(self.lines))} and {shown(self.amount)}"
+        """Refuse lines with an amount, and empty returns."""
+        nothing = not self.lines and self.amount is None and self.shipping is None
+        if nothing or (self.lines and self.amount is not None):
+            found = f"{shown(dict(self.lines))} and {shown(self.amount)}"
+            msg = f"a return must name lines or an amount, one of the two, or shipping alone, got {found}"
             raise UsageError(msg)
         for line_id, units in self.lines.items():
             check_id("line_id", line_id)
             check_count(f"units of line {shown(line_id)}", units, high=QUANTITY_LIMIT)
-        if self.amount is not None and _check_price("amount", self.amount).minor_units == 0:
-            msg = f"amount must be above 0, got {self.amount}"
-            raise UsageError(msg)
+        for name, money in (("amount", self.amount), ("shipping", self.shipping)):
+            if money is not None and _check_price(name, money).minor_units == 0:
+                msg = f"{name} must be above 0, got {money}"
+                raise UsageError(msg)

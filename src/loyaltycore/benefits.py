@@ -19,7 +19,7 @@ from loyaltycore.errors import UsageError
 from loyaltycore.identity import labels
 from loyaltycore.quantities import Rate, Rounding
 
-__all__ = ["Benefit", "FreeShipping", "PercentOff"]
+__all__ = ["Benefit", "FreeShipping", "PercentOff", "check_benefit"]
 
 _WHOLE: Final = Rate.percent(100)
 
@@ -63,3 +63,15 @@ class FreeShipping:
 
 Benefit: TypeAlias = PercentOff | FreeShipping
 """The closed union of benefits."""
+
+
+def check_benefit(benefit: object) -> Benefit:
+    """Take a benefit of the union.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    if isinstance(benefit, PercentOff | FreeShipping):
+        return benefit
+    msg = f"a benefit must be one of this module's, got {benefit!r:.80}"
+    raise UsageError(msg)

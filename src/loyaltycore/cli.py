@@ -141,12 +141,13 @@ def _replay(options: argparse.Namespace) -> int:
 
         report = replay(program, options.history, repository, columns=columns, progress=progress)
         check()
+        if columns is None and report.read and report.buckets.get(Bucket.UNREADABLE.value) == report.read:
+            msg = "no row was an event: a CSV file needs --columns"
+            raise UsageError(msg)
     if options.json is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
         options.json.write_text(text, encoding="utf-8", newline="\n")
     print(_summary(report, program.currency))
-    if columns is None and report.read and report.buckets.get(Bucket.UNREADABLE.value) == report.read:
-        _complain("no row was an event: a CSV file needs --columns")
     strict = options.strict and any(report.buckets.get(bucket.value) for bucket in _UNMAPPED)
     return UNBALANCED if strict or not report.balanced else DONE
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from loyaltycore._checks import shown
 from loyaltycore.errors import CorruptStateError, UsageError
 from loyaltycore.facts import Fact
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Burned, BurnRefunded, Granted, Revoked
@@ -69,7 +70,7 @@ def decode_fact(data: object) -> Fact:
     named = (data.get("kind"), data.get("form"))
     kind = _BY_KIND.get(named) if isinstance(named[0], str) and type(named[1]) is int else None  # type: ignore[arg-type]  # just checked
     if kind is None:
-        msg = f"this version does not know facts of kind {named[0]!r:.80} form {named[1]!r:.80}"
+        msg = f"this version does not know facts of kind {shown(named[0])} form {shown(named[1])}"
         raise CorruptStateError(msg)
     return coder(kind).decode({name: item for name, item in data.items() if name not in {"kind", "form"}})
 

@@ -157,6 +157,11 @@ class Accepted(Generic[T_co]):
         """Nothing refused it: ``answer.refusal is None`` asks either answer."""
         return
 
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """None at all: either answer can be gone through."""
+        return ()
+
 
 def _by_precedence(refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
     _demand("refusals", refusals, Iterable)

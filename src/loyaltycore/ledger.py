@@ -31,7 +31,7 @@ from typing import ClassVar, Final, Self, final
 
 import attrs
 
-from loyaltycore._checks import check_count
+from loyaltycore._checks import check_count, check_kind
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import Accepted, CorruptStateError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Fact
@@ -389,6 +389,19 @@ class Ledger:
     returned: FrozenMap[str, Reversal] = FrozenMap[str, Reversal]()
     last_at: datetime | None = None
 
+    def checked(self) -> Self:
+        """Give the ledger itself, where it hangs together: for one that was read from outside.
+
+        Raises:
+            CorruptStateError: A lot under another's id, or a burn or adjustment that names a lot that is not there.
+        """
+        takes = (*self.burns.values(), *self.adjustments.values())
+        named = {part.lot_id for take in takes for part in take.parts}
+        if any(key != lot.lot_id for key, lot in self.lots.items()) or not named <= self.lots.keys():
+            msg = f"the lots of account {self.account!r} do not hang together"
+            raise CorruptStateError(msg)
+        return self
+
     def available(self, *, at: datetime) -> int:
         """Say what a burn can take at an instant.
 
@@ -445,6 +458,12 @@ class Ledger:
                 sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
         return tuple(Expiring(expires_at, sums[expires_at]) for expires_at in sorted(sums))
 
+    def check_at(self, at: datetime) -> Refusal | None:
+        """Ask whether a burn may be dated so: not before the last fact, or ``at_before_last``."""
+        if self.last_at is None or at >= self.last_at:
+            return None
+        return Refusal(Reason.AT_BEFORE_LAST, {"at": instant_text(at), "last_at": instant_text(self.last_at)})
+
     def check_burn(self, units: int, *, at: datetime) -> Accepted[tuple[Part, ...]] | Refused:
         """Ask whether a burn would go through, and from which lots.
 
@@ -457,8 +476,9 @@ class Ledger:
         """
         check_count("points", units)
         check_instant("at", at)
-        if self.last_at is not None and at < self.last_at:
-            return Refused([Refusal(Reason.AT_BEFORE_LAST, {"at": instant_text(at), "last_at": instant_text(self.last_at)})])
+        too_early = self.check_at(at)
+        if too_early is not None:
+            return Refused([too_early])
         available = self.available(at=at)
         if units > available:
             details = {"asked_points": units, "available_points": available, "missing_points": units - available}
@@ -553,6 +573,7 @@ class Ledger:
             RefusedError: ``earning_not_found``, ``earning_exceeded``, ``key_reused``; under ``REJECT`` ``points_insufficient``.
         """
         check_instant("at", at)
+        check_kind("overdraft", overdraft, Overdraft)
         key = f"revoke:{ref}"
         known = self.returned.get(key)
         if known is not None:
@@ -663,6 +684,7 @@ class Ledger:
         return take.going_back(asked)
 
 
+@final
 @attrs.define
 class _Fold:
     """The mutable copy that a fold works on."""

@@ -183,4 +183,6 @@ class Membership(PointsVerbs):
         Raises:
             CorruptStateError: Anything else.
         """
-        return read_state(cls, data)
+        membership = read_state(cls, data)
+        membership.ledger.checked()
+        return membership

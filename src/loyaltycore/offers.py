@@ -32,10 +32,10 @@ from typing import Final, assert_never, final
 
 import attrs
 
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import UnitGroup
-from loyaltycore.benefits import Benefit, FreeShipping, PercentOff
+from loyaltycore.benefits import Benefit, FreeShipping, PercentOff, check_benefit
 from loyaltycore.conditions import CodePresented, Condition, Situation, SpendAtLeast, parts_of, unmet
 from loyaltycore.errors import Accepted, Reason, Refusal, Refused, UsageError
 from loyaltycore.identity import check_slug, labels
@@ -93,6 +93,10 @@ class Stacking:
     mode: Mode
     exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels, kw_only=True)
 
+    def __attrs_post_init__(self) -> None:
+        """Check the mode."""
+        check_kind("mode", self.mode, Mode)
+
 
 def _own_lane(give: Benefit) -> Lane:
     return Lane.SHIPPING if isinstance(give, FreeShipping) else Lane.BASKET
@@ -122,6 +126,11 @@ class Offer:
     def __attrs_post_init__(self) -> None:
         """Check the id and the priority."""
         check_slug("offer_id", self.offer_id)
+        parts_of(self.when)
+        check_benefit(self.give)
+        check_kind("lane", self.lane, Lane)
+        if self.window is not None:
+            check_kind("window", self.window, Window)
         check_whole("priority", self.priority, low=-1_000_000, high=1_000_000)
 
     @property
@@ -212,7 +221,8 @@ class Evaluation:
     @property
     def worth(self) -> tuple[int, bool]:
         """What is compared: money off, then shipping freed while its price is unknown."""
-        return (self.goods_minor + self.shipping_minor, self.frees_shipping)
+        freed_unknown = any(offer.frees_shipping and offer.shipping_minor == 0 for offer in self.applied)
+        return (self.goods_minor + self.shipping_minor, freed_unknown)
 
     def verdict(self, offer_id: str) -> Accepted[AppliedOffer] | Refused:
         """Answer for one offer: applied, or why not.

@@ -11,7 +11,7 @@ Invariants:
 
 >>> from datetime import UTC, datetime
 >>> at = datetime(2026, 7, 1, tzinfo=UTC)
->>> lines = (OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, points=29),)
+>>> lines = (OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10),)
 >>> order = Order.open("1001").folded([OrderPlaced(order_id="1001", currency="EUR", lines=lines, at=at)])
 >>> [order.plan(Return(lines={"1": n}), return_id="r", at=at).value.money_minor for n in (1, 2, 3)]
 [996, 1993, 2990]
@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Final, final
 
 import attrs
 
+from loyaltycore._checks import check_count, check_kind
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
@@ -53,7 +54,7 @@ class OrderLine:
         discount_minor: What offers took off.
         burn_minor: What burned points took off.
         burn_points: The burned points that did.
-        points: Points it earned.
+        earning_minor: What it counted for points: of the price the rule is based on, 0 where it earns nothing.
         qualifies: Whether what was paid for it counts for tiers.
     """
 
@@ -64,7 +65,7 @@ class OrderLine:
     discount_minor: int = 0
     burn_minor: int = 0
     burn_points: int = 0
-    points: int = 0
+    earning_minor: int = 0
     qualifies: bool = True
 
     @property
@@ -95,14 +96,27 @@ class EarnedPoints:
     Attributes:
         rule: By which rule.
         points: How many.
+        step_points: Points a whole step gives, as the rule stood at purchase.
+        step_minor: Money a step, in minor units.
         available_at: First instant they can be burned.
         expires_at: First instant they no longer can; ``None`` never.
     """
 
     rule: str
     points: int
+    step_points: int
+    step_minor: int
     available_at: datetime
     expires_at: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("points", "step_points", "step_minor"):
+            check_count(name, getattr(self, name))
+
+    def on(self, kept_minor: int) -> int:
+        """Give the points that what is kept earns: those of its whole steps, never more than were earned."""
+        return min(self.points, self.step_points * (kept_minor // self.step_minor))
 
 
 @final
@@ -120,7 +134,7 @@ class OrderPlaced(Fact):
         burn_points: Points burned.
         earned: Points earned, by rule.
         final_at: First instant after the return window; ``None`` never closes.
-        codes: The codes whose offers applied, as entered.
+        codes: The codes whose offers applied, as ``identity.fold_code`` gives them.
         digest: Of the quote it books.
         program: Digest of the program.
     """
@@ -155,6 +169,16 @@ class OrderPlaced(Fact):
         return sum(earned.points for earned in self.earned)
 
     @property
+    def earning_minor(self) -> int:
+        """What counted for points."""
+        return sum(line.earning_minor for line in self.lines)
+
+    @property
+    def shared_burn_points(self) -> int:
+        """Points burned, as they were shared out to lines."""
+        return sum(line.burn_points for line in self.lines)
+
+    @property
     def qualifying_minor(self) -> int:
         """What counts for tiers."""
         return sum(line.net_minor for line in self.lines if line.qualifies)
@@ -171,6 +195,7 @@ class OrderReturned(Fact):
         currency: Of all amounts.
         lines: Units by line id; empty when an amount came back.
         amount_minor: The amount that came back without goods.
+        shipping_minor: What came back of shipping.
         money_minor: What the shopper gets back.
         points_revoked: Earned points taken back.
         points_given_back: Burned points given back.
@@ -183,6 +208,7 @@ class OrderReturned(Fact):
     currency: str
     lines: FrozenMap[str, int] = FrozenMap[str, int]()
     amount_minor: int = 0
+    shipping_minor: int = 0
     money_minor: int = 0
     points_revoked: int = 0
     points_given_back: int = 0
@@ -197,21 +223,15 @@ class OrderReturned(Fact):
 @final
 @attrs.frozen(kw_only=True)
 class _Shares:
-    """Sums of what units hold, or of what returns moved."""
+    """What returns moved."""
 
     money_minor: int = 0
     points: int = 0
     burn_points: int = 0
     qualifying_minor: int = 0
 
-    def plus(self, other: _Shares) -> _Shares:
-        return _Shares(**{name: getattr(self, name) + getattr(other, name) for name in _SHARES})
-
     def minus(self, other: _Shares) -> _Shares:
         return _Shares(**{name: getattr(self, name) - getattr(other, name) for name in _SHARES})
-
-    def at_most(self, other: _Shares) -> _Shares:
-        return _Shares(**{name: min(getattr(self, name), getattr(other, name)) for name in _SHARES})
 
 
 _SHARES = tuple(field.name for field in attrs.fields(_Shares))
@@ -228,6 +248,7 @@ class Order:
         placed: What was booked; ``None`` until it is.
         returned: Units that came back, by line id.
         amount_minor: Money that came back without goods.
+        shipping_minor: What came back of shipping.
         returns: Every return, by its id.
     """
 
@@ -236,6 +257,7 @@ class Order:
     placed: OrderPlaced | None = None
     returned: FrozenMap[str, int] = FrozenMap[str, int]()
     amount_minor: int = 0
+    shipping_minor: int = 0
     returns: FrozenMap[str, OrderReturned] = FrozenMap[str, OrderReturned]()
 
     def __attrs_post_init__(self) -> None:
@@ -259,7 +281,7 @@ class Order:
             CorruptStateError: A fact that cannot follow.
         """
         placed, returned, returns = self.placed, dict(self.returned), dict(self.returns)
-        version, amount_minor = self.version, self.amount_minor
+        version, amount_minor, shipping_minor = self.version, self.amount_minor, self.shipping_minor
         for fact in facts:
             match fact:
                 case OrderPlaced(order_id=self.order_id) if placed is None:
@@ -268,6 +290,7 @@ class Order:
                     for line_id, units in fact.lines.items():
                         returned[line_id] = returned.get(line_id, 0) + units
                     amount_minor += fact.amount_minor
+                    shipping_minor += fact.shipping_minor
                     returns[fact.return_id] = fact
                 case _:
                     msg = f"order {self.order_id!r} cannot go on with {fact.kind!r}"
@@ -279,6 +302,7 @@ class Order:
             placed=placed,
             returned=FrozenMap(returned),
             amount_minor=amount_minor,
+            shipping_minor=shipping_minor,
             returns=FrozenMap(returns),
         )
 
@@ -286,7 +310,7 @@ class Order:
         """Work out what a return gives and takes, and decide nothing else.
 
         Args:
-            back: Units by line, or an amount.
+            back: Units by line, or an amount of what was paid for goods; and shipping.
             return_id: The shop's own.
             calendar: Whose local day a refusal names as the last.
             at: Timezone-aware; ``at == final_at`` is too late.
@@ -295,6 +319,7 @@ class Order:
             The fact of the return; or ``order_not_found``, ``order_line_not_found``, ``refund_window_closed`` or
             ``refund_exceeds_order``.
         """
+        check_kind("back", back, Return)
         check_id("return_id", return_id)
         check_instant("at", at)
         placed = self.placed
@@ -305,6 +330,7 @@ class Order:
             return Refused(refusals)
         units = {line_id: self.returned.get(line_id, 0) + count for line_id, count in back.lines.items()}
         amount = 0 if back.amount is None else back.amount.minor_units
+        shipping = 0 if back.shipping is None else back.shipping.minor_units
         after = self._target(placed, {**self.returned, **units}, self.amount_minor + amount)
         moved = after.minus(self._target(placed, self.returned, self.amount_minor))
         return Accepted(
@@ -314,7 +340,8 @@ class Order:
                 currency=placed.currency,
                 lines=back.lines,
                 amount_minor=amount,
-                money_minor=moved.money_minor,
+                shipping_minor=shipping,
+                money_minor=moved.money_minor + shipping,
                 points_revoked=moved.points,
                 points_given_back=moved.burn_points,
                 qualifying_minor=moved.qualifying_minor,
@@ -352,43 +379,45 @@ class Order:
                 refusals.append(Refusal(Reason.ORDER_LINE_NOT_FOUND, details))
             elif units > left:
                 refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {**details, "asked_units": units, "left_units": left}))
-        if back.amount is not None:
-            if back.amount.currency != placed.currency:
-                raise CurrencyMismatchError(placed.currency, back.amount.currency)
-            left_minor = placed.total.minor_units - self._target(placed, self.returned, self.amount_minor).money_minor
-            if back.amount.minor_units > left_minor:
-                money: dict[str, Detail] = {
-                    "asked_minor": back.amount.minor_units,
+        goods_left = placed.goods_minor - self._target(placed, self.returned, self.amount_minor).money_minor
+        shipping_left = placed.shipping_minor - self.shipping_minor
+        for money, left_minor in ((back.amount, goods_left), (back.shipping, shipping_left)):
+            if money is not None and money.currency != placed.currency:
+                raise CurrencyMismatchError(placed.currency, money.currency)
+            if money is not None and money.minor_units > left_minor:
+                amounts: dict[str, Detail] = {
+                    "asked_minor": money.minor_units,
                     "left_minor": left_minor,
-                    "currency": placed.currency,
+                    "currency": money.currency,
                 }
-                refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {"order_id": self.order_id, **money}))
+                refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {"order_id": self.order_id, **amounts}))
         return refusals
 
     def _target(self, placed: OrderPlaced, returned: Mapping[str, int], amount_minor: int) -> _Shares:
         """Sum what must have moved once these units and this amount came back, however they came."""
-        back = whole = _Shares()
+        goods = earning = qualifying = burn_points = 0
         for line in placed.lines:
-            whole = whole.plus(_of_units(line, line.quantity))
-            if returned.get(line.line_id):
-                back = back.plus(_of_units(line, returned[line.line_id]))
-        # An amount is a part of the goods; where they were free, of whatever was paid, which then is shipping.
-        paid = placed.goods_minor or placed.shipping_minor or 1
-        by_amount = _Shares(
-            money_minor=amount_minor,
-            points=whole.points * amount_minor // paid,
-            burn_points=whole.burn_points * amount_minor // paid,
-            qualifying_minor=whole.qualifying_minor * amount_minor // paid,
+            units = returned.get(line.line_id, 0)
+            if units:
+                net = share_of_units(line.net_minor, line.quantity, start=0, stop=units)
+                goods += net
+                qualifying += net if line.qualifies else 0
+                earning += share_of_units(line.earning_minor, line.quantity, start=0, stop=units)
+                burn_points += share_of_units(line.burn_points, line.quantity, start=0, stop=units)
+        if amount_minor:
+            # An amount is a part of what was paid for the goods; it can be no more than that.
+            paid = max(1, placed.goods_minor)
+            goods += amount_minor
+            qualifying += placed.qualifying_minor * amount_minor // paid
+            earning += placed.earning_minor * amount_minor // paid
+            burn_points += placed.shared_burn_points * amount_minor // paid
+        # Where an amount gave back the last of the money, nothing is kept, whatever the cents of an odd basis say.
+        all_back = amount_minor > 0 and goods >= placed.goods_minor
+        kept = 0 if all_back else max(0, placed.earning_minor - earning)
+        return _Shares(
+            money_minor=min(goods, placed.goods_minor),
+            # Points follow what is kept, so that no split of returns leaves more or fewer than the rule gives for it.
+            points=sum(earned.points - earned.on(kept) for earned in placed.earned),
+            burn_points=min(burn_points, placed.shared_burn_points),
+            qualifying_minor=min(qualifying, placed.qualifying_minor),
         )
-        limit = attrs.evolve(whole, money_minor=whole.money_minor + placed.shipping_minor)
-        return back.plus(by_amount).at_most(limit)
-
-
-def _of_units(line: OrderLine, units: int) -> _Shares:
-    net = share_of_units(line.net_minor, line.quantity, start=0, stop=units)
-    return _Shares(
-        money_minor=net,
-        points=share_of_units(line.points, line.quantity, start=0, stop=units),
-        burn_points=share_of_units(line.burn_points, line.quantity, start=0, stop=units),
-        qualifying_minor=net if line.qualifies else 0,
-    )

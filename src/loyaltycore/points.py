@@ -30,7 +30,7 @@ from typing import Any, Final, Self, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_whole
+from loyaltycore._checks import check_count, check_kind, check_whole
 from loyaltycore.errors import Accepted, Reason, Refusal, Refused, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, check_slug, check_text, labels, member_stream
@@ -276,7 +276,9 @@ class PointsAccount(PointsVerbs):
         Raises:
             CorruptStateError: Anything else.
         """
-        return read_state(cls, data)
+        account = read_state(cls, data)
+        account.ledger.checked()
+        return account
 
 
 class Basis(StrEnum):
@@ -313,6 +315,7 @@ class EarningRule:
     def __attrs_post_init__(self) -> None:
         """Check the step."""
         check_slug("rule_id", self.rule_id)
+        check_kind("basis", self.basis, Basis)
         check_count("points", self.points)
         check_count("per_minor", self.per_minor)
 
@@ -396,27 +399,21 @@ class BurnRule:
         check_whole("burn", asked, low=0)
         most_minor = goods_minor if self.share is None else self.share.of_whole(goods_minor, rounding=Rounding.DOWN)
         by_share = int(Fraction(most_minor) / self.worth_minor.factor)
-        granted, refusal = min(asked, available, by_share), None
-        if granted < asked:
-            refusal = _why_fewer(asked, available=available, by_share=by_share)
         needed = max(self.minimum, self._points_for(1))
-        if asked > 0 and granted < needed:
-            granted = 0
-            if refusal is None:
-                details = {"asked_points": asked, "needed_points": needed, "missing_points": needed - asked}
-                refusal = Refusal(Reason.POINTS_BELOW_MINIMUM, details)
-        discount_minor = self.worth_minor.of_whole(granted, rounding=Rounding.DOWN)
-        return BurnAnswer(asked=asked, granted=self._points_for(discount_minor), discount_minor=discount_minor, refusal=refusal)
+        allowed = min(asked, available, by_share)
+        discount_minor = self.worth_minor.of_whole(allowed, rounding=Rounding.DOWN) if allowed >= needed else 0
+        granted = self._points_for(discount_minor)
+        refusal = None
+        if available < asked:
+            details = {"asked_points": asked, "available_points": available, "missing_points": asked - available}
+            refusal = Refusal(Reason.POINTS_INSUFFICIENT, details)
+        elif by_share < asked:
+            refusal = Refusal(Reason.POINTS_ABOVE_SHARE, {"asked_points": asked, "granted_points": granted})
+        elif 0 < asked < needed:
+            details = {"asked_points": asked, "needed_points": needed, "missing_points": needed - asked}
+            refusal = Refusal(Reason.POINTS_BELOW_MINIMUM, details)
+        return BurnAnswer(asked=asked, granted=granted, discount_minor=discount_minor, refusal=refusal)
 
     def _points_for(self, discount_minor: int) -> int:
         """Give the fewest points that take so much off."""
         return ceil(discount_minor / self.worth_minor.factor)
-
-
-def _why_fewer(asked: int, *, available: int, by_share: int) -> Refusal:
-    if available < asked:
-        return Refusal(
-            Reason.POINTS_INSUFFICIENT,
-            {"asked_points": asked, "available_points": available, "missing_points": asked - available},
-        )
-    return Refusal(Reason.POINTS_ABOVE_SHARE, {"asked_points": asked, "granted_points": by_share})

@@ -41,16 +41,16 @@ from typing import NamedTuple, final
 
 import attrs
 
-from loyaltycore._checks import check_count
+from loyaltycore._checks import check_count, check_kind
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._program_file import Problem, ProgramError, read_program
+from loyaltycore._program_file import ORDER_RULE, Problem, ProgramError, read_program
 from loyaltycore._quote import Asked, Quote, QuotedLine
 from loyaltycore.basket import Basket, LineUnits, Return, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import StreamId, check_id, check_slug, member_stream, order_stream, within
+from loyaltycore.identity import StreamId, check_id, check_slug, fold_code, member_stream, order_stream, within
 from loyaltycore.ledger import Balance, Expiring
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted
@@ -63,6 +63,7 @@ from loyaltycore.tiers import Qualifying, TierRule, TierStatus
 from loyaltycore.wire import digest, instant_text, plain
 
 __all__ = [
+    "ORDER_RULE",
     "Asked",
     "Needs",
     "Overview",
@@ -177,6 +178,7 @@ class _Shared:
     net: tuple[int, ...]
     burn_points: tuple[int, ...]
     points: tuple[int, ...]
+    earning: tuple[int, ...]
     qualifies: tuple[bool, ...]
 
 
@@ -220,6 +222,9 @@ class Program:
         check_slug("name", self.name)
         check_count("version", self.version)
         exponent_of(self.currency)
+        check_kind("calendar", self.calendar, Calendar)
+        check_kind("overdraft", self.overdraft, Overdraft)
+        check_kind("book", self.book, OfferBook)
         for action, points in self.actions.items():
             check_slug("action", action)
             check_count(f"points of action {action!r}", points)
@@ -329,6 +334,7 @@ class Program:
             RefusedError: ``quote_changed`` with the fields that moved; ``key_reused`` for another order under this id.
             UsageError: Another member's state.
         """
+        check_kind("quote", quote, Quote)
         _check_member(quote.asked.member_id, membership)
         known = Order.open(order_id) if order is None else order
         if known.order_id != order_id:
@@ -455,7 +461,7 @@ class Program:
         )
         shipping_minor = _minor(basket.shipping)
         offers = self.book.evaluate(groups, shipping_minor=shipping_minor, situation=situation)
-        burn = self._burn(asked.burn, membership, groups, offers, available)
+        burn = self._burn(asked.burn, membership, groups, offers, at)
         shared = self._shared(groups, offers, burn, at)
         earned = self._earned(shared, at)
         shipping = _shipping_after(basket, offers)
@@ -481,17 +487,25 @@ class Program:
         )
 
     def _burn(
-        self, asked: int, membership: Membership | None, groups: tuple[UnitGroup, ...], offers: Evaluation, available: int
+        self,
+        asked: int,
+        membership: Membership | None,
+        groups: tuple[UnitGroup, ...],
+        offers: Evaluation,
+        at: datetime,
     ) -> BurnAnswer:
         if asked == 0:
             return BurnAnswer()
         if membership is None:
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.MEMBER_REQUIRED))
+        too_early = membership.ledger.check_at(at)
+        if too_early is not None:
+            return BurnAnswer(asked=asked, refusal=too_early)
         if self.burning is None:
             details = {"asked_points": asked, "granted_points": 0}
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.POINTS_ABOVE_SHARE, details))
         payable = _payable(self.burning, groups, offers)
-        return self.burning.answer(asked, available=available, goods_minor=sum(payable))
+        return self.burning.answer(asked, available=membership.available(at=at), goods_minor=sum(payable))
 
     def _shared(self, groups: tuple[UnitGroup, ...], offers: Evaluation, burn: BurnAnswer, at: datetime) -> _Shared:
         listed = tuple(group.list_minor for group in groups)
@@ -502,20 +516,37 @@ class Program:
         excluded = frozenset[str]() if self.earning is None else self.earning.exclude_tags
         started = at >= self.starts_at
         counts = tuple(started and not group.tags & excluded for group in groups)
-        points = (0,) * len(groups)
+        points = earning = (0,) * len(groups)
         if self.earning is not None:
             by_basis = {Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: net}[self.earning.basis]
-            _, points = self.earning.earned([part if is_in else 0 for part, is_in in zip(by_basis, counts, strict=True)])
+            earning = tuple(part if is_in else 0 for part, is_in in zip(by_basis, counts, strict=True))
+            _, points = self.earning.earned(earning)
         # Points follow the money they took off; a worth below one minor unit may leave some groups none.
         burn_points = allocate(burn.granted, burned) if any(burned) else (0,) * len(groups)
-        return _Shared(list_minor=listed, offered=offered, net=net, burn_points=burn_points, points=points, qualifies=counts)
+        return _Shared(
+            list_minor=listed,
+            offered=offered,
+            net=net,
+            burn_points=burn_points,
+            points=points,
+            earning=earning,
+            qualifies=counts,
+        )
 
     def _earned(self, shared: _Shared, at: datetime) -> tuple[EarnedPoints, ...]:
         points = sum(shared.points)
         if self.earning is None or points == 0:
             return ()
         available_at, expires_at = self.earning.terms(at, calendar=self.calendar)
-        return (EarnedPoints(rule=self.earning.rule_id, points=points, available_at=available_at, expires_at=expires_at),)
+        earned = EarnedPoints(
+            rule=self.earning.rule_id,
+            points=points,
+            step_points=self.earning.points,
+            step_minor=self.earning.per_minor,
+            available_at=available_at,
+            expires_at=expires_at,
+        )
+        return (earned,)
 
     def _tier(self, orders: tuple[Qualifying, ...], at: datetime) -> TierStatus | None:
         if self.tiers is None:
@@ -561,7 +592,7 @@ class Program:
             burn_points=quote.burn.granted,
             earned=quote.earned,
             final_at=final_at,
-            codes=tuple(answer.entered for answer in quote.codes.values() if answer.applied),
+            codes=tuple(sorted({fold_code(answer.entered) for answer in quote.codes.values() if answer.applied})),
             digest=quote.digest,
             program=self.digest,
             at=at,
@@ -569,6 +600,7 @@ class Program:
 
     def _member_placed(self, membership: Membership, placed: OrderPlaced) -> Posting[Membership]:
         day, order_id, at = self.calendar.day_of(placed.at), placed.order_id, placed.at
+        _check_unused(membership, placed)
         facts: list[Fact] = [OrderCounted(order_id=order_id, day=day, qualifying_minor=placed.qualifying_minor, at=at)]
         if placed.burn_points:
             facts += membership.ledger.burn(placed.burn_points, ref=order_id, at=at)
@@ -630,7 +662,12 @@ def _quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: _Shared
     quoted: dict[str, QuotedLine] = {}
     for place, group in enumerate(groups):
         whole = _GroupShare(
-            shared.list_minor[place], shared.offered[place], shared.net[place], shared.burn_points[place], shared.points[place]
+            listed=shared.list_minor[place],
+            offered=shared.offered[place],
+            net=shared.net[place],
+            burn_points=shared.burn_points[place],
+            points=shared.points[place],
+            earning=shared.earning[place],
         )
         for units in group.lines:
             part = whole if len(group.lines) == 1 else whole.of_units(group.quantity, units)
@@ -644,6 +681,7 @@ def _quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: _Shared
                 burn_minor=part.offered - part.net,
                 burn_points=part.burn_points,
                 points=part.points,
+                earning_minor=part.earning,
                 qualifies=shared.qualifies[place],
             )
     return FrozenMap({line.line_id: quoted[line.line_id] for line in basket.lines})
@@ -657,6 +695,7 @@ class _GroupShare(NamedTuple):
     net: int
     burn_points: int
     points: int
+    earning: int
 
     def of_units(self, quantity: int, units: LineUnits) -> _GroupShare:
         return _GroupShare(*(share_of_units(whole, quantity, start=units.start, stop=units.stop) for whole in self))
@@ -671,7 +710,7 @@ def _order_line(line: QuotedLine) -> OrderLine:
         discount_minor=line.discount_minor,
         burn_minor=line.burn_minor,
         burn_points=line.burn_points,
-        points=line.points,
+        earning_minor=line.earning_minor,
         qualifies=line.qualifies,
     )
 
@@ -681,10 +720,25 @@ def _order_posting(order: Order, facts: tuple[Fact, ...]) -> Posting[Order]:
 
 
 def _check_member(member_id: str | None, membership: Membership | None) -> None:
+    if membership is not None:
+        check_kind("membership", membership, Membership)
     if member_id != (None if membership is None else membership.member_id):
         given = "none" if membership is None else f"that of {membership.member_id!r}"
         msg = f"membership must be that of member {member_id!r}, got {given}"
         raise UsageError(msg)
+
+
+def _check_unused(membership: Membership, placed: OrderPlaced) -> None:
+    """Refuse an order whose id already names an order, a burn or a lot of the member: it would be taken for that one."""
+    order_id, ledger = placed.order_id, membership.ledger
+    used = {
+        "order": order_id in membership.orders,
+        "burn": placed.burn_points > 0 and order_id in ledger.burns,
+        "earned": any(f"{order_id}/{earned.rule}" in ledger.lots for earned in placed.earned),
+    }
+    fields = tuple(name for name, is_used in used.items() if is_used)
+    if fields:
+        raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order_id}", "fields": fields}))
 
 
 def _check_unchanged(seen: Quote, fresh: Quote) -> None:
@@ -698,5 +752,6 @@ def _check_unchanged(seen: Quote, fresh: Quote) -> None:
 def _check_same_return(known: OrderReturned, back: Return) -> None:
     fields = [] if known.lines == back.lines else ["lines"]
     fields += [] if known.amount_minor == (_minor(back.amount) or 0) else ["amount"]
+    fields += [] if known.shipping_minor == (_minor(back.shipping) or 0) else ["shipping"]
     if fields:
         raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"refund:{known.return_id}", "fields": tuple(fields)}))

@@ -430,7 +430,9 @@ class _Fold:
     def _returned(self, order_id: str, return_id: str, back: Return) -> Bucket:
         """Refund; after the return window the points are adjusted instead, as far as there are any."""
         try:
-            self.shop.refund(order_id, return_id=return_id, lines=back.lines or None, amount=back.amount, actor=ACTOR)
+            self.shop.refund(
+                order_id, return_id=return_id, lines=back.lines, amount=back.amount, shipping=back.shipping, actor=ACTOR
+            )
         except RefusedError as no:
             if no.refusal.reason is not Reason.REFUND_WINDOW_CLOSED:
                 raise

@@ -34,7 +34,7 @@ import attrs
 from loyaltycore._checks import check_whole
 from loyaltycore.basket import Basket, Return
 from loyaltycore.coupons import read_codes
-from loyaltycore.errors import ConflictError, DuplicateError, Reason, Refusal, RefusedError
+from loyaltycore.errors import ConflictError, Detail, DuplicateError, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Append, Change, Command, Fact, Posting
 from loyaltycore.identity import Key, StreamId, check_id, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Granted
@@ -42,7 +42,7 @@ from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
 from loyaltycore.orders import Order, OrderPlaced, OrderReturned
 from loyaltycore.periods import check_instant
-from loyaltycore.program import Asked, Overview, Program, Quote
+from loyaltycore.program import ORDER_RULE, Asked, Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Receipt, Repository, StoredStream
 from loyaltycore.wire import coded_digest, instant_text, plain
@@ -190,6 +190,7 @@ class Loyalty:
         return_id: str,
         lines: Mapping[str, int] | None = None,
         amount: Money | None = None,
+        shipping: Money | None = None,
         actor: str = ACTOR,
     ) -> OrderReturned:
         """Take back units or an amount of an order, once; ``.money`` is what the shopper gets back.
@@ -198,14 +199,15 @@ class Loyalty:
             order_id: The shop's own.
             return_id: The shop's own, unique in the order.
             lines: Units by line id; or
-            amount: Money without goods.
+            amount: Money without goods, of what was paid for goods.
+            shipping: What comes back of shipping, alone or with the rest.
             actor: Who asks.
 
         Raises:
             RefusedError: See ``Program.refund``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        back = Return(lines=lines or {}, amount=amount)
+        back = Return(lines=lines or {}, amount=amount, shipping=shipping)
         return self._run(self._refund(order_id, return_id, back, actor))
 
     def join(self, member_id: str) -> MemberJoined:
@@ -295,6 +297,9 @@ class Loyalty:
             RefusedError: ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
+        if rule in {ORDER_RULE, *self.program.actions}:
+            msg = f"rule must not be that of orders or of an action, got {rule!r}"
+            raise UsageError(msg)
         home = member_stream(member_id)
         terms = {"expires_at": _instant(expires_at), "available_at": _instant(available_at)}
         command = Command.of(home, Key(f"earn:{check_id('ref', ref)}"), actor=actor, points=points, rule=rule, **terms)
@@ -321,7 +326,11 @@ class Loyalty:
         command = Command.of(member_stream(member_id), key, actor=actor, adjustment_ref=adjustment_ref)
 
         def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            return membership.reverse_adjustment(adjustment_ref, ref=ref, at=at)
+            posting = membership.reverse_adjustment(adjustment_ref, ref=ref, at=at)
+            if not posting.facts:
+                details: dict[str, Detail] = {"burn_ref": adjustment_ref, "asked_points": 0, "left_points": 0}
+                raise RefusedError(Refusal(Reason.BURN_EXCEEDED, details))
+            return posting
 
         return _the(AdjustmentReversed, self._run(self._of_member(member_id, command, decide)))
 
@@ -344,7 +353,7 @@ class Loyalty:
     def _quote(self, asked: Asked) -> _Steps[Quote]:
         streams = self.program.needs(asked.member_id).streams
         membership = _membership((yield from self._load(streams)) if streams else {}, asked.member_id)
-        at = check_instant("clock()", self.clock())
+        at = _not_before_last(membership, check_instant("clock()", self.clock()))
         return self.program.quote(asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, at=at)
 
     def _membership(self, member_id: str) -> _Steps[Membership]:
@@ -389,9 +398,9 @@ class Loyalty:
 
     def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> _Steps[OrderReturned]:
         home = order_stream(order_id)
-        amount = None if back.amount is None else [back.amount.minor_units, back.amount.currency]
+        money = {"amount": plain(back.amount), "shipping": plain(back.shipping)}
         key = Key(f"refund:{check_id('return_id', return_id)}")
-        command = Command.of(home, key, actor=actor, lines=plain(back.lines), amount=amount)
+        command = Command.of(home, key, actor=actor, lines=plain(back.lines), **money)
         # Whose order it is stands in the order; it never changes, so it may be read ahead.
         first = yield from self._load((home,))
         placed = Order.replay(order_id, first[home].facts).placed
@@ -447,6 +456,9 @@ class Loyalty:
             receipt = yield from self._receipt(command)
             if receipt is not None:
                 return receipt.facts
+            if not changes:
+                details: dict[str, Detail] = {"key": command.key, "fields": ("ref",)}
+                raise RefusedError(Refusal(Reason.KEY_REUSED, details))
         msg = f"{command.key!r} in {command.home!r} lost every race"
         raise ConflictError(msg)
 
@@ -511,7 +523,8 @@ def _basket_digest(basket: Basket) -> str:
 def _folded(codes: Iterable[str]) -> list[str]:
     """Give codes as they are read, in one order: typed in other letters, or twice, it is the same order."""
     read, unread = read_codes(tuple(codes))
-    return sorted({*read.values(), *unread})
+    # What cannot be read is text of any kind: its marks are written out, so that it can be digested.
+    return sorted({*read.values(), *(text.encode("ascii", "backslashreplace").decode() for text in unread)})
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -100,8 +100,8 @@ def debt_settled_then_refund(case: Case) -> None:
 
 def cumulative_refund(case: Case) -> None:
     """Twice a fifth of the amount takes twice a fifth of the points."""
-    line = OrderLine(line_id="1", product_id="a", quantity=1, list_minor=5000, points=100)
-    earned = EarnedPoints(rule="order", points=100, available_at=AT)
+    line = OrderLine(line_id="1", product_id="a", quantity=1, list_minor=5000, earning_minor=5000)
+    earned = EarnedPoints(rule="order", points=100, step_points=1, step_minor=50, available_at=AT)
     order = Order.replay("A", [OrderPlaced(order_id="A", currency="EUR", lines=(line,), earned=(earned,), at=AT)])
     for return_id in ("1", "2"):
         answer = order.plan(Return(amount=Money.of("10.00", "EUR")), return_id=return_id, at=AT)

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from loyaltycore import Basket, Line, Membership, Money, PointsAccount, Program, RefusedError, Return
 from loyaltycore.errors import Reason, Refused
-from loyaltycore.orders import OrderReturned
+from loyaltycore.orders import Order, OrderReturned
 from loyaltycore.periods import Calendar, Period, Term
 from loyaltycore.points import Basis, EarningRule, Overdraft
 from tests.programs import NOW, VELO, velo
 
 DAY = timedelta(days=1)
 SHOP = velo()
+NO_OFFERS = VELO.partition("[[offers]]")[0]
+
+
+def euros(minor: int) -> Money:
+    """Take minor units."""
+    return Money(minor, "EUR")
+
+
+def paying(steps: str, *, basis: str = "paid", file: str = NO_OFFERS) -> Program:
+    """Make the shop's program with another earning rule; without its offers, unless they are asked for."""
+    return Program.parse(file.replace('"1 per 1.00"', f'"{steps}"').replace('basis = "paid"', f'basis = "{basis}"'))
+
+
+def bought(
+    rules: Program, basket: Basket, member: Membership, *, codes: Sequence[str] = (), burn: int = 0
+) -> tuple[Order, Membership]:
+    """Place an order of a member."""
+    quote = rules.quote(basket, member, codes=codes, burn=burn, at=NOW)
+    placed = rules.place(quote, member, order_id="1", at=NOW)
+    assert placed.member is not None
+    return placed.order.state, placed.member.state
+
+
+def left_after(rules: Program, order: Order, member: Membership, *backs: Return) -> list[int]:
+    """Give the points that the order's own lots hold after each of several returns."""
+    found = list[int]()
+    for number, back in enumerate(backs):
+        refunded = rules.refund(order, member, back=back, return_id=f"r-{number}", at=NOW)
+        assert refunded.member is not None
+        order, member = refunded.order.state, refunded.member.state
+        found.append(sum(lot.granted - lot.revoked for lot in member.ledger.lots.values() if lot.lot_id == "1/order"))
+        assert member.books(at=NOW).balanced
+    return found
 
 
 def earned(points: int, *, ref: str = "a", expires_at: datetime | None = None) -> PointsAccount:
@@ -53,7 +87,7 @@ class TestRefunds:
 
     def test_two_small_refunds_take_what_one_large_does(self) -> None:
         """20.00 earns 2 at 1 per 10.00: twice 5.00 back takes one point, as once 10.00 does."""
-        rules = Program.parse(VELO.replace('"1 per 1.00"', '"1 per 10.00"'))
+        rules = paying("1 per 10.00")
         member = Membership.open("m-42")
         quote = rules.quote(Basket.of("EUR", {"a": "20.00"}), member, at=NOW)
         placed = rules.place(quote, member, order_id="1", at=NOW)
@@ -68,6 +102,51 @@ class TestRefunds:
                 order, state = refunded.order.state, refunded.member.state
             revoked.append(sum(lot.revoked for lot in state.ledger.lots.values()))
         assert revoked == [1, 1]
+
+    def test_bulk_bought_for_a_point_and_all_but_one_returned(self) -> None:
+        """50 at 1.00 earn a point at 1 per 50.00: it goes with the 49 that come back, and with the first of them."""
+        rules = paying("1 per 50.00")
+        order, member = bought(rules, Basket([Line("a", euros(100), 50)]), Membership.open("m-42"))
+        assert order.placed is not None
+        assert order.placed.points == 1
+        assert left_after(rules, order, member, Return(lines={"a": 49})) == [0]
+        assert left_after(rules, order, member, *[Return(lines={"a": 1})] * 2) == [0, 0]
+
+    def test_what_was_over_the_last_step_costs_no_point(self) -> None:
+        """105.00 earns 10 at 1 per 10.00, and so do the 100.00 that are left when 5.00 come back."""
+        rules = paying("1 per 10.00")
+        order, member = bought(rules, Basket([Line("a", euros(10_000)), Line("b", euros(500))]), Membership.open("m-42"))
+        for back in (Return(amount=euros(500)), Return(lines={"b": 1})):
+            assert left_after(rules, order, member, back) == [10]
+
+    def test_equal_refunds_take_equal_points(self) -> None:
+        """50.00 earns 100 at 1 per 0.50: 10.00 takes 20, and 10.00 more takes 20 more."""
+        rules = paying("1 per 0.50")
+        order, member = bought(rules, Basket([Line("a", euros(5000))]), Membership.open("m-42"))
+        assert left_after(rules, order, member, *[Return(amount=euros(1000))] * 2) == [80, 60]
+
+    @pytest.mark.parametrize("basis,points", [("list", (100, 50)), ("discounted", (90, 45)), ("paid", (80, 40))])
+    def test_the_rule_gives_for_what_is_kept_what_it_gave_for_all(self, basis: str, points: tuple[int, int]) -> None:
+        """100.00 with 10 % off and 10.00 burned: half of it back, by units or by amount, leaves half of what it was based on.
+
+        A gift card in the same order earned nothing, and takes nothing with it.
+        """
+        rules = paying("1 per 1.00", basis=basis, file=VELO)
+        rich = Membership.open("m-42").earn(1000, ref="w", expires_at=None, at=NOW).state
+        card = Line("card", euros(2500), tags=["gift-card"])
+        order, member = bought(rules, Basket([Line("a", euros(5000), 2), card]), rich, codes=["SUMMER10"], burn=1000)
+        assert order.placed is not None
+        assert order.placed.total == euros(10_500)
+        assert order.placed.points == points[0]
+        one, all_cards = Return(lines={"a": 1}), Return(lines={"card": 1})
+        assert left_after(rules, order, member, one, all_cards, one) == [points[1], points[1], 0]
+        half = Return(amount=euros(5250))
+        assert left_after(rules, order, member, half, half) == [points[1], 0]
+
+    def test_shipping_given_back_costs_no_point(self) -> None:
+        """Shipping earned nothing: it comes back under its own name, and the points stay those of the goods."""
+        order, member = bought(SHOP, Basket([Line("a", euros(2000))], shipping=euros(490)), Membership.open("m-42"))
+        assert left_after(SHOP, order, member, Return(shipping=euros(490)), Return(lines={"a": 1})) == [20, 0]
 
     def test_a_returned_line_does_not_recompute_the_others(self) -> None:
         """Shares are given once: cancelling one line leaves the discounts of the others as they were booked."""

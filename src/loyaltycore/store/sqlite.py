@@ -21,14 +21,15 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, Self, TypeAlias, final
 
-from loyaltycore._frozen import FrozenMap
 from loyaltycore.codec import fact_from_text, fact_text
 from loyaltycore.errors import ConflictError, CorruptStateError, DuplicateError, LimitReachedError, UsageError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, StoredStream
+from loyaltycore.wire import read_json
 
 __all__ = ["SQLiteRepository"]
 
@@ -101,10 +102,10 @@ class SQLiteRepository:
             UsageError: Neither or both; or ``":memory:"`` as a path, which would be another database for each thread.
             CorruptStateError: The tables were made by a later version.
         """
-        if (path is None) == (connection is None) or path == ":memory:":
+        if (path is None) == (connection is None) or path in {":memory:", ""}:
             msg = f"give a file's path or a connection (for memory: connection=sqlite3.connect(':memory:')), got {path!r}"
             raise UsageError(msg)
-        self._path = None if path is None else os.fspath(path)
+        self._path = None if path is None else str(Path(path).absolute())
         self._given = connection
         self._local = threading.local()
         self._opened = weakref.WeakSet[_Handle]()
@@ -147,9 +148,9 @@ class SQLiteRepository:
         if row is None:
             return None
         actor, fingerprint, appended = row
-        command = Command(home=home, key=key, fingerprint=FrozenMap(json.loads(fingerprint)), actor=actor)
+        command = Command(home=home, key=key, fingerprint=read_json(fingerprint), actor=actor)
         facts = {}
-        for stream, start, stop in json.loads(appended):
+        for stream, start, stop in read_json(appended):
             rows = cursor.execute(
                 "SELECT fact FROM loyalty_facts WHERE stream = ? AND version > ? AND version <= ? ORDER BY version",
                 (stream, start, stop),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import Final, Literal, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
@@ -22,9 +22,9 @@ from loyaltycore.identity import CODE_LENGTH_LIMIT, ID_LENGTH_LIMIT
 from loyaltycore.ledger import Overdraft, Part
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import EarnedPoints, OfferCost, Order, OrderLine, OrderPlaced, OrderReturned
-from loyaltycore.points import POINTS, PointsAccount
+from loyaltycore.points import POINTS, Basis, PointsAccount
 from loyaltycore.program import Program
-from loyaltycore.quantities import Money, allocate
+from loyaltycore.quantities import Money
 
 __all__ = [
     "PointsCall",
@@ -43,6 +43,7 @@ FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 LINES_LIMIT: Final = 4
 QUANTITY_LIMIT: Final = 4
 PRICE_LIMIT: Final = 30_000
+SHIPPING_LIMIT: Final = 300
 """Small numbers find what large ones do, and read better when a test fails."""
 
 Verb: TypeAlias = Literal["earn", "burn", "refund_burn", "revoke", "adjust_down", "reverse_adjustment"]
@@ -232,7 +233,7 @@ class _ShopStep:
     Attributes:
         wait: Since the one before.
         kind: What happens.
-        number: Points of a gift; or which action or order it is about, counted round.
+        number: Points of a gift, money of an amount or of shipping; or which action or order it is about, counted round.
         basket: Of an order.
         codes: Of an order.
         burn: Points asked to burn.
@@ -240,7 +241,7 @@ class _ShopStep:
     """
 
     wait: timedelta
-    kind: Literal["order", "return", "amount", "gift", "action", "join"]
+    kind: Literal["order", "return", "amount", "gift", "action", "join", "shipping"]
     number: int
     basket: Basket
     codes: tuple[str, ...]
@@ -269,7 +270,7 @@ def _steps_of(currency: str, codes: tuple[str, ...], tags: tuple[str, ...]) -> s
     return st.builds(
         _ShopStep,
         wait=st.integers(0, 40).map(lambda count: timedelta(days=count)),
-        kind=st.sampled_from(("order", "return", "amount", "gift", "action", "join")),
+        kind=st.sampled_from(("order", "return", "amount", "gift", "action", "join", "shipping")),
         number=st.integers(1, 2_000),
         basket=st.builds(_basket_of, st.just(currency), lines, st.none() | st.integers(0, 900)),
         codes=st.lists(st.sampled_from(codes), max_size=2).map(tuple),
@@ -315,7 +316,7 @@ def _after_step(program: Program, history: ShopHistory, step: _ShopStep, *, ref:
             placed = program.place(quote, membership, order_id=ref, at=at)
             assert placed.member is not None  # a member placed it
             return attrs.evolve(history, membership=placed.member.state, orders=(*history.orders, placed.order.state))
-        case "return" | "amount":
+        case "return" | "amount" | "shipping":
             return _after_return(program, history, step, ref=ref) if history.orders else history
     assert_never(step.kind)
 
@@ -327,6 +328,8 @@ def _after_return(program: Program, history: ShopHistory, step: _ShopStep, *, re
     assert placed is not None  # only placed orders are kept
     if step.kind == "amount":
         back = Return(amount=Money(step.number, program.currency))
+    elif step.kind == "shipping":
+        back = Return(shipping=Money(step.number, program.currency))
     else:
         units = {
             line.line_id: min(wanted, line.quantity) for line, wanted in zip(placed.lines, step.units, strict=False) if wanted
@@ -344,7 +347,9 @@ def _round(items: Sequence[T], number: int) -> T:
 
 @st.composite
 def orders(draw: st.DrawFn, *, currency: str = "EUR", returns_limit: int = 3) -> Order:
-    """Draw a placed order, and returns of it by units or by amount.
+    """Draw a placed order, and returns of it: by units, by amount, of shipping.
+
+    What its points are based on is drawn too: list, discounted or paid prices, with lines that earn nothing.
 
     Args:
         draw: Given by Hypothesis.
@@ -359,62 +364,111 @@ def orders(draw: st.DrawFn, *, currency: str = "EUR", returns_limit: int = 3) ->
     placed = draw(_placed(currency))
     order = Order.open(placed.order_id).folded([placed])
     for number in range(draw(st.integers(0, returns_limit))):
-        line = draw(st.sampled_from(placed.lines))
-        by_units = st.integers(1, line.quantity).map(partial(_units_back, line.line_id))
-        by_amount = st.integers(1, 500).map(lambda minor: Return(amount=Money(minor, currency)))
-        answer = order.plan(draw(by_units | by_amount), return_id=f"r-{number}", at=placed.at)
+        answer = order.plan(draw(_backs(placed)), return_id=f"r-{number}", at=placed.at)
         if isinstance(answer, Accepted):
             order = order.folded([answer.value])
     return order
 
 
-def _units_back(line_id: str, units: int) -> Return:
-    return Return(lines=FrozenMap({line_id: units}))
+def _backs(placed: OrderPlaced) -> st.SearchStrategy[Return]:
+    """Draw what may come back of an order, and a little more than may."""
+    units = st.sampled_from(placed.lines).flatmap(lambda line: st.tuples(st.just(line.line_id), st.integers(1, line.quantity)))
+    by_units = units.map(lambda one: Return(lines=FrozenMap([one])))
+    by_amount = st.integers(1, 500).map(lambda minor: Return(amount=Money(minor, placed.currency)))
+    shipping = st.integers(1, SHIPPING_LIMIT).map(lambda minor: Money(minor, placed.currency))
+    goods = by_units | by_amount
+    with_shipping = st.builds(lambda back, money: attrs.evolve(back, shipping=money), goods, shipping)
+    return goods | shipping.map(lambda money: Return(shipping=money)) | with_shipping
+
+
+_STEPS: Final = (1, 7, 100)
+"""Minor units a step of the drawn orders: the least there is, one that few prices are a multiple of, and a plain one."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _DrawnLine:
+    """What a line is booked from.
+
+    Attributes:
+        price: List price of one unit.
+        quantity: Units.
+        discount_percent: What offers take off.
+        burn_percent: What burned points take off the rest.
+        burn_points: The points, if they take anything off.
+        excluded: Whether it earns nothing.
+        disqualified: Whether it counts for no tier.
+    """
+
+    price: int
+    quantity: int
+    discount_percent: int
+    burn_percent: int
+    burn_points: int
+    excluded: bool
+    disqualified: bool
+
+    def booked(self, line_id: str, basis: Basis) -> OrderLine:
+        """Book it in an order whose points are based on these prices."""
+        listed = self.price * self.quantity
+        offered = listed - listed * self.discount_percent // 100
+        paid = offered - offered * self.burn_percent // 100
+        prices = {Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: paid}
+        return OrderLine(
+            line_id=line_id,
+            product_id=f"p-{line_id}",
+            quantity=self.quantity,
+            list_minor=listed,
+            discount_minor=listed - offered,
+            burn_minor=offered - paid,
+            burn_points=self.burn_points if paid < offered else 0,
+            earning_minor=0 if self.excluded else prices[basis],
+            qualifies=not self.disqualified,
+        )
 
 
 def _placed(currency: str) -> st.SearchStrategy[OrderPlaced]:
     """Draw what could have been booked: shares that fit the lines, burned points where money was burned."""
-    line = st.tuples(
-        st.integers(0, 500), st.integers(1, QUANTITY_LIMIT), st.integers(0, 100), st.integers(0, 100), st.integers(0, 90)
+    percents = st.integers(0, 100)
+    line = st.builds(
+        _DrawnLine,
+        price=st.integers(0, 500),
+        quantity=st.integers(1, QUANTITY_LIMIT),
+        discount_percent=percents,
+        burn_percent=percents,
+        burn_points=st.integers(0, 90),
+        excluded=st.booleans(),
+        disqualified=st.booleans(),
     )
     return st.builds(
         _order_of,
         st.lists(line, min_size=1, max_size=LINES_LIMIT),
-        st.integers(0, 60),
-        st.integers(0, 300),
-        st.just(currency),
+        basis=st.sampled_from(Basis),
+        step_points=st.integers(1, 60),
+        step_minor=st.sampled_from(_STEPS),
+        shipping_minor=st.integers(0, SHIPPING_LIMIT),
+        currency=st.just(currency),
     )
 
 
-def _order_of(found: Sequence[tuple[int, int, int, int, int]], points: int, shipping: int, currency: str) -> OrderPlaced:
-    lines = list[OrderLine]()
-    for place, (price, quantity, discount, burn, burn_points) in enumerate(found):
-        list_minor = price * quantity
-        discount_minor = list_minor * discount // 100
-        burn_minor = (list_minor - discount_minor) * burn // 100
-        lines.append(
-            OrderLine(
-                line_id=str(place),
-                product_id=f"p-{place}",
-                quantity=quantity,
-                list_minor=list_minor,
-                discount_minor=discount_minor,
-                burn_minor=burn_minor,
-                burn_points=burn_points if burn_minor else 0,
-                qualifies=discount % 2 == 0,
-            )
+def _order_of(
+    found: Sequence[_DrawnLine], *, basis: Basis, step_points: int, step_minor: int, shipping_minor: int, currency: str
+) -> OrderPlaced:
+    lines = tuple(line.booked(str(place), basis) for place, line in enumerate(found))
+    points = step_points * (sum(line.earning_minor for line in lines) // step_minor)
+    earned = list[EarnedPoints]()
+    if points:
+        earned.append(
+            EarnedPoints(rule="order", points=points, step_points=step_points, step_minor=step_minor, available_at=FIRST_DAY)
         )
-    net = [line.net_minor for line in lines]
-    shares = allocate(points, net) if any(net) else (0,) * len(net)
-    earned = EarnedPoints(rule="order", points=sum(shares), available_at=FIRST_DAY)
     return OrderPlaced(
         order_id="1001",
         member_id="m-42",
         currency=currency,
-        lines=tuple(attrs.evolve(line, points=share) for line, share in zip(lines, shares, strict=True)),
-        shipping_minor=shipping,
+        lines=lines,
+        shipping_minor=shipping_minor,
         burn_points=sum(line.burn_points for line in lines),
-        earned=(earned,) if earned.points else (),
+        earned=tuple(earned),
         at=FIRST_DAY,
     )
 
@@ -473,10 +527,18 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         discount_minor=wholes,
         burn_minor=wholes,
         burn_points=wholes,
-        points=wholes,
+        earning_minor=wholes,
         qualifies=st.booleans(),
     )
-    earned = st.builds(EarnedPoints, rule=slugs, points=counts, available_at=instants, expires_at=st.none() | instants)
+    earned = st.builds(
+        EarnedPoints,
+        rule=slugs,
+        points=counts,
+        step_points=counts,
+        step_minor=counts,
+        available_at=instants,
+        expires_at=st.none() | instants,
+    )
     return {
         "at": instants,
         "account": st.just(POINTS),

@@ -212,8 +212,10 @@ def _life_of(member: Membership) -> Iterator[Posting[Membership]]:
 
 def _order(order_id: str) -> tuple[Fact, ...]:
     """Give an order, and its return."""
-    line = OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7, points=29)
-    earned = EarnedPoints(rule="base", points=29, available_at=AT + HOUR, expires_at=None)
+    line = OrderLine(
+        line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7, earning_minor=2990
+    )
+    earned = EarnedPoints(rule="base", points=29, step_points=1, step_minor=100, available_at=AT + HOUR, expires_at=None)
     offer = OfferCost(offer_id="ten", discount_minor=10)
     placed = OrderPlaced(
         order_id=order_id, member_id="m", currency="EUR", lines=(line,), offers=(offer,), earned=(earned,), codes=("ÉTÉ",), at=AT

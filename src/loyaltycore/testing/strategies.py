@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final, TypeAlias, TypeVar, overload
 from zoneinfo import ZoneInfo
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -470,7 +471,7 @@ def _numbered(found: list[Line]) -> list[Line]:
 
 
 def returns_of(basket: Basket) -> SearchStrategy[Return]:
-    """Draw what may come back of a basket: some units of some lines, or an amount up to its list price.
+    """Draw what may come back of a basket: some units of some lines, or an amount up to its list price; and of shipping.
 
     Args:
         basket: With one line at least.
@@ -491,10 +492,18 @@ def returns_of(basket: Basket) -> SearchStrategy[Return]:
         raise UsageError(msg)
     units = st.fixed_dictionaries({line.line_id: st.integers(0, line.quantity) for line in basket.lines})
     some = units.map(lambda found: {line_id: count for line_id, count in found.items() if count}).filter(bool)
-    by_lines = some.map(lambda found: Return(lines=found))
-    if basket.subtotal.minor_units == 0:
-        return by_lines
-    return by_lines | monies(basket.currency, min_minor=1, max_minor=basket.subtotal.minor_units).map(lambda m: Return(amount=m))
+    goods = some.map(lambda found: Return(lines=found))
+    if basket.subtotal.minor_units > 0:
+        goods |= _up_to(basket.subtotal).map(lambda amount: Return(amount=amount))
+    if basket.shipping is None or basket.shipping.minor_units == 0:
+        return goods
+    shipping = _up_to(basket.shipping)
+    with_shipping = st.builds(lambda back, money: attrs.evolve(back, shipping=money), goods, shipping)
+    return goods | shipping.map(lambda money: Return(shipping=money)) | with_shipping
+
+
+def _up_to(most: Money) -> SearchStrategy[Money]:
+    return monies(most.currency, min_minor=1, max_minor=most.minor_units)
 
 
 # ---- of higher floors ----
