@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore.benefits import FreeShipping, PercentOff
+from loyaltycore.benefits import FreeShipping, PercentOff, check_benefit
 from loyaltycore.errors import UsageError
 
 PERCENTS = st.integers(1, 10_000).map(lambda hundredths: Decimal(hundredths) / 100)
@@ -75,3 +75,16 @@ class TestFreeShipping:
     def test_all_are_equal(self) -> None:
         """There is nothing to tell them apart."""
         assert FreeShipping() == FreeShipping()
+
+
+class TestCheckBenefit:
+    @pytest.mark.parametrize("benefit", [PercentOff("10"), FreeShipping()])
+    def test_takes_those_of_the_union(self, benefit: PercentOff | FreeShipping) -> None:
+        """What an offer can give."""
+        assert check_benefit(benefit) is benefit
+
+    @pytest.mark.parametrize("other", ["10", None, PercentOff])
+    def test_refuses_the_rest(self, other: object) -> None:
+        """A text, nothing, the class itself."""
+        with pytest.raises(UsageError, match="a benefit must be one of this module's"):
+            check_benefit(other)

@@ -181,3 +181,11 @@ class TestErrors:
         assert LimitReachedError("c").counter == "c"
         assert RefusedError(LATE, EARLY).refusal == EARLY
         assert RefusedError(LATE, EARLY).refusals == (EARLY, LATE)
+
+
+class TestEitherAnswer:
+    def test_either_answer_can_be_asked_why_not(self) -> None:
+        """A yes has no refusal, and none to go through."""
+        yes = Accepted(5)
+        assert yes.refusal is None
+        assert yes.refusals == ()

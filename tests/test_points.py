@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore.errors import Accepted, Reason, Refused, RefusedError, UsageError
+from loyaltycore.errors import Accepted, CorruptStateError, Reason, Refused, RefusedError, UsageError
 from loyaltycore.ledger import Ledger, LedgerFact
 from loyaltycore.periods import Calendar, Period, Term, Through
 from loyaltycore.points import Basis, Books, BurnAnswer, BurnRule, EarningRule, Expiring, Overdraft, PointsAccount
@@ -269,3 +269,16 @@ class TestBurnRule:
         """At least nothing."""
         with pytest.raises(UsageError, match="burn must be a whole number"):
             burning().answer(asked, available=1, goods_minor=1)
+
+
+class TestStoredStates:
+    def test_lots_that_do_not_hang_together_are_corrupt(self) -> None:
+        """A lot under another's id, and a burn of a lot that is not there, are found when the state is read."""
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        account = PointsAccount.open("m-42").earn(10, ref="a", expires_at=None, at=at).state.burn(5, ref="b", at=at).state
+        lots = account.to_dict()["ledger"]["lots"]
+        for wrong in ({"x/base": lots["a/base"]}, {}):
+            data = account.to_dict()
+            data["ledger"]["lots"] = wrong
+            with pytest.raises(CorruptStateError, match="do not hang together"):
+                PointsAccount.from_dict(data)

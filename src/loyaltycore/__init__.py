@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker that saw this function would take every misspelt name for an object
+if not TYPE_CHECKING:  # pragma: no branch - a type checker that saw this function would take every misspelt name for an object
 
     def __getattr__(name: str) -> object:
         """Load ``Loyalty`` when it is first asked for."""
