@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -39,6 +40,19 @@ RACING = {
     "LooksForRepeatsEarly",
     "CountsThenClaims",
 }
+
+
+def told_of(check: Callable[[], None], contract: str, clause: int) -> ConformanceError:
+    """Give the failure that names a clause; a race is lost only now and then, so a liar gets five chances."""
+    told = list[str]()
+    for _ in range(5):
+        try:
+            check()
+        except ConformanceError as caught:
+            if (caught.contract, caught.clause) == (contract, clause):
+                return caught
+            told.append(str(caught))
+    pytest.fail(f"clause {clause} was not named: {told}")
 
 
 class TestCheckRepository:
@@ -82,12 +96,10 @@ class TestCheckRepository:
     @pytest.mark.parametrize("contract, clause, liar", LIARS)
     def test_each_canary_is_caught(self, contract: str, clause: int, liar: type[Plain]) -> None:
         """A repository that lies in one way breaks the clause that says so."""
-        with pytest.raises(ConformanceError) as caught:
-            check_repository(liar)
-        assert (caught.value.contract, caught.value.clause) == (contract, clause), str(caught.value)
-        assert caught.value.words
-        assert str(caught.value).startswith(f"{contract}, clause {clause}: {caught.value.words}\nfound: ")
-        assert caught.value.history
+        caught = told_of(lambda: check_repository(liar), contract, clause)
+        assert caught.words
+        assert str(caught).startswith(f"{contract}, clause {clause}: {caught.words}\nfound: ")
+        assert caught.history
 
     def test_every_clause_has_a_canary(self) -> None:
         """No clause of the contract is checked by a check that was never seen to fail."""
@@ -229,10 +241,7 @@ class TestCheckPointsRepository:
     @pytest.mark.parametrize("clause, liar", POINTS_LIARS)
     def test_each_canary_is_caught(self, clause: int, liar: type[PlainAccounts]) -> None:
         """A table that lies in one way breaks the clause that says so."""
-        with pytest.raises(ConformanceError) as caught:
-            check_points_repository(liar)
-        assert (caught.value.contract, caught.value.clause) == ("PointsAccountRepository", clause), str(caught.value)
-        assert caught.value.words
+        assert told_of(lambda: check_points_repository(liar), "PointsAccountRepository", clause).words
 
     def test_every_clause_has_a_canary(self) -> None:
         """No clause is checked by a check that was never seen to fail."""
