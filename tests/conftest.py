@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # No deadline: two busy cores are slow without being wrong.
 # Mutation testing runs tests from copies of their classes: that is no fault of a test.
-SUPPRESSED = [HealthCheck.differing_executors, HealthCheck.too_slow]
+SUPPRESSED = [HealthCheck.differing_executors]
 settings.register_profile("dev", deadline=None, suppress_health_check=SUPPRESSED)
 # The same examples on every run, and what to paste to see a failure again.
 settings.register_profile(
