@@ -23,20 +23,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
-from fractions import Fraction
-from math import ceil
 from typing import Any, Final, Self, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_kind, check_whole
-from loyaltycore.errors import Accepted, Reason, Refusal, Refused, UsageError
+from loyaltycore._burning import BurnAnswer, BurnRule
+from loyaltycore._checks import check_whole
+from loyaltycore._earning import Basis, EarningRule
+from loyaltycore.errors import Accepted, Refused
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import check_id, check_slug, check_text, labels, member_stream
+from loyaltycore.identity import check_id, check_slug, check_text, member_stream
 from loyaltycore.ledger import Balance, Books, Expiring, Ledger, Overdraft
-from loyaltycore.periods import Calendar, Term
-from loyaltycore.quantities import Rate, Rounding, allocate
 from loyaltycore.wire import read_state, write_state
 
 __all__ = [
@@ -279,141 +276,3 @@ class PointsAccount(PointsVerbs):
         account = read_state(cls, data)
         account.ledger.checked()
         return account
-
-
-class Basis(StrEnum):
-    """Of which price points are earned: before offers, after offers, or after offers and burned points."""
-
-    LIST = "list"
-    DISCOUNTED = "discounted"
-    PAID = "paid"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class EarningRule:
-    """So many points for each whole step of money spent on an order.
-
-    Attributes:
-        rule_id: Names the lot together with the order.
-        points: Points a step, at least 1.
-        per_minor: Money a step in minor units, at least 1. Only whole steps count, so there is nothing to round.
-        basis: Of which price.
-        exclude_tags: Lines with one of these tags earn nothing.
-        pending: Until when the points wait, from the order on; ``None`` is at once.
-        expires: How long they can be burned, from when they can be; ``None`` for ever.
-    """
-
-    rule_id: str
-    points: int
-    per_minor: int
-    basis: Basis
-    exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
-    pending: Term | None
-    expires: Term | None
-
-    def __attrs_post_init__(self) -> None:
-        """Check the step."""
-        check_slug("rule_id", self.rule_id)
-        check_kind("basis", self.basis, Basis)
-        check_count("points", self.points)
-        check_count("per_minor", self.per_minor)
-
-    def earned(self, basis_minor: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-        """Give the points of an order, and their shares by unit group.
-
-        Args:
-            basis_minor: What each group counts for, 0 for those that earn nothing.
-
-        Returns:
-            ``points · floor(sum / per_minor)``, and shares in proportion that sum to it.
-
-        Example:
-            >>> rule = EarningRule(rule_id="base", points=1, per_minor=100, basis=Basis.PAID, pending=None, expires=None)
-            >>> rule.earned((7191, 1125))
-            (83, (72, 11))
-        """
-        points = self.points * (sum(basis_minor) // self.per_minor)
-        return points, allocate(points, basis_minor)
-
-    def terms(self, at: datetime, *, calendar: Calendar) -> tuple[datetime, datetime | None]:
-        """Give ``available_at`` and ``expires_at`` of what is earned at an instant."""
-        available_at = at if self.pending is None else self.pending.end_after(at, calendar=calendar)
-        return available_at, None if self.expires is None else self.expires.end_after(available_at, calendar=calendar)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class BurnAnswer:
-    """What became of the points a shopper wants to burn.
-
-    Attributes:
-        asked: Points asked.
-        granted: Points that will be burned: the most that is allowed, at most what was asked.
-        discount_minor: What they take off, in minor units.
-        refusal: Why fewer are granted than asked; ``None`` when all that take something off are.
-    """
-
-    asked: int = 0
-    granted: int = 0
-    discount_minor: int = 0
-    refusal: Refusal | None = None
-
-
-@final
-@attrs.frozen(kw_only=True)
-class BurnRule:
-    """Points as a discount.
-
-    Attributes:
-        worth_minor: Minor units a point is worth: ``Rate.times("1")`` is 0.01 EUR a point.
-        minimum: The fewest points burned at once, at least 1.
-        share: Of the goods, after offers, that points may pay at most; ``None`` all.
-        exclude_tags: Lines with one of these tags are not paid with points.
-    """
-
-    worth_minor: Rate
-    minimum: int
-    share: Rate | None
-    exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse worthless points, and a share above the whole."""
-        check_count("minimum", self.minimum)
-        if self.worth_minor.factor == 0 or (self.share is not None and not 0 < self.share.factor <= 1):
-            msg = f"a point must be worth something and share lie in (0 %, 100 %], got {self.worth_minor!r}, {self.share!r}"
-            raise UsageError(msg)
-
-    def answer(self, asked: int, *, available: int, goods_minor: int) -> BurnAnswer:
-        """Decide how many points are burned.
-
-        Args:
-            asked: At least 0; 0 asks for nothing.
-            available: Points that can be burned.
-            goods_minor: What is left to pay, after offers, of goods that points may pay.
-
-        Returns:
-            Fewer than asked with ``points_insufficient``, ``points_above_share`` or ``points_below_minimum``. Where a point is
-            worth less than a minor unit, those that would take nothing more off are left with the member, without a refusal.
-        """
-        check_whole("burn", asked, low=0)
-        most_minor = goods_minor if self.share is None else self.share.of_whole(goods_minor, rounding=Rounding.DOWN)
-        by_share = int(Fraction(most_minor) / self.worth_minor.factor)
-        needed = max(self.minimum, self._points_for(1))
-        allowed = min(asked, available, by_share)
-        discount_minor = self.worth_minor.of_whole(allowed, rounding=Rounding.DOWN) if allowed >= needed else 0
-        granted = self._points_for(discount_minor)
-        refusal = None
-        if available < asked:
-            details = {"asked_points": asked, "available_points": available, "missing_points": asked - available}
-            refusal = Refusal(Reason.POINTS_INSUFFICIENT, details)
-        elif by_share < asked:
-            refusal = Refusal(Reason.POINTS_ABOVE_SHARE, {"asked_points": asked, "granted_points": granted})
-        elif 0 < asked < needed:
-            details = {"asked_points": asked, "needed_points": needed, "missing_points": needed - asked}
-            refusal = Refusal(Reason.POINTS_BELOW_MINIMUM, details)
-        return BurnAnswer(asked=asked, granted=granted, discount_minor=discount_minor, refusal=refusal)
-
-    def _points_for(self, discount_minor: int) -> int:
-        """Give the fewest points that take so much off."""
-        return ceil(discount_minor / self.worth_minor.factor)
