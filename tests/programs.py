@@ -118,29 +118,60 @@ def programs(draw: st.DrawFn, *, mode: str | None = None) -> Program:
     currency = draw(st.sampled_from(("EUR", "JPY", "KWD")))
     unit = Decimal(1).scaleb(-exponent_of(currency))
     step, worth = draw(st.sampled_from((1, 7, 100, 1_000))), draw(st.sampled_from(("0.1", "1", "3", "0.333", "150")))
+    earning, times = draw(_earning(currency, step)) if draw(st.booleans()) else ([], "")
+    if earning:
+        burns = draw(st.booleans())
+        burning = [f"burn_minimum = {draw(st.sampled_from((1, 2, 300)))}"] if burns else []
+        burning += [draw(st.sampled_from(('burn_share = "50 %"', 'burn_exclude_tags = ["low-margin", "gift-card"]', "")))] * burns
+        if burns or any("%" in line for line in earning):
+            burning.append(f'worth = "{Decimal(worth) * unit:f}"')
+        earning = [
+            f'[points]\nbasis = "{draw(st.sampled_from(("list", "discounted", "paid")))}"',
+            f'pending = "{draw(st.sampled_from(("at once", "30 days", "400 days")))}"',
+            f'expires = "{draw(st.sampled_from(("never", "20 days", "12 months, end of month")))}"',
+            'earn_exclude_tags = ["gift-card", "low-margin"]\noverdraft = "carry"',
+            *burning,
+            *earning,
+            f"[points.actions]\nreview = {draw(st.sampled_from(('50', '{ points = 50, per_month = 1 }')))}",
+        ]
     lines = [
         f'[program]\nname = "drawn"\nversion = 1\ncurrency = "{currency}"\nzone = "Europe/Paris"\nstarts_on = {START}',
         f'[stacking]\nmode = "{mode or draw(st.sampled_from(("all", "priority", "best")))}"\nexclude_tags = ["gift-card"]',
         draw(offer_tables(currency)),
         '[tiers]\nmetric = "spend"\nwindow = "2 months"\ndowngrade = "one step"',
         *(
-            f'[[tiers.rung]]\nid = "{name}"\nfrom = "{_amount(start, currency)}"'
-            for name, start in (("silver", 9_000), ("gold", 40_000))
+            f'[[tiers.rung]]\nid = "{name}"\nfrom = "{_amount(start, currency)}"\n{more}'
+            for name, start, more in (("silver", 9_000, ""), ("gold", 40_000, times))
         ),
+        *earning,
     ]
-    if draw(st.booleans()):
-        burning = [f'worth = "{Decimal(worth) * unit:f}"', f"burn_minimum = {draw(st.sampled_from((1, 2, 300)))}"]
-        burning += [draw(st.sampled_from(('burn_share = "50 %"', 'burn_exclude_tags = ["low-margin", "gift-card"]', "")))]
-        lines += [
-            f'[points]\nearn = "{draw(st.integers(1, 3))} per {_amount(step, currency)}"',
-            f'basis = "{draw(st.sampled_from(("list", "discounted", "paid")))}"',
-            f'pending = "{draw(st.sampled_from(("at once", "30 days", "400 days")))}"',
-            f'expires = "{draw(st.sampled_from(("never", "20 days", "12 months, end of month")))}"',
-            'earn_exclude_tags = ["gift-card", "low-margin"]\noverdraft = "carry"',
-            *(burning if draw(st.booleans()) else ()),
-            "[points.actions]\nreview = 50",
-        ]
     return Program.parse("\n".join(lines))
+
+
+@st.composite
+def _earning(draw: st.DrawFn, currency: str, step: int) -> tuple[list[str], str]:
+    """Draw the rules of a program, and what its best tier multiplies."""
+    per = _amount(step, currency)
+    steps = f'earn = "{draw(st.integers(1, 3))} per {per}"'
+    if draw(st.integers(0, 4)) == 0:
+        return [steps, "carry_over = true"], ""
+    gives = st.sampled_from(('earn = "40 an order"', 'earn = "5 %"\nrounding = "half_up"'))
+    more = st.sampled_from(
+        ("", "", 'caps = { per_month = 90, over = "truncate" }', 'caps = { per_order = 30, balance = 200, over = "refuse" }')
+    )
+    rules = [draw(st.just(steps) | gives), draw(more)]
+    if draw(st.integers(0, 2)) == 0:
+        rules.append(f'combine = "{draw(st.sampled_from(("sum", "best", "first")))}"')
+        least = f'at_least = "{_amount(3_000, currency)}"'
+        rules += [
+            '[[points.rules]]\nid = "second"',
+            draw(gives),
+            draw(st.sampled_from((least, "", 'only = { products = ["p"] }'))),
+        ]
+    times = 'earn_multiplier = "1.5"' if draw(st.booleans()) else ""
+    if draw(st.booleans()):
+        rules.append('[[points.multipliers]]\ntimes = "2"\nonly = { products = ["p", "q"] }')
+    return rules, times
 
 
 _LINES = st.lists(

@@ -29,9 +29,10 @@ HEAVY = frozenset({"asyncio", "hypothesis", "rich", "sqlalchemy", "sqlite3"})
 # Working copies that change while facts are folded or a history is read; none is handed to a user.
 WORKERS = frozenset(
     {
+        "loyaltycore._balancing.Balancing",
         "loyaltycore._columns._Invoice",
         "loyaltycore._history.Tally",
-        "loyaltycore.ledger._Fold",
+        "loyaltycore._ledger_fold.Fold",
         "loyaltycore.replay._Sums",
     }
 )

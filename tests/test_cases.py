@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import Differs, NotExpressible, Outcome, Verdict, judge, load, registered, suites
+from tests.cases import Differs, NotExpressible, Outcome, VendorInconsistent, Verdict, judge, load, registered, suites
 from tools.cases import in_domain
 
 SUITES = ["liability", "points", "promotions", "vendors"]
@@ -25,6 +25,16 @@ class TestSuites:
     def test_suite_has_cases(self, suite: str, shared: Path) -> None:
         """Each suite is read, and every case has an id."""
         assert load(shared, suite)
+
+    @pytest.mark.parametrize("suite", ["points", "vendors"])
+    def test_points_are_all_expressed(self, suite: str, shared: Path) -> None:
+        """Every case about points is said with ours; one that contradicts itself says so."""
+        cases = {name: case for name, case in load(shared, suite).items() if in_domain(case, suite, "points")}
+        verdicts = {name: judge(name, case, registered(suite).get(name)).verdict for name, case in cases.items()}
+        assert {name for name, verdict in verdicts.items() if verdict is Verdict.VENDOR_INCONSISTENT} == {
+            name for name, case in cases.items() if case.get("confidence") == "vendor-inconsistent"
+        }
+        assert set(verdicts.values()) <= {Verdict.PASS, Verdict.VENDOR_INCONSISTENT}
 
     def test_dates_are_numbered(self, shared: Path) -> None:
         """Cases without an id are numbered within their list."""
@@ -52,6 +62,15 @@ class TestJudge:
     def test_reason_without_expression(self) -> None:
         """What cannot be said says why."""
         assert judge("a", {}, NotExpressible("no FIFO")) == Outcome("a", Verdict.NOT_EXPRESSIBLE, "no FIFO")
+
+    def test_vendor_that_contradicts_itself(self) -> None:
+        """Where there are two answers, the reading that ours takes is named."""
+
+        def expression(_: object) -> None:
+            text = "ours counts both days"
+            raise VendorInconsistent(text)
+
+        assert judge("a", {}, expression) == Outcome("a", Verdict.VENDOR_INCONSISTENT, "ours counts both days")
 
     def test_unknown_case_is_not_expressible_yet(self) -> None:
         """A case that nobody wrote an expression for is no pass."""

@@ -14,14 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
 import pytest
 
 from examples.velo import generate
-from loyaltycore import Program, cli
+from loyaltycore import Loyalty, Program, cli
 from loyaltycore.cli import main
 from loyaltycore.replay import ColumnMap, Report, replay
 from loyaltycore.store.sqlite import SQLiteRepository
@@ -656,6 +656,179 @@ class TestQuote:
         monkeypatch.chdir(tmp_path)
         exec(rest.partition("```")[0], {})
         assert (folder / "member.json").read_bytes() == (VELO / "member.json").read_bytes()
+
+
+class TestMember:
+    """``loyaltycore member``."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Keep a member who earned, held, burned and owes nothing; today is 20 July."""
+        path = tmp_path / "shop é.db"
+        now = [datetime(2026, 7, 1, 10, tzinfo=UTC)]
+        with SQLiteRepository(path) as repository:
+            shop = Loyalty(Program.load(PROGRAM), repository, clock=lambda: now[0])
+            shop.join("m-1")
+            shop.earn(1200, member_id="m-1", ref="import", expires_at=datetime(2026, 8, 1, tzinfo=UTC), actor="zoé")
+            shop.earn(40, member_id="m-1", ref="gift", expires_at=None, available_at=now[0] + timedelta(days=60), actor="zoé")
+            shop.burn(200, member_id="m-1", ref="1001")
+            now[0] += timedelta(days=10)
+            shop.hold(300, member_id="m-1", ref="1002", until=now[0] + timedelta(days=30))
+            shop.hold(50, member_id="m-1", ref="1003", until=now[0] + timedelta(days=5))
+            shop.hold(20, member_id="m-1", ref="1004", until=now[0] + timedelta(days=30))
+            shop.void("1004", member_id="m-1")
+            shop.earn(7, member_id="m-2", ref="a", expires_at=None, account="status", actor="zoé")
+            shop.earn(3, member_id="m-2", ref="b", expires_at=None, actor="zoé")
+        monkeypatch.setattr(cli, "utc_now", lambda: datetime(2026, 7, 20, tzinfo=UTC))
+        return path
+
+    def test_where_the_member_stands(self, store: Path, capsys: Capture) -> None:
+        """Balance, tier, open holds, what expires next, and every line with its why."""
+        assert run("member", "m-1", "--store", url(store), "--program", PROGRAM) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert out.splitlines() == [
+            "Member m-1",
+            "Tier: bronze",
+            "Can be burned: 700",
+            "Waiting: 40",
+            "Set aside: 300",
+            "Set aside for 1002 through 10 August 2026: 300",
+            "Expires next, after 1 August 2026: 700",
+            "",
+            "Points, through 20 July 2026",
+            "Balance before: 0",
+            "1 July 2026   +1,200  1,200  earned for import (gift): 1,200; usable through 1 August 2026; by zoé",
+            "1 July 2026        0  1,200  earned for gift (gift): 40; available from 30 August 2026; by zoé",
+            "1 July 2026     −200  1,000  burned for 1001: 200",
+            "11 July 2026    −300    700  set aside for 1002: 300; through 10 August 2026",
+            "11 July 2026     −50    650  set aside for 1003: 50; through 16 July 2026",
+            "11 July 2026     −20    630  set aside for 1004: 20; through 10 August 2026",
+            "11 July 2026     +20    650  no longer set aside for 1004: 20",
+            "16 July 2026     +50    700  no longer set aside for 1003, its time is over: 50",
+            "Balance: 700",
+        ]
+
+    def test_without_a_program(self, store: Path, capsys: Capture) -> None:
+        """No tier, and the days of UTC: the last of those points is 31 July there."""
+        assert run("member", "m-1", "--store", url(store)) == 0
+        out = capsys.readouterr().out
+        assert "Tier" not in out
+        assert "Expires next, after 31 July 2026: 700" in out
+
+    def test_below_the_first_rung(self, store: Path, tmp_path: Path, capsys: Capture) -> None:
+        """A tier that was not reached is a dash."""
+        text = Path(PROGRAM).read_text(encoding="utf-8")
+        assert 'from = "0"' in text
+        path = tmp_path / "program.toml"
+        path.write_text(text.replace('from = "0"', 'from = "1.00"'), encoding="utf-8")
+        assert run("member", "m-1", "--store", url(store), "--program", path) == 0
+        assert "Tier: –" in capsys.readouterr().out
+
+    def test_in_french(self, store: Path, capsys: Capture) -> None:
+        """Everything the library says."""
+        assert run("member", "m-1", "--store", url(store), "--program", PROGRAM, "--language", "fr") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[:3] == ["Membre m-1", "Niveau : bronze", "Utilisables : 700"]
+        assert lines[-1] == "Solde : 700"
+
+    def test_from_and_to(self, store: Path, capsys: Capture) -> None:
+        """Both days are told; tomorrow is not, whatever was asked."""
+        days = ["--from", "2026-07-11", "--to", "2026-07-11"]
+        assert run("member", "m-1", "--store", url(store), "--program", PROGRAM, *days) == 0
+        lines = capsys.readouterr().out.splitlines()
+        lines = lines[lines.index("") + 1 :]
+        assert lines[:2] == ["Points, 11 July 2026 to 11 July 2026", "Balance before: 1,000"]
+        assert len(lines) == 7
+        assert lines[-1] == "Balance: 650"
+        assert run("member", "m-1", "--store", url(store), "--to", "2030-01-01") == 0
+        out = capsys.readouterr().out
+        assert "Points, through 20 July 2026" in out
+        assert "expired" not in out
+
+    def test_accounts(self, store: Path, capsys: Capture) -> None:
+        """Of a member with several, each can be told; that there are others is said."""
+        assert run("member", "m-2", "--store", url(store), "--account", "status") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[:3] == ["Member m-2", "Accounts: points, status", "Can be burned: 7"]
+        assert run("member", "m-2", "--store", url(store)) == 0
+        assert "Can be burned: 3" in capsys.readouterr().out
+
+    def test_what_is_owed(self, tmp_path: Path, capsys: Capture) -> None:
+        """A debt is named."""
+        path = tmp_path / "shop.db"
+        with SQLiteRepository(path) as repository:
+            shop = Loyalty(Program.load(PROGRAM), repository)
+            shop.earn(30, member_id="m", ref="a", expires_at=None, actor="zoé")
+            shop.transfer(30, member_id="m", to="n", ref="t")
+            shop.burn(10, member_id="n", ref="b")
+            shop.undo_transfer("t", member_id="m", taker="n")
+        assert run("member", "n", "--store", url(path)) == 0
+        assert capsys.readouterr().out.splitlines()[1:3] == ["Can be burned: 0", "Owed: 10"]
+
+    def test_a_clock_that_ran_ahead(self, store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The last fact is told, though the clock has not reached it."""
+        monkeypatch.setattr(cli, "utc_now", lambda: datetime(2026, 7, 1, tzinfo=UTC))
+        assert run("member", "m-1", "--store", url(store)) == 0
+        assert "no longer set aside for 1004" in capsys.readouterr().out
+
+    def test_the_store_is_only_read(self, store: Path) -> None:
+        """Not a byte of it changes."""
+        before = store.read_bytes()
+        assert run("member", "m-1", "--store", url(store)) == 0
+        assert store.read_bytes() == before
+
+    @pytest.mark.parametrize(
+        "arguments,message",
+        [
+            (["m-9"], "there is no member 'm-9'"),
+            ([""], "member_id must be text"),
+            (["m-1", "--from", "today"], "--from must be a day such as 2026-07-01, got 'today'"),
+            (["m-1", "--to", "2026-02-30"], "--to must be a day such as 2026-07-01, got '2026-02-30'"),
+            (
+                ["m-1", "--from", "2026-07-12", "--to", "2026-07-11"],
+                "--from must not be after --to, nor after today, got 2026-07-12",
+            ),
+            (["m-1", "--from", "2026-07-21"], "--from must not be after --to, nor after today, got 2026-07-21"),
+            (["m-1", "--from", "0001-01-01"], "--from must be a date of the years 2 to 9998"),
+            (["m-1", "--to", "9999-12-31"], "--to must be a date of the years 2 to 9998"),
+            (["m-1", "--to", "9998-12-31"], "day must be a date of the years 2 to 9998"),
+            (["m-1", "--account", "a/b"], "account must be 1 to 64 letters"),
+            (["m-1", "--program", "nowhere.toml"], "nowhere.toml: No such file or directory"),
+        ],
+    )
+    def test_wrong_options(self, store: Path, capsys: Capture, arguments: list[str], message: str) -> None:
+        """Each is one line, and never a traceback."""
+        assert run("member", *arguments, "--store", url(store)) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith("loyaltycore: ")
+        assert message in err
+
+    def test_wrong_stores(self, tmp_path: Path, capsys: Capture) -> None:
+        """No file, a folder, no database, a database of something else, another scheme: named, and nothing is made of them."""
+        text, other, corrupt = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "corrupt.db"
+        text.write_text("no database, but long enough to be taken for one" * 100)
+        with closing(sqlite3.connect(other)) as db:
+            db.execute("CREATE TABLE customers (id)")
+        with SQLiteRepository(corrupt) as repository:
+            Loyalty(Program.load(PROGRAM), repository).join("m-1")
+        with closing(sqlite3.connect(corrupt)) as db:
+            db.execute("UPDATE loyalty_facts SET fact = '{'")
+            db.commit()
+        stores = [tmp_path / "none.db", tmp_path, text, other, corrupt]
+        messages = ["no such file", "is no file", "file is not a database", "holds nothing of this library", "not JSON"]
+        for path, message in zip(stores, messages, strict=True):
+            assert run("member", "m-1", "--store", url(path)) == 2
+            out, err = capsys.readouterr()
+            assert (out, err.count("\n")) == ("", 1)
+            assert err.startswith(f"loyaltycore: {path}: ")
+            assert message in err
+        assert not (tmp_path / "none.db").exists()
+        with closing(sqlite3.connect(other)) as db:
+            assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+        assert run("member", "m-1", "--store", "postgres://x") == 2
+        assert "--store must be sqlite:///FILE" in capsys.readouterr().err
 
 
 class TestOutput:

@@ -72,7 +72,7 @@ class TestGolden:
 
     def test_every_kind_is_coded(self) -> None:
         """No fact that a module defines is forgotten, and no kind is there twice."""
-        modules = {"loyaltycore.ledger", "loyaltycore.memberships", "loyaltycore.orders"}
+        modules = {"loyaltycore._ledger_facts", "loyaltycore.memberships", "loyaltycore.orders"}
         defined = {kind for kind in subclasses(Fact) if kind.__module__ in modules and "kind" in vars(kind)}
         assert defined == set(FACTS)
         assert len({(kind.kind, kind.form) for kind in FACTS}) == len(FACTS)
@@ -146,8 +146,8 @@ ORDER: dict[str, Any] = {
 EARNED: dict[str, Any] = {
     "rule": "order",
     "points": 1,
-    "step_points": 1,
-    "step_minor": 100,
+    "formula": {"shape": "step", "points": 1, "per_minor": 100},
+    "counted": [{"line_id": "1", "minor": 100}],
     "available_at": "2026-07-01T08:00:00Z",
 }
 
@@ -191,14 +191,17 @@ class TestDecode:
             {"kind": "member.order_counted", "form": 1, "at": "2026-07-01T08:00:00Z", "order_id": "1", "day": "2026-02-30"},
             {"kind": "ledger.burned", "form": 1, "at": "2026-07-01T08:00:00Z", "account": "points", "ref": "1", "parts": [1]},
             {**ORDER, "earned": [{"rule": "order", "points": 1, "available_at": "2026-07-01T08:00:00Z"}]},
-            {**ORDER, "earned": [{**EARNED, "step_minor": 0}]},
-            {**ORDER, "earned": [{**EARNED, "step_points": 0}]},
+            {**ORDER, "earned": [{**EARNED, "formula": {"shape": "step", "points": 1, "per_minor": 0}}]},
+            {**ORDER, "earned": [{**EARNED, "formula": {"shape": "step", "points": 0}}]},
+            {**ORDER, "earned": [{**EARNED, "formula": {"shape": "cube", "points": 1}}]},
+            {**ORDER, "earned": [{**EARNED, "counted": [{"line_id": "1", "minor": 0}]}]},
+            {**ORDER, "earned": [{**EARNED, "points": 0}]},
             {**ORDER, "earned": [{**EARNED, "points": -1}]},
             {**ORDER, "lines": [{"line_id": "1", "product_id": "helmet", "quantity": 1, "list_minor": 7990, "points": 79}]},
         ],
     )  # fmt: skip
     def test_what_was_never_written_is_corrupt(self, data: object) -> None:
-        """Unknown kinds, unknown forms, missing, strange and additional fields; points without the step that earned them."""
+        """Unknown kinds, unknown forms, missing, strange and additional fields; points without the formula that earned them."""
         with pytest.raises(CorruptStateError):
             decode_fact(data)
 

@@ -66,6 +66,34 @@ class TestFrozenMap:
         assert frozen.updated(changes) == {**items, **changes}
         assert frozen == items
 
+    @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200])
+    @pytest.mark.parametrize("steps", [1, 64, 65, 130])
+    def test_many_changes_one_by_one(self, size: int, steps: int) -> None:
+        """However many copies share their items, each reads like a dict that was changed in the same way."""
+        plain = {str(number): number for number in range(size)}
+        frozen, kept = FrozenMap(plain), list[tuple[FrozenMap[str, int], dict[str, int]]]()
+        for step in range(steps):
+            changes = {str(step * 7 % (size + 5)): -step, f"new-{step % 90}": step}
+            frozen, plain = frozen.updated(changes), {**plain, **changes}
+            kept.append((frozen, plain))
+            assert len(frozen) == len(plain)
+            assert [frozen.get(key) for key in ("0", "5", "new-0", "none")] == [plain.get(k) for k in ("0", "5", "new-0", "none")]
+            assert ("new-3" in frozen, "none" in frozen) == ("new-3" in plain, False)
+        for copied, expected in kept:
+            assert list(copied.items()) == list(expected.items())
+            assert (list(copied), list(copied.keys()), list(copied.values())) == (
+                list(expected),
+                list(expected),
+                list(expected.values()),
+            )
+            assert copied == expected
+
+    def test_a_copy_of_many_items_shares_them(self) -> None:
+        """One change of ten thousand items copies the one."""
+        frozen = FrozenMap({str(number): number for number in range(10_000)})
+        assert frozen.updated({"5": -5})._items is frozen._items
+        assert frozen.updated({})["5"] == 5
+
     @given(ITEMS)
     def test_survives_pickle_copy_and_repr(self, items: dict[str, int]) -> None:
         """It comes back equal, in the same order."""

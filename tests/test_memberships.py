@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import CorruptStateError, UsageError
 from loyaltycore.facts import Append, Fact
-from loyaltycore.memberships import MemberJoined, Membership, OrderCounted, ReturnCounted
+from loyaltycore.memberships import MemberJoined, Membership, OrderCounted, ReturnCounted, SpendCarried
 from loyaltycore.orders import OrderReturned
 from loyaltycore.points import PointsAccount
 from loyaltycore.testing.strategies import memberships, points_accounts
@@ -69,8 +70,35 @@ class TestVerbs:
     @given(points_accounts())
     def test_points_keep_their_version(self, account: PointsAccount) -> None:
         """The account seen through a membership has the membership's version, so that it can be saved."""
-        member = Membership(member_id="m-42", version=account.version, ledger=account.ledger)
+        member = Membership(member_id="m-42", version=account.version, ledgers=FrozenMap({"points": account.ledger}))
         assert member.points == account
+
+    def test_accounts_are_apart(self) -> None:
+        """What is done on one account leaves the others alone; the same name may be used on each."""
+        member = Membership.open("m").earn(80, ref="o", expires_at=None, at=AT).state
+        posting = member.on("status").earn(50, ref="o", expires_at=None, at=AT)
+        both = posting.state
+        assert (both.account, both.available(at=AT)) == ("status", 50)
+        assert (both.on("points").available(at=AT), both.points.available(at=AT)) == (80, 80)
+        assert (posting.version, both.version, set(both.ledgers)) == (1, 2, {"points", "status"})
+        burned = both.on("points").burn(80, ref="b", at=AT).state
+        assert burned.ledger_of("status") is both.ledger_of("status")
+        assert burned.on("none").balance(at=AT).available == 0
+
+    def test_the_account_turned_to_is_no_part_of_the_state(self) -> None:
+        """Where the verbs act does not make two members different; a stored one keeps it."""
+        member = Membership.open("m").earn(80, ref="o", expires_at=None, at=AT).state
+        assert member.on("status") == member
+        assert Membership.from_dict(member.on("status").to_dict()).account == "status"
+
+    def test_spend_is_carried_by_rule(self) -> None:
+        """What was spent and kept is one sum for each rule, less what came back."""
+        minors = (("order", 3000), ("bonus", 500), ("order", 2000), ("order", -3000))
+        member = Membership.open("m")
+        for number, (rule, minor) in enumerate(minors):
+            member = member.posting([SpendCarried(rule=rule, ref=str(number), minor=minor, at=AT)]).state
+        assert member.carried == {"order": 2000, "bonus": 500}
+        assert Membership.from_dict(member.to_dict()) == member
 
     def test_joining_is_done_once(self) -> None:
         """The first day counts; joining again gives no facts."""
@@ -124,3 +152,15 @@ class TestValues:
         """A stored member is what was written, or an error."""
         with pytest.raises(CorruptStateError):
             Membership.from_dict(data)
+
+    def test_an_account_under_another_name_is_corrupt(self) -> None:
+        """A stored account stands under its own name."""
+        data = Membership.open("m").earn(80, ref="o", expires_at=None, at=AT).state.to_dict()
+        data["ledgers"] = {"status": data["ledgers"]["points"]}
+        with pytest.raises(CorruptStateError, match="the accounts of member 'm' do not hang together"):
+            Membership.from_dict(data)
+
+    def test_the_name_of_an_account_is_checked(self) -> None:
+        """It is letters, digits and dashes."""
+        with pytest.raises(UsageError, match="account"):
+            Membership.open("m").on("my points")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore.errors import Detail, Reason, Refusal, UsageError
-from loyaltycore.messages import _CATALOGUE, Language, date_text, explain_refusal, money_text, say
+from loyaltycore.messages import _CATALOGUE, Language, date_text, explain_refusal, money_text, number_text, say
 from loyaltycore.quantities import Money, exponent_of
 from loyaltycore.testing.strategies import monies
 from tests.odd_values import answers_or_refuses
@@ -87,6 +87,21 @@ class TestMoneyText:
         assert (money.minor_units < 0) == text.startswith("−")
 
 
+class TestNumberText:
+    @pytest.mark.parametrize(
+        "number,english,french",
+        [(0, "0", "0"), (999, "999", "999"), (-1, "−1", "−1"), (1234567, "1,234,567", "1 234 567"), (-1000, "−1,000", "−1 000")],
+    )
+    def test_table(self, number: int, english: str, french: str) -> None:
+        """Thousands apart as each language does, the sign in front; English unless said."""
+        assert number_text(number) == number_text(number, "en") == english
+        assert number_text(number, "fr") == french
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(number_text, number=1, language="fr")
+
+
 class TestSay:
     def test_fills_in_the_values(self) -> None:
         """Money in the language's way, several texts with commas, numbers as they are."""
@@ -145,6 +160,24 @@ class TestExplainRefusal:
                 Refusal(Reason.KEY_REUSED, {"key": "place", "fields": ("codes", "burn")}),
                 "this reference was already used with other values of codes, burn",
                 "cette référence a déjà servi avec d'autres valeurs de codes, burn",
+            ),
+            (
+                Refusal(Reason.ACTION_LIMIT_REACHED, {"action": "review", "period": "per_month", "limit": 3, "times": 3}),
+                "review gives points at most 3 times a month",
+                "review donne des points au plus 3 fois par mois",
+            ),
+            (
+                Refusal(
+                    Reason.POINTS_CAP_REACHED,
+                    {"rule": "order", "cap": "balance", "desired_points": 80, "granted_points": 20, "cap_points": 500},
+                ),
+                "at most 500 points on the account; 20 of 80 are given",
+                "au plus 500 points sur le compte ; 20 sur 80 sont donnés",
+            ),
+            (
+                Refusal(Reason.POINTS_BELOW_MINIMUM, {"needed_points": 800, "missing_points": 50, "step_points": 100}),
+                "points are burned 100 at a time; 50 more make 800",
+                "points utilisables par 100 ; avec 50 de plus, ce serait 800",
             ),
             (Refusal(Reason.MEMBER_REQUIRED), "this is for members", "réservé aux membres"),
             (Refusal(Reason.CODE_UNKNOWN, {"code": "X"}), "this is no valid code", "ce code n'est pas valable"),

@@ -12,13 +12,38 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
+from loyaltycore._phrases import read_expires, read_pending
 from loyaltycore.errors import UsageError
-from loyaltycore.periods import PERIOD_LIMIT, Calendar, Period, Schedule, Term, Through, Weekday, Window, check_instant
+from loyaltycore.periods import (
+    EVENT_LIMIT,
+    FIXED_FROM,
+    FIXED_TO,
+    PERIOD_LIMIT,
+    Awaiting,
+    Calendar,
+    Expires,
+    Lasting,
+    OnDate,
+    Pending,
+    Period,
+    Schedule,
+    Sliding,
+    Term,
+    Terms,
+    Through,
+    UntilDay,
+    Weekday,
+    Window,
+    YearDay,
+    check_instant,
+    check_policies,
+    opens_and_ends,
+)
 from loyaltycore.testing.strategies import calendars, instants, periods, terms, windows
-from loyaltycore.wire import parse_instant
+from loyaltycore.wire import coder, parse_instant, plain
 from tests.odd_values import answers_or_refuses
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "periods.json").read_text(encoding="utf-8"))
@@ -344,6 +369,356 @@ class TestSchedule:
         """No odd value raises anything else."""
         answers_or_refuses(Schedule, weekdays=[Weekday.MONDAY], starts=time(16), ends=time(18))
         answers_or_refuses(TUESDAYS.contains, at=JULY, calendar=PARIS)
+
+
+TICK = timedelta(microseconds=1)
+
+
+def year_days() -> st.SearchStrategy[YearDay]:
+    """Draw days that every year has, 29 February among them."""
+    return st.dates(date(2024, 1, 1), date(2024, 12, 31)).map(lambda day: YearDay(day.month, day.day))
+
+
+def days() -> st.SearchStrategy[date]:
+    """Draw days of the years in which instants are drawn."""
+    return st.dates(date(2000, 1, 1), date(2100, 12, 31))
+
+
+def waits() -> st.SearchStrategy[Pending]:
+    """Draw every way to wait."""
+    events = st.builds(Awaiting, st.sampled_from(["delivered", "reviewed"]), terms(max_years=1))
+    return st.none() | terms(max_years=1) | st.builds(OnDate, days()) | events
+
+
+def ends() -> st.SearchStrategy[Expires]:
+    """Draw every way to end."""
+    return st.none() | terms() | year_days() | st.builds(UntilDay, days()) | st.builds(Sliding, terms())
+
+
+def opened(pending: Pending, expires: Expires, at: datetime, calendar: Calendar) -> Terms | None:
+    """Work terms out, where the two can go together."""
+    try:
+        check_policies(pending, expires)
+    except UsageError:
+        reject()
+    return opens_and_ends(pending, expires, at=at, calendar=calendar)
+
+
+class TestYearDay:
+    @pytest.mark.parametrize("case", GOLDEN["year_days"], ids=lambda case: case["name"])
+    def test_end_after_golden(self, case: dict[str, Any]) -> None:
+        """Known answers: on the day itself, over the end of the year, leap years, the night midnight is skipped."""
+        end = YearDay(*case["year_day"]).end_after(parse_instant(case["anchor"]), calendar=Calendar(case["zone"]))
+        assert end == parse_instant(case["end"])
+        assert end.tzinfo is UTC
+
+    @pytest.mark.law(4)
+    @given(year_days(), instants(), calendars())
+    @example(YearDay(12, 30), datetime(2011, 12, 29, 22, tzinfo=UTC), Calendar("Pacific/Apia"))
+    def test_end_is_later_than_the_anchor(self, year_day: YearDay, at: datetime, calendar: Calendar) -> None:
+        """Nothing expires as it is earned, not even on the day itself; and within about a year it does."""
+        end = year_day.end_after(at, calendar=calendar)
+        assert at < end <= at.astimezone(UTC) + timedelta(days=368)
+
+    @pytest.mark.law(4)
+    @given(year_days(), instants(), calendars(), st.timedeltas(timedelta(0), timedelta(days=400)))
+    def test_expiry_is_monotone_in_time(self, year_day: YearDay, at: datetime, calendar: Calendar, later: timedelta) -> None:
+        """What is earned later never expires earlier."""
+        end = year_day.end_after(at.astimezone(UTC) + later, calendar=calendar)
+        assert year_day.end_after(at, calendar=calendar) <= end
+
+    @given(year_days(), days())
+    def test_on_or_after_is_the_first(self, year_day: YearDay, day: date) -> None:
+        """A walk from day to day finds the same."""
+        is_it = (day + timedelta(days=more) for more in count())
+        may_be_the_28th = (year_day.month, year_day.day) == (2, 29)
+        expected = next(
+            one
+            for one in is_it
+            if (one.month, one.day) == (year_day.month, year_day.day)
+            or (may_be_the_28th and (one + timedelta(days=1)).day == 1 and one.month == 2)
+        )
+        assert year_day.on_or_after(day) == expected
+
+    @pytest.mark.parametrize("month,day", [(0, 1), (13, 1), (1, 0), (1, 32), (2, 30), (4, 31), (1, True), ("1", 1)])
+    def test_a_day_that_no_year_has(self, month: int, day: int) -> None:
+        """There is no 30 February to wait for."""
+        with pytest.raises(UsageError, match=r"^(month|day) must be a whole number in \[1, (12|31|29|30)\], got"):
+            YearDay(month, day)
+
+    @pytest.mark.parametrize("month,last", list(enumerate([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], start=1)))
+    def test_the_last_day_of_a_month(self, month: int, last: int) -> None:
+        """Each month up to its last day, and not further."""
+        assert YearDay(month, last).day == last
+        with pytest.raises(UsageError, match=rf"^day must be a whole number in \[1, {last}\], got {last + 1}$"):
+            YearDay(month, last + 1)
+
+    def test_stays_in_the_calendar(self) -> None:
+        """An end that no calendar has is refused."""
+        with pytest.raises(UsageError, match=r"^day must be a date of the years 2 to 9998"):
+            YearDay(1, 1).end_after(datetime(9998, 6, 1, tzinfo=UTC), calendar=PARIS)
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(YearDay, month=1, day=1)
+        answers_or_refuses(YearDay(1, 1).on_or_after, day=date(2026, 7, 1))
+        answers_or_refuses(YearDay(1, 1).end_after, anchor=JULY, calendar=PARIS)
+
+
+class TestPolicies:
+    @pytest.mark.parametrize("kind", [UntilDay, OnDate])
+    def test_a_fixed_day_lies_inside_the_calendar(self, kind: Callable[[date], object]) -> None:
+        """Its first instant can be told in every zone, so a checkout never fails for it."""
+        assert kind(FIXED_FROM) == kind(date(3, 1, 1))
+        assert kind(FIXED_TO) == kind(date(9000, 12, 31))
+        for day in (FIXED_FROM - timedelta(days=1), FIXED_TO + timedelta(days=1)):
+            with pytest.raises(UsageError, match=r"^day must lie in the years 3 to 9000, got"):
+                kind(day)
+
+    @pytest.mark.parametrize("event", ["", " ", "on delivery", "x" * (EVENT_LIMIT + 1), "a\n", "\ud800", 1, None])
+    def test_an_event_has_a_name(self, event: str) -> None:
+        """One that a stored fact can hold and a program file can say."""
+        with pytest.raises(UsageError, match=r"^event must be"):
+            Awaiting(event, Term(Period(days=1)))
+
+    def test_the_longest_name(self) -> None:
+        """As long as any name a program defines."""
+        assert Awaiting("x" * EVENT_LIMIT, within=Term(Period(days=1))).event == "x" * 64
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            YearDay(1, 31),
+            UntilDay(date(2026, 12, 31)),
+            Sliding(Term(Period(months=6))),
+            OnDate(date(2026, 12, 1)),
+            Awaiting("delivered", Term(Period(days=60))),
+        ],
+        ids=lambda policy: type(policy).__name__,
+    )
+    def test_policies_are_values(self, policy: object) -> None:
+        """They can be pickled, and a program's digest sees them."""
+        assert pickle.loads(pickle.dumps(policy)) == policy
+        written = plain(policy)
+        assert written["is"] == type(policy).__name__
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(UntilDay, day=date(2026, 7, 1))
+        answers_or_refuses(OnDate, day=date(2026, 7, 1))
+        answers_or_refuses(Sliding, term=Term(Period(days=1)))
+        answers_or_refuses(Awaiting, event="delivered", within=Term(Period(days=1)))
+
+
+class TestLasting:
+    @pytest.mark.law(4)
+    @given(terms(), calendars(), st.none() | year_days(), instants())
+    def test_end_is_later_than_the_anchor(self, term: Term, calendar: Calendar, until: YearDay | None, at: datetime) -> None:
+        """Nothing expires as it is released."""
+        assert Lasting(term, calendar.zone, until=until).ends_after(at) > at
+
+    @pytest.mark.law(4)
+    @given(terms(), calendars(), st.none() | year_days(), instants(), st.timedeltas(timedelta(0), timedelta(days=400)))
+    def test_expiry_is_monotone_in_time(
+        self, term: Term, calendar: Calendar, until: YearDay | None, at: datetime, later: timedelta
+    ) -> None:
+        """A later activity never moves the end to an earlier day."""
+        lasting = Lasting(term, calendar.zone, sliding=True, until=until)
+        assert lasting.ends_after(at) <= lasting.ends_after(at.astimezone(UTC) + later)
+
+    @given(terms(), calendars(), instants())
+    def test_a_term_ends_where_it_does_without(self, term: Term, calendar: Calendar, at: datetime) -> None:
+        """It only carries the zone along."""
+        assert Lasting(term, calendar.zone).ends_after(at) == term.end_after(at, calendar=calendar)
+
+    @given(year_days(), calendars(), instants())
+    def test_a_day_of_the_year_ends_where_it_does_without(self, year_day: YearDay, calendar: Calendar, at: datetime) -> None:
+        """A day, and on to the next such day: the next one later than the anchor's own."""
+        lasting = Lasting(Term(Period(days=1)), calendar.zone, until=year_day)
+        assert lasting.ends_after(at) == year_day.end_after(at, calendar=calendar)
+
+    def test_runs_on_from_where_the_term_ends(self) -> None:
+        """Half a year, and on to the end of January."""
+        lasting = Lasting(Term(Period(months=6)), "UTC", until=YearDay(1, 31))
+        assert lasting.ends_after(datetime(2026, 7, 31, tzinfo=UTC)) == datetime(2027, 2, 1, tzinfo=UTC)
+        assert lasting.ends_after(datetime(2026, 8, 1, tzinfo=UTC)) == datetime(2028, 2, 1, tzinfo=UTC)
+
+    @given(term=terms(), calendar=calendars(), until=st.none() | year_days(), sliding=st.booleans())
+    def test_wire_form(self, term: Term, calendar: Calendar, until: YearDay | None, *, sliding: bool) -> None:
+        """A lot keeps it; what is left at its default is not written."""
+        lasting = Lasting(term, calendar.zone, sliding=sliding, until=until)
+        written = coder(Lasting).encode(lasting)
+        assert coder(Lasting).decode(json.loads(json.dumps(written))) == lasting
+        assert ("sliding" in written) is sliding
+        assert ("until" in written) is (until is not None)
+
+    @pytest.mark.parametrize(
+        "wrong,message",
+        [
+            ({"term": Period(days=1)}, "term must be of type Term"),
+            ({"zone": "Paris"}, "zone must be an IANA time zone"),
+            ({"sliding": 1}, "sliding must be of type bool"),
+            ({"until": date(2026, 1, 1)}, "until must be of type YearDay"),
+        ],
+    )
+    def test_wrong_values(self, wrong: dict[str, Any], message: str) -> None:
+        """Each field is checked by name."""
+        good: dict[str, Any] = {"term": Term(Period(days=1)), "zone": "UTC"}
+        with pytest.raises(UsageError, match=message):
+            Lasting(**{**good, **wrong})
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Lasting, term=Term(Period(days=1)), zone="UTC", sliding=True, until=YearDay(1, 1))
+        answers_or_refuses(Lasting(Term(Period(days=1)), "UTC").ends_after, anchor=JULY)
+
+
+class TestTerms:
+    def test_wire_form(self) -> None:
+        """An order keeps the terms of what it earned."""
+        full = Terms(available_at=JULY, expires_at=None, awaits="delivered", lasts=Lasting(Term(Period(days=1)), "UTC"))
+        for terms_ in (full, Terms(available_at=JULY, expires_at=AUGUST), Terms(available_at=JULY, expires_at=None)):
+            assert coder(Terms).decode(json.loads(json.dumps(coder(Terms).encode(terms_)))) == terms_
+
+    @pytest.mark.parametrize("ends_at", [JULY, JULY - TICK])
+    def test_is_never_empty(self, ends_at: datetime) -> None:
+        """An end at or before the opening is a mistake."""
+        with pytest.raises(UsageError, match=r"^expires_at must be after"):
+            Terms(available_at=JULY, expires_at=ends_at)
+
+    def test_has_one_end(self) -> None:
+        """A known end, or how it will be found."""
+        with pytest.raises(UsageError, match=r"^expires_at or lasts may be said, not both"):
+            Terms(available_at=JULY, expires_at=AUGUST, lasts=Lasting(Term(Period(days=1)), "UTC"))
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Terms, available_at=JULY, expires_at=AUGUST)
+
+
+class TestCheckPolicies:
+    @pytest.mark.parametrize(
+        "pending,expires",
+        [
+            (None, Sliding(Term(Period(days=1)))),
+            (Term(Period(years=1)), Sliding(Term(Period(days=1)))),
+            (OnDate(date(2026, 12, 31)), Sliding(Term(Period(days=1)))),
+            (Awaiting("delivered", Term(Period(years=5))), Sliding(Term(Period(days=1)))),
+            (OnDate(date(2026, 12, 31)), UntilDay(date(2026, 12, 31))),
+            (OnDate(date(2026, 12, 31)), Term(Period(days=1))),
+            (Term(Period(years=9)), UntilDay(date(2026, 12, 31))),
+        ],
+    )
+    def test_go_together(self, pending: Pending, expires: Expires) -> None:
+        """Nearly all do: what ends is counted from where the wait is over, or from later."""
+        check_policies(pending, expires)
+        assert opens_and_ends(pending, expires, at=datetime(2016, 1, 1, tzinfo=UTC), calendar=PARIS) is not None
+
+    @pytest.mark.parametrize(
+        "pending,expires,message",
+        [
+            (OnDate(date(2027, 1, 1)), UntilDay(date(2026, 12, 31)), "expires must not be before pending is over, on 2027-01-01"),
+            ("30 days", None, "pending must be None or of type Term, OnDate, Awaiting, got '30 days'"),
+            (None, "never", "expires must be None or of type Term, YearDay, UntilDay, Sliding, got 'never'"),
+            (YearDay(1, 1), None, "pending must be None or of type"),
+            (None, OnDate(date(2026, 1, 1)), "expires must be None or of type"),
+        ],
+    )
+    def test_do_not_go_together(self, pending: Pending, expires: Expires, message: str) -> None:
+        """A program that would never give anything is refused when it is made, not at a checkout."""
+        with pytest.raises(UsageError, match=message):
+            check_policies(pending, expires)
+        with pytest.raises(UsageError, match=message):
+            opens_and_ends(pending, expires, at=JULY, calendar=PARIS)
+
+
+class TestOpensAndEnds:
+    @pytest.mark.parametrize("case", GOLDEN["opens_and_ends"], ids=lambda case: case["name"])
+    def test_golden(self, case: dict[str, Any]) -> None:
+        """Known answers for each way to wait with each way to end."""
+        found = opens_and_ends(
+            read_pending(case["pending"]),
+            read_expires(case["expires"]),
+            at=parse_instant(case["at"]),
+            calendar=Calendar(case["zone"]),
+        )
+        if case["opens"] is None:
+            assert found is None
+            return
+        assert found is not None
+        assert found.available_at == parse_instant(case["opens"])
+        assert found.expires_at == (None if case["ends"] is None else parse_instant(case["ends"]))
+        assert found.awaits == case.get("awaits", "")
+        assert (found.lasts is not None) is ("lasts" in case)
+        if found.lasts is not None:
+            released_at, ends_at = case["lasts"]["from"], case["lasts"]["to"]
+            assert found.lasts.ends_after(parse_instant(released_at)) == parse_instant(ends_at)
+            assert found.lasts.sliding is case["lasts"].get("sliding", False)
+
+    @pytest.mark.law(4)
+    @given(waits(), ends(), instants(), calendars())
+    @example(
+        OnDate(date(2011, 12, 30)), UntilDay(date(2011, 12, 30)), datetime(2011, 12, 1, tzinfo=UTC), Calendar("Pacific/Apia")
+    )
+    def test_ends_later_than_it_opens(self, pending: Pending, expires: Expires, at: datetime, calendar: Calendar) -> None:
+        """Nothing opens before it was earned, and nothing expires as it opens."""
+        found = opened(pending, expires, at, calendar)
+        if found is None:
+            assert isinstance(expires, UntilDay)
+            return
+        assert found.available_at >= at
+        assert found.expires_at is None or found.available_at < found.expires_at
+        if found.awaits:
+            assert found.available_at > at
+
+    @pytest.mark.law(4)
+    @given(waits(), ends(), instants(), calendars(), st.timedeltas(timedelta(0), timedelta(days=400)))
+    def test_terms_are_monotone_in_time(
+        self, pending: Pending, expires: Expires, at: datetime, calendar: Calendar, later: timedelta
+    ) -> None:
+        """What is earned later neither opens nor ends earlier; and once nothing is given, nothing ever is again."""
+        first = opened(pending, expires, at, calendar)
+        second = opens_and_ends(pending, expires, at=at.astimezone(UTC) + later, calendar=calendar)
+        if first is None or second is None:
+            assert second is None
+            return
+        assert first.available_at <= second.available_at
+        if first.expires_at is not None:
+            assert second.expires_at is not None
+            assert first.expires_at <= second.expires_at
+        assert first.lasts == second.lasts
+
+    @pytest.mark.law(4)
+    @given(terms(max_years=1), terms(), instants(), calendars())
+    def test_a_release_ends_like_an_opening(self, wait: Term, term: Term, at: datetime, calendar: Calendar) -> None:
+        """Points that are released at an instant last as long as points that open at it: the end is counted from there."""
+        found = opens_and_ends(Awaiting("delivered", wait), term, at=at, calendar=calendar)
+        assert found is not None
+        assert found.lasts is not None
+        opening = opens_and_ends(None, term, at=found.available_at, calendar=calendar)
+        assert opening is not None
+        assert found.lasts.ends_after(found.available_at) == opening.expires_at
+
+    @pytest.mark.parametrize(
+        "at,given_",
+        [("2026-12-31T22:59:59.999998Z", True), ("2026-12-31T22:59:59.999999Z", False), ("2026-12-31T23:00:00Z", False)],
+    )
+    def test_a_last_day_ends_the_wait_for_an_event(self, at: str, *, given_: bool) -> None:
+        """Down to the last instant in which the event could come and leave something to use."""
+        pending, until = Awaiting("delivered", Term(Period(days=60))), UntilDay(date(2026, 12, 31))
+        found = opens_and_ends(pending, until, at=parse_instant(at), calendar=PARIS)
+        assert (found is not None) is given_
+
+    @pytest.mark.parametrize("at,given_", [("2026-12-31T22:59:59.999999Z", True), ("2026-12-31T23:00:00Z", False)])
+    def test_nothing_is_given_after_the_last_day(self, at: str, *, given_: bool) -> None:
+        """The last day counts whole."""
+        found = opens_and_ends(None, UntilDay(date(2026, 12, 31)), at=parse_instant(at), calendar=PARIS)
+        assert (found is not None) is given_
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(opens_and_ends, pending=None, expires=None, at=JULY, calendar=PARIS)
+        answers_or_refuses(opens_and_ends, pending=Term(Period(days=1)), expires=YearDay(1, 1), at=JULY, calendar=PARIS)
 
 
 class TestCheckInstant:

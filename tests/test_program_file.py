@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore import Basket, Membership, Money, Program, ProgramError, Rate
+from loyaltycore._earning import Action, Filter, Step
+from loyaltycore._phrases import EARN, EXPIRES
 from loyaltycore._program_file import Problem, read_program
 from loyaltycore.benefits import FreeShipping, PercentOff
 from loyaltycore.conditions import AllOf, code_presented, first_order, is_member, spend_at_least
@@ -42,17 +44,20 @@ class TestWhole:
         parts = read_program(VELO)
         assert (parts["name"], parts["version"], parts["currency"]) == ("velo", 3, "EUR")
         assert (parts["calendar"], parts["starts_on"]) == (Calendar("Europe/Paris"), date(2026, 7, 1))
-        assert parts["earning"] == EarningRule(
+        year = Term(Period(months=12), through_end_of=Through.MONTH)
+        rule = EarningRule(
             rule_id="order",
-            points=1,
-            per_minor=100,
+            gives=Step(1, per_minor=100),
             basis=Basis.PAID,
-            exclude_tags=["gift-card", "low-margin"],
+            exclude=Filter(tags=["gift-card", "low-margin"]),
             pending=Term(Period(days=30)),
-            expires=Term(Period(months=12), through_end_of=Through.MONTH),
+            expires=year,
         )
-        assert parts["actions"] == {"review": 50, "sign_up": 100}
-        assert parts["actions_expire"] == Term(Period(months=12), through_end_of=Through.MONTH)
+        assert parts["earning"] == (rule,)
+        assert parts["actions"] == {
+            "review": Action(points=50, expires=year),
+            "sign_up": Action(points=100, expires=year),
+        }
         assert parts["burning"] == BurnRule(
             worth_minor=Rate.times("1"), minimum=500, share=Rate.percent("50"), exclude_tags=["gift-card"]
         )
@@ -78,7 +83,7 @@ class TestWhole:
     def test_least(self) -> None:
         """A head alone is a program: nothing is earned, nothing given."""
         parts = read_program(HEAD)
-        assert (parts["earning"], parts["burning"], parts["tiers"], parts["actions_expire"]) == (None, None, None, None)
+        assert (parts["earning"], parts["burning"], parts["tiers"], parts["restore"]) == ((), None, None, None)
         assert not parts["actions"]
         assert not parts["book"].offers
         assert Program.parse(HEAD).quote(Basket.of("EUR", {"a": "1"}), at=NOW).total == Money.of("1", "EUR")
@@ -115,13 +120,13 @@ class TestWhole:
             ('pending = "2 weeks"', "pending", Term(Period(weeks=2))),
             ("", "pending", None),
             ("", "expires", None),
-            ("", "exclude_tags", frozenset()),
+            ("", "exclude", Filter()),
         ],
     )
     def test_keys_of_earning(self, line: str, name: str, expected: object) -> None:
         """What may be left out has a neutral meaning; what costs money must be said."""
-        earning = read_program(HEAD + "[points]\n" + POINTS + line)["earning"]
-        assert getattr(earning, name) == expected
+        (rule,) = read_program(HEAD + "[points]\n" + POINTS + line)["earning"]
+        assert getattr(rule, name) == expected
 
     @pytest.mark.parametrize("basis", list(Basis))
     @pytest.mark.parametrize("overdraft", list(Overdraft))
@@ -129,8 +134,8 @@ class TestWhole:
         """Each choice that the library has can be written."""
         text = POINTS.replace('"paid"', f'"{basis}"').replace('"carry"', f'"{overdraft}"')
         parts = read_program(HEAD + "[points]\n" + text)
-        assert parts["earning"] is not None
-        assert (parts["earning"].basis, parts["overdraft"]) == (basis, overdraft)
+        (rule,) = parts["earning"]
+        assert (rule.basis, parts["overdraft"]) == (basis, overdraft)
 
     @pytest.mark.parametrize("mode", list(Mode))
     def test_modes(self, mode: Mode) -> None:
@@ -157,7 +162,7 @@ class TestProblems:
             .replace('code = "SUMMER10"', 'kode = "SUMMER10"')
         )
         assert problems(text) == [
-            'points.earn: must be "POINTS per AMOUNT", such as "1 per 1.00", got "one per euro"',
+            f'points.earn: must be {EARN}, got "one per euro"',
             'points.basis: must be "list" or "discounted" or "paid" in this version, got "net"',
             "points.actions.review: it must be a whole number in [1, 9223372036854775807], got -5",
             'tiers.rung[2].from: must be an amount such as "300.00", got 300.0',
@@ -221,7 +226,7 @@ class TestProblems:
             ),
             (
                 HEAD + "[points]\n" + POINTS + "burn_minimum = 5",
-                "points.worth: is missing; must be said where burn_minimum, burn_share or burn_exclude_tags are",
+                "points.worth: is missing; must be said where burn_minimum is",
             ),
             (
                 HEAD + "[points]\n" + POINTS + 'worth = "1"\nburn_exclude_tags = "a"',
@@ -229,14 +234,11 @@ class TestProblems:
             ),
             (
                 HEAD + "[points]\n" + POINTS.replace("never", "soon"),
-                (
-                    'points.expires: must be "N days|weeks|months|years", with ", end of day|month|quarter|year" if wanted, '
-                    'such as "12 months, end of month", got "soon"'
-                ),
+                f'points.expires: must be {EXPIRES}, got "soon"',
             ),
             (
-                HEAD + "[points]\n" + POINTS.replace("carry", "settle"),
-                'points.overdraft: must be "carry" or "reject" in this version, got "settle"',
+                HEAD + "[points]\n" + POINTS.replace("carry", "share"),
+                'points.overdraft: must be "carry" or "settle" or "forgive" or "reject" in this version, got "share"',
             ),
             (
                 HEAD + "[points]\n" + POINTS + "[points.actions]\norder = 5",

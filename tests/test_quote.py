@@ -116,11 +116,11 @@ class TestCommitment:
         assert quote.commitment == {
             "program": SHOP.digest,
             "member": "m-42",
-            "lines": [["helmet", "helmet", 1, 7990, 799, 500, 500, 66, 6691, True]],
+            "lines": [["helmet", "helmet", 1, 7990, 799, 500, 500, 66, True]],
             "shipping": None,
             "offers": [["summer", 799]],
             "burn": [500, 500],
-            "earned": [["order", 66]],
+            "earned": [["order", "points", 66, [["helmet", 6691, 1, 1]]]],
             "to_pay": [6691, "EUR"],
         }
         assert len(quote.digest) == 32

@@ -18,9 +18,10 @@ from loyaltycore import Basket, Line, Loyalty, Money, Profile, Program, Reason, 
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Refusal
 from loyaltycore.facts import Change, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
-from loyaltycore.ledger import Adjusted
+from loyaltycore.ledger import Adjusted, Granted
 from loyaltycore.memberships import MemberJoined, Membership
 from loyaltycore.orders import OrderPlaced
+from loyaltycore.periods import Period, Term, Window
 from loyaltycore.program import Quote
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
 from loyaltycore.services import RETRIES_LIMIT, utc_now
@@ -754,9 +755,13 @@ class TestEarn:
     def test_given_twice_is_given_once(self, shop: Loyalty, clock: Clock) -> None:
         """Goodwill of one ticket is given once, with its own terms."""
         terms = {"available_at": NOON + timedelta(days=2), "expires_at": NOON + timedelta(days=9)}
-        first = shop.earn(300, member_id="m", ref="t", rule="goodwill", actor="zoé", **terms)
+
+        def earn() -> Granted:
+            return shop.earn(300, member_id="m", ref="t", rule="goodwill", actor="zoé", **terms)  # type: ignore[arg-type]
+
+        first = earn()
         clock.at += timedelta(days=1)
-        assert shop.earn(300, member_id="m", ref="t", rule="goodwill", actor="zoé", **terms) == first
+        assert earn() == first
         assert (first.units, first.ref, first.rule, first.at) == (300, "t", "goodwill", NOON)
         assert (first.available_at, first.expires_at) == (terms["available_at"], terms["expires_at"])
         assert shop.overview("m").balance.pending == 300
@@ -773,6 +778,8 @@ class TestEarn:
         [
             ({"points": 301}, "points"),
             ({"rule": "other"}, "rule"),
+            ({"reason": "other"}, "reason"),
+            ({"account": "status"}, "account"),
             ({"actor": "max"}, "actor"),
             ({"expires_at": NOON + timedelta(days=1)}, "expires_at"),
             ({"available_at": NOON}, "available_at"),
@@ -984,3 +991,389 @@ class TestByHand:
         shop.repository.commit(Command.of(member_stream("m"), Key("import"), actor="import"), burned.changes)
         again = refusal_of(lambda: shop.place_unseen(HELMET, order_id="1001", member_id="m", burn=500))
         assert (again.reason, again.details["fields"]) == (Reason.KEY_REUSED, ("burn",))
+
+
+SOON = NOON + timedelta(days=3)
+
+
+def give(shop: Loyalty, points: int = 1000, member_id: str = "m", **named: object) -> None:
+    """Give points by hand, to begin with."""
+    shop.earn(points, member_id=member_id, ref="start", expires_at=None, actor="zoé", **named)  # type: ignore[arg-type]
+
+
+def held(shop: Loyalty) -> None:
+    """Give points, and set some aside."""
+    give(shop)
+    shop.hold(300, member_id="m", ref="h", until=SOON)
+
+
+def burned(shop: Loyalty) -> None:
+    """Give points, and burn some."""
+    give(shop)
+    shop.burn(300, member_id="m", ref="b")
+
+
+def transferred(shop: Loyalty) -> None:
+    """Give points, and let some go to another member."""
+    give(shop)
+    shop.transfer(300, member_id="m", to="n", ref="t")
+
+
+@attrs.frozen
+class Verb:
+    """One of the calls on points: how it begins, its arguments, and others under the same key with what they differ in."""
+
+    name: str
+    before: Callable[[Loyalty], None]
+    arguments: Mapping[str, object]
+    key: str
+    others: Mapping[str, object]
+
+    def on(self, shop: Loyalty, **changed: object) -> object:
+        """Make the call."""
+        call: Callable[..., object] = getattr(shop, self.name)
+        return call(**{"member_id": "m", **self.arguments, **changed})
+
+
+VERBS = [
+    Verb("burn", give, {"points": 300, "ref": "b"}, "burn:b", {"points": 301, "account": "status", "actor": "max"}),
+    Verb(
+        "refund_burn",
+        burned,
+        {"burn_ref": "b", "points": 200, "ref": "x"},
+        "refund_burn:x",
+        {"points": None, "burn_ref": "c", "account": "status", "actor": "max"},
+    ),
+    Verb(
+        "hold",
+        give,
+        {"points": 300, "ref": "h", "until": SOON},
+        "hold:h",
+        {"points": 301, "until": SOON + timedelta(days=1), "account": "status", "actor": "max"},
+    ),
+    Verb("capture", held, {"hold_ref": "h", "points": 200}, "capture:h", {"points": None, "account": "status", "actor": "max"}),
+    Verb("void", held, {"hold_ref": "h"}, "void:h", {"account": "status", "actor": "max"}),
+    Verb("touch", give, {"ref": "login"}, "touch:login", {"account": "status", "actor": "max"}),
+    Verb(
+        "transfer",
+        give,
+        {"points": 300, "to": "n", "ref": "t"},
+        "transfer:t",
+        {"points": 301, "to": "o", "account": "status", "actor": "max"},
+    ),
+    Verb(
+        "undo_transfer",
+        transferred,
+        {"transfer_ref": "t", "taker": "n"},
+        "undo_transfer:t",
+        {"taker": "o", "account": "status", "actor": "max"},
+    ),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+class TestPointsVerbs:
+    """What every call on points keeps."""
+
+    @pytest.mark.law(38)
+    def test_done_twice_is_done_once(self, verb: Verb, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """The same call answers the same, a day later too, and writes nothing more."""
+        verb.before(shop)
+        first = verb.on(shop)
+        before = facts_in(store, member_stream("m"), member_stream("n"))
+        clock.at += timedelta(days=1)
+        assert verb.on(shop) == first
+        assert facts_in(store, member_stream("m"), member_stream("n")) == before
+
+    @pytest.mark.law(8)
+    def test_reused_key_names_the_fields(self, verb: Verb, shop: Loyalty, store: LossyRepository) -> None:
+        """Another call under a used key is refused, and told what differs."""
+        verb.before(shop)
+        verb.on(shop)
+        before = facts_in(store, member_stream("m"), member_stream("n"))
+        for field, value in verb.others.items():
+            refusal = refusal_of(lambda changed={field: value}: verb.on(shop, **changed))  # type: ignore[misc]
+            assert (refusal.reason, refusal.details) == (Reason.KEY_REUSED, {"key": verb.key, "fields": (field,)})
+        assert facts_in(store, member_stream("m"), member_stream("n")) == before
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    @pytest.mark.parametrize("name", ["receipt", "load", "commit"])
+    def test_retry_after_a_lost_answer_hears_the_first_answer(
+        self, name: str, moment: str, verb: Verb, shop: Loyalty, store: LossyRepository
+    ) -> None:
+        """Wherever the connection was lost, the call made again does it once."""
+        verb.before(shop)
+        twin = Loyalty(PROGRAM, MemoryRepository(), clock=shop.clock)
+        verb.before(twin)
+        getattr(store, moment)[name] = [lost]
+        with pytest.raises(ConnectionError):
+            verb.on(shop)
+        assert verb.on(shop) == verb.on(twin)
+        assert shop.membership("m") == twin.membership("m")
+        assert shop.membership("n") == twin.membership("n")
+
+    def test_lost_races_are_run_again(self, verb: Verb, shop: Loyalty, store: LossyRepository) -> None:
+        """It loads and decides anew, up to the number of retries."""
+        verb.before(shop)
+        store.before["commit"] = [outrun] * shop.retries
+        verb.on(shop)
+        again = attrs.evolve(shop, retries=0)
+        store.before["commit"] = [outrun]
+        with pytest.raises(ConflictError):
+            again.touch(member_id="m", ref="other")
+
+    def test_account_is_the_one_that_is_named(self, verb: Verb, store: LossyRepository, clock: Clock) -> None:
+        """Every call acts on one account of the member, and leaves the others alone."""
+        shop = Loyalty(PROGRAM, store, clock=clock)
+        give(shop, account="status")
+        if verb.name in {"capture", "void"}:
+            shop.hold(300, member_id="m", ref="h", until=SOON, account="status")
+        if verb.name == "refund_burn":
+            shop.burn(300, member_id="m", ref="b", account="status")
+        if verb.name == "undo_transfer":
+            shop.transfer(300, member_id="m", to="n", ref="t", account="status")
+        verb.on(shop, account="status")
+        assert set(shop.membership("m").ledgers) == {"status"}
+        with pytest.raises(UsageError, match=r"^account must be"):
+            verb.on(shop, account="not/an/account", **{name: "new" for name in ("ref", "hold_ref") if name in verb.arguments})
+
+
+class TestHolds:
+    def test_a_checkout_with_points(self, shop: Loyalty, clock: Clock) -> None:
+        """Set aside, paid in part; the burn is named as the hold, and can come back."""
+        give(shop)
+        hold = shop.hold(300, member_id="m", ref="order-1", until=SOON)
+        assert (sum(part.units for part in hold.parts), hold.until, hold.at) == (300, SOON, NOON)
+        assert shop.overview("m").balance.held == 300
+        captured = shop.capture("order-1", 200, member_id="m")
+        assert (sum(part.units for part in captured.parts), captured.late) == (200, False)
+        assert (shop.overview("m").balance.available, shop.overview("m").balance.held) == (800, 0)
+        clock.at += timedelta(days=1)
+        shop.refund_burn("order-1", member_id="m", ref="back")
+        assert shop.overview("m").balance.available == 1000
+
+    def test_paid_late_is_honoured(self, shop: Loyalty, clock: Clock) -> None:
+        """The hold has ended, and its points were burned by somebody else: the account owes them."""
+        give(shop, 300)
+        shop.hold(300, member_id="m", ref="order-1", until=SOON)
+        clock.at = SOON
+        shop.burn(300, member_id="m", ref="order-2")
+        assert shop.capture("order-1", member_id="m").late
+        assert (shop.overview("m").balance.available, shop.overview("m").balance.debt) == (0, 300)
+
+    @pytest.mark.law(8)
+    def test_refused(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Points that are not there, holds that are not there, more than was held, the other second step."""
+        give(shop, 300)
+        shop.hold(200, member_id="m", ref="h", until=SOON)
+        before = facts_in(store, member_stream("m"))
+        reasons = [
+            refusal_of(call).reason
+            for call in (
+                lambda: shop.hold(101, member_id="m", ref="i", until=SOON),
+                lambda: shop.burn(101, member_id="m", ref="b"),
+                lambda: shop.capture("x", member_id="m"),
+                lambda: shop.void("x", member_id="m"),
+                lambda: shop.capture("h", 201, member_id="m"),
+                lambda: shop.refund_burn("h", member_id="m", ref="r"),
+            )
+        ]
+        assert reasons == [
+            Reason.POINTS_INSUFFICIENT,
+            Reason.POINTS_INSUFFICIENT,
+            Reason.HOLD_NOT_FOUND,
+            Reason.HOLD_NOT_FOUND,
+            Reason.HOLD_EXCEEDED,
+            Reason.BURN_NOT_FOUND,
+        ]
+        assert facts_in(store, member_stream("m")) == before
+        shop.void("h", member_id="m")
+        assert refusal_of(lambda: shop.capture("h", member_id="m")).reason is Reason.HOLD_RESOLVED
+
+    @pytest.mark.parametrize("points", [0, -1, True, 1.5])
+    def test_points_are_counts(self, points: int, shop: Loyalty) -> None:
+        """At least one, in every call."""
+        calls: list[Callable[[], object]] = [
+            lambda: shop.burn(points, member_id="m", ref="b"),
+            lambda: shop.hold(points, member_id="m", ref="h", until=SOON),
+            lambda: shop.capture("h", points, member_id="m"),
+            lambda: shop.refund_burn("b", points, member_id="m", ref="r"),
+            lambda: shop.transfer(points, member_id="m", to="n", ref="t"),
+        ]
+        for call in calls:
+            with pytest.raises(UsageError, match=r"^points must be a whole number"):
+                call()
+
+    def test_another_servers_clock_may_run_behind(self, shop: Loyalty, clock: Clock) -> None:
+        """By minutes: the call counts at the last fact; by more it is refused."""
+        give(shop)
+        clock.at = NOON - timedelta(minutes=5)
+        assert shop.burn(1, member_id="m", ref="a").at == NOON
+        assert shop.hold(1, member_id="m", ref="b", until=SOON).at == NOON
+        assert shop.transfer(1, member_id="m", to="n", ref="c").at == NOON
+        clock.at = NOON - timedelta(minutes=6)
+        assert refusal_of(lambda: shop.burn(1, member_id="m", ref="d")).reason is Reason.AT_BEFORE_LAST
+
+
+class TestRefundBurn:
+    def test_nothing_is_given_back_twice(self, shop: Loyalty) -> None:
+        """What came back is gone from the burn."""
+        burned(shop)
+        shop.refund_burn("b", member_id="m", ref="x")
+        refusal = refusal_of(lambda: shop.refund_burn("b", member_id="m", ref="y"))
+        assert (refusal.reason, refusal.details) == (
+            Reason.BURN_EXCEEDED,
+            {"burn_ref": "b", "asked_points": 0, "left_points": 0},
+        )
+
+    def test_restore_is_the_programs(self, store: LossyRepository, clock: Clock) -> None:
+        """Where the program says so, what comes back to an expired lot lives on."""
+        shop = Loyalty(attrs.evolve(PROGRAM, restore=Term(Period(days=30))), store, clock=clock)
+        shop.earn(300, member_id="m", ref="g", expires_at=SOON, actor="zoé")
+        shop.burn(300, member_id="m", ref="b")
+        clock.at = SOON
+        shop.refund_burn("b", member_id="m", ref="x")
+        assert shop.overview("m").balance.available == 300
+        assert [expiring.units for expiring in shop.overview("m").expiring] == [300]
+
+
+AWAITING = Program.parse(
+    """
+    [program]
+    name = "velo"
+    version = 1
+    currency = "EUR"
+    zone = "Europe/Paris"
+    starts_on = 2026-01-01
+    [points]
+    earn = "1 per 1.00"
+    basis = "paid"
+    pending = "on delivered within 60 days"
+    expires = "12 months"
+    overdraft = "carry"
+    """
+)
+
+
+class TestRelease:
+    def test_released_twice_is_released_once(self, store: LossyRepository, clock: Clock) -> None:
+        """The parcel arrives: what the order earned can be burned."""
+        shop = Loyalty(AWAITING, store, clock=clock)
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        assert shop.overview("m").balance.available == 0
+        clock.at += timedelta(days=2)
+        first = shop.release("delivered", member_id="m", ref="1")
+        clock.at += timedelta(days=1)
+        assert shop.release("delivered", member_id="m", ref="1") == first
+        assert [(fact.event, fact.lots, fact.at) for fact in first] == [
+            ("delivered", ("1/order",), NOON + timedelta(days=2)),
+        ]
+        assert shop.overview("m").balance.available == 79
+
+    @pytest.mark.law(8)
+    def test_refused(self, store: LossyRepository, clock: Clock) -> None:
+        """Nothing waits for it; the deadline has passed; another actor asks under the same key; no name for an event."""
+        shop = Loyalty(AWAITING, store, clock=clock)
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        shop.place(shop.quote(HELMET, member_id="m"), order_id="2")
+        assert refusal_of(lambda: shop.release("paid", member_id="m", ref="1")).reason is Reason.EARNING_NOT_FOUND
+        shop.release("delivered", member_id="m", ref="1")
+        refusal = refusal_of(lambda: shop.release("delivered", member_id="m", ref="1", actor="max"))
+        assert refusal.details == {"key": "release:1:delivered", "fields": ("actor",)}
+        with pytest.raises(UsageError, match=r"^event must be"):
+            shop.release("on delivery", member_id="m", ref="1")
+        clock.at += timedelta(days=61)
+        assert refusal_of(lambda: shop.release("delivered", member_id="m", ref="2")).reason is Reason.RELEASE_TOO_LATE
+
+
+class TestTransfer:
+    def test_both_move_in_one_commit(self, shop: Loyalty, store: LossyRepository) -> None:
+        """The giver's stream is the home; the taker's points keep their terms."""
+        shop.earn(300, member_id="m", ref="g", expires_at=SOON, actor="zoé")
+        store.calls.clear()
+        out = shop.transfer(200, member_id="m", to="n", ref="t")
+        assert store.calls == ["receipt", "load", "commit"]
+        assert (out.to, sum(part.units for part in out.parts)) == ("n", 200)
+        receipt = store.inner.receipt(member_stream("m"), Key("transfer:t"))
+        assert receipt is not None
+        assert [type(fact).__name__ for facts in receipt.facts.values() for fact in facts] == ["TransferredOut", "TransferredIn"]
+        assert (shop.overview("m").balance.available, shop.overview("n").balance.available) == (100, 200)
+        assert [expiring.expires_at for expiring in shop.overview("n").expiring] == [SOON]
+        shop.undo_transfer("t", member_id="m", taker="n")
+        assert (shop.overview("m").balance.available, shop.overview("n").balance.available) == (300, 0)
+
+    @pytest.mark.law(8)
+    def test_refused(self, shop: Loyalty, store: LossyRepository) -> None:
+        """To oneself, of points that are not there, the undoing of what never was, or of what went to somebody else."""
+        give(shop)
+        with pytest.raises(UsageError, match="a transfer must go between two members"):
+            shop.transfer(1, member_id="m", to="m", ref="t")
+        assert refusal_of(lambda: shop.transfer(1001, member_id="m", to="n", ref="t")).reason is Reason.POINTS_INSUFFICIENT
+        undo = refusal_of(lambda: shop.undo_transfer("t", member_id="m", taker="n"))
+        assert undo.reason is Reason.TRANSFER_NOT_FOUND
+        shop.transfer(1, member_id="m", to="n", ref="t")
+        assert refusal_of(lambda: shop.undo_transfer("t", member_id="m", taker="o")).reason is Reason.TRANSFER_NOT_FOUND
+        assert facts_in(store, member_stream("m"), member_stream("n"), member_stream("o")) == [2, 1, 0]
+
+    @pytest.mark.law(8, 19)
+    def test_two_givers_under_one_name(self, shop: Loyalty, store: LossyRepository) -> None:
+        """The taker knows a transfer of that name already: nothing leaves the second giver."""
+        give(shop)
+        give(shop, member_id="o")
+        shop.transfer(5, member_id="m", to="n", ref="t")
+        assert refusal_of(lambda: shop.transfer(5, member_id="o", to="n", ref="t")).reason is Reason.KEY_REUSED
+        assert facts_in(store, member_stream("o"), member_stream("n")) == [1, 1]
+        assert shop.overview("o").balance.available == 1000
+
+    def test_two_shops_at_once(self, tmp_path: Path) -> None:
+        """However many send the same transfer at the same time, it happens once and all hear the same."""
+        with SQLiteRepository(tmp_path / "shop.db") as repository:
+            shop = Loyalty(PROGRAM, repository, clock=Clock(), retries=50)
+            give(shop)
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda _: shop.transfer(100, member_id="m", to="n", ref="t"), range(8)))
+            assert len(set(answers)) == 1
+            assert (shop.overview("m").balance.available, shop.overview("n").balance.available) == (900, 100)
+
+
+class TestStatement:
+    def test_up_to_now(self, shop: Loyalty, clock: Clock) -> None:
+        """Without an end it stops at the clock: what will expire tomorrow is not told today."""
+        shop.earn(300, member_id="m", ref="g", expires_at=SOON, reason="goodwill", actor="zoé")
+        told = shop.statement("m", window=Window(starts_at=None, ends_at=None))
+        assert [(line.movement.value, line.points, line.balance) for line in told.lines] == [("earned", 300, 300)]
+        assert (told.lines[0].why["reason"], told.lines[0].why["actor"]) == ("goodwill", "zoé")
+        clock.at = SOON
+        told = shop.statement("m", window=Window(starts_at=SOON, ends_at=None))
+        assert [(line.movement.value, line.points, line.balance) for line in told.lines] == [("expired", -300, 0)]
+        assert (told.opening, told.closing) == (300, 0)
+
+    def test_a_clock_that_ran_ahead(self, shop: Loyalty, clock: Clock) -> None:
+        """The last fact is told, though this server's clock has not reached it."""
+        give(shop)
+        clock.at = NOON - timedelta(minutes=1)
+        assert shop.statement("m", window=Window(starts_at=None, ends_at=None)).closing == 1000
+
+    def test_ends_where_it_is_said(self, shop: Loyalty, store: LossyRepository) -> None:
+        """In one round trip, for any account."""
+        give(shop, account="status")
+        store.calls.clear()
+        window = Window(starts_at=None, ends_at=NOON + timedelta(days=1))
+        assert shop.statement("m", window=window, account="status").closing == 1000
+        assert shop.statement("m", window=window).lines == ()
+        assert store.calls == ["load", "load"]
+
+    def test_of_nobody_there_is_nothing_to_tell(self, shop: Loyalty) -> None:
+        """A member never seen."""
+        assert shop.statement("m", window=Window(starts_at=None, ends_at=None)).lines == ()
+
+
+class TestHandsOn:
+    def test_by_hand_on_another_account(self, shop: Loyalty) -> None:
+        """Given, taken and given back, on the account that is named."""
+        given = shop.earn(9, member_id="m", ref="g", expires_at=None, reason="moved house", account="status", actor="zoé")
+        assert (given.account, given.reason, given.actor) == ("status", "moved house", "zoé")
+        taken = shop.adjust_down(5, member_id="m", ref="t", reason="typed twice", account="status", actor="zoé")
+        back = shop.reverse_adjustment("t", member_id="m", ref="u", account="status", actor="zoé")
+        assert (taken.account, back.account) == ("status", "status")
+        assert set(shop.membership("m").ledgers) == {"status"}

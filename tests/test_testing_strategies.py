@@ -18,7 +18,7 @@ from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_id, fold_code
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.members import Profile
-from loyaltycore.orders import Order, OrderPlaced, OrderReturned
+from loyaltycore.orders import Counted, Order, OrderPlaced, OrderReturned, Shape
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
 from loyaltycore.testing import strategies
@@ -92,7 +92,12 @@ def booked(order: Order) -> OrderPlaced:
 
 def steps_of(order: Order) -> set[int]:
     """Give the money of the steps that earned."""
-    return {earned.step_minor for earned in booked(order).earned}
+    return {earned.formula.per_minor for earned in booked(order).earned if earned.formula.shape is Shape.STEP}
+
+
+def counted_of(order: Order) -> list[dict[str, Counted]]:
+    """Give what each rule counted, by line."""
+    return [{part.line_id: part for part in earned.counted} for earned in booked(order).earned]
 
 
 REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
@@ -122,8 +127,19 @@ REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (returns_of(GIVEN_AWAY), lambda back: back.shipping is not None and not back.lines),
     (orders(), lambda order: steps_of(order) == {1}),
     (orders(), lambda order: steps_of(order) == {100} and booked(order).points > 60),
-    (orders(), lambda order: booked(order).points > 0 and any(line.earning_minor == 0 for line in booked(order).lines)),
-    (orders(), lambda order: any(line.earning_minor > line.net_minor for line in booked(order).lines)),
+    (orders(), lambda order: any(line.line_id not in of for of in counted_of(order) for line in booked(order).lines)),
+    (
+        orders(),
+        lambda order: any(
+            of[line.line_id].minor > line.net_minor
+            for of in counted_of(order)
+            for line in booked(order).lines
+            if line.line_id in of
+        ),
+    ),
+    (orders(), lambda order: any(len({part.factor for part in of.values()}) > 1 for of in counted_of(order))),
+    (orders(), lambda order: any("" in of for of in counted_of(order))),
+    (orders(), lambda order: len({earned.formula.shape for earned in booked(order).earned}) == 2),
     (orders(), lambda order: booked(order).goods_minor == 0 and booked(order).points > 0),
     (orders(), lambda order: any(back.points_revoked and not back.lines for back in came_back(order))),
     (orders(), lambda order: any(back.shipping_minor and back.lines for back in came_back(order))),
@@ -226,12 +242,13 @@ class TestBounds:
 
     @given(orders(currency="KWD", returns_limit=2))
     def test_orders(self, order: Order) -> None:
-        """In the currency asked, no more returns than asked, and what was earned is that of the whole steps."""
+        """In the currency asked, no more returns than asked, and what was earned is that of all that counted."""
         fact = booked(order)
         assert fact.currency == "KWD"
         assert len(order.returns) <= 2
-        assert [earned.on(fact.earning_minor) for earned in fact.earned] == [earned.points for earned in fact.earned]
-        assert all(min(attrs.astuple(line)[2:8]) >= 0 and line.net_minor >= 0 for line in fact.lines)
+        for earned in fact.earned:
+            assert earned.on({part.line_id: part.minor for part in earned.counted}) == earned.points
+        assert all(min(attrs.astuple(line)[2:7]) >= 0 and line.net_minor >= 0 for line in fact.lines)
 
     def test_nothing_can_come_back_of_nothing(self) -> None:
         """An empty basket has no returns."""

@@ -7,7 +7,8 @@ import pytest
 from benchmarks._harness import Benchmark, Pair, bench, measure
 from benchmarks.run import row
 from tools.laws import report
-from tools.mutants import parse, summary
+from tools.mutants import SIBLINGS, parse, patterns, summary
+from tools.project import ROOT
 
 pytestmark = pytest.mark.house
 
@@ -28,6 +29,13 @@ class TestMutants:
             "loyaltycore.points.x_earn__mutmut_1": "timeout",
             "loyaltycore.points.x_earn__mutmut_2": "no tests",
         }
+
+    def test_private_siblings_belong_to_their_module(self) -> None:
+        """The ledger is all of the files it is made of, each of which is there."""
+        assert patterns("tiers") == ("loyaltycore.tiers.*",)
+        assert patterns("ledger")[:2] == ("loyaltycore.ledger.*", "loyaltycore._lots.*")
+        files = {f"{name}.py" for names in SIBLINGS.values() for name in names}
+        assert files <= {path.name for path in (ROOT / "src" / "loyaltycore").iterdir()}
 
     def test_what_no_test_reaches_is_not_caught(self) -> None:
         """A mutant that hangs is caught; one that no test runs is left."""

@@ -1,5 +1,6 @@
 """Change one module in small ways and print which changes no test noticed: ``python -m tools.mutants points``.
 
+The private siblings that a module is made of belong to it.
 A report, never a gate: a surviving mutant may mean the same as the original. It always ends well.
 """
 
@@ -11,8 +12,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["main", "parse", "summary"]
+__all__ = ["main", "parse", "patterns", "summary"]
 
+SIBLINGS = {
+    "ledger": ("_lots", "_ledger_facts", "_open_lots", "_ledger_fold", "_balancing", "_holdings"),
+    "points": ("_formula", "_earning", "_burning", "_purchase", "_statement"),
+    "program": ("_quote", "_booking", "_program_file", "_points_file", "_tables", "_phrases"),
+}
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
 LINE = re.compile(r"^\s+(\S+): (.+)$")
 
@@ -32,14 +38,20 @@ def summary(statuses: dict[str, str]) -> str:
     return "\n".join([*rows, *left, f"score {caught} / {len(statuses)}{share}"])
 
 
+def patterns(module: str) -> tuple[str, ...]:
+    """Name the mutants of a module and of its private siblings."""
+    return tuple(f"loyaltycore.{name}.*" for name in (module, *SIBLINGS.get(module, ())))
+
+
 def main(module: str) -> None:
     """Run the mutants of one module and print the summary."""
     mutmut = str(Path(sys.executable).parent / "mutmut")
-    pattern = f"loyaltycore.{module}.*"
-    if subprocess.run([mutmut, "run", pattern], check=False).returncode:
+    wanted = patterns(module)
+    if subprocess.run([mutmut, "run", *wanted], check=False).returncode:
         print("mutmut could not run the tests, see above: what follows says nothing about them")
     results = subprocess.run([mutmut, "results", "--all", "true"], check=False, capture_output=True, text=True)
-    statuses = {name: status for name, status in parse(results.stdout).items() if name.startswith(pattern[:-1])}
+    mine = tuple(part[:-1] for part in wanted)
+    statuses = {name: status for name, status in parse(results.stdout).items() if name.startswith(mine)}
     print(summary(statuses) if statuses else f"no mutant of {module} was tried\n{results.stderr}")
     print("see one: .venv/bin/mutmut show NAME")
 

@@ -1,17 +1,19 @@
-"""What a quote says: values only, made by ``Program.quote``."""
+"""What a quote says: values, made by ``Program.quote``, and how its amounts are shared out to lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-from typing import final
+from typing import NamedTuple, final
 
 import attrs
 
 from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._earning import EarningAnswer
+from loyaltycore._formula import POINTS
 from loyaltycore._frozen import FrozenMap
-from loyaltycore.basket import Basket, UnitGroup
+from loyaltycore.basket import Basket, LineUnits, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer
 from loyaltycore.errors import Accepted, Reason, Refused, UsageError
@@ -19,9 +21,9 @@ from loyaltycore.identity import check_id
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language, explain_refusal, say
 from loyaltycore.offers import AppliedOffer, Evaluation, Nudge, OfferBook
-from loyaltycore.orders import EarnedPoints
-from loyaltycore.points import BurnAnswer
-from loyaltycore.quantities import Money
+from loyaltycore.orders import EarnedPoints, OrderLine
+from loyaltycore.points import BurnAnswer, BurnRule
+from loyaltycore.quantities import Money, share_of_units
 from loyaltycore.wire import Json, coded_digest
 
 __all__ = ["Asked", "Quote", "QuotedLine"]
@@ -78,8 +80,7 @@ class QuotedLine:
         discount_minor: What offers take off.
         burn_minor: What burned points take off.
         burn_points: The points that do.
-        points: Its part of the points to earn.
-        earning_minor: What it counts for points: of the price the rule is based on, 0 where it earns nothing.
+        points: Its part of the points to earn on the main account.
         qualifies: Whether what is paid for it counts for tiers.
     """
 
@@ -92,7 +93,6 @@ class QuotedLine:
     burn_minor: int
     burn_points: int
     points: int
-    earning_minor: int
     qualifies: bool
 
     @property
@@ -134,6 +134,7 @@ class Quote:
         shipping: What shipping costs after offers; ``None`` while not known, unless it is free.
         burn: Points asked and granted, and why fewer.
         earned: Points to earn, by rule, with their terms.
+        earning: What every rule answered: desired and granted, and why fewer.
         codes: An answer to each code entered.
         tier: The member's tier before this order; ``None`` for a guest.
         tier_after: The tier after it.
@@ -153,6 +154,7 @@ class Quote:
     shipping: Money | None
     burn: BurnAnswer
     earned: tuple[EarnedPoints, ...]
+    earning: tuple[EarningAnswer, ...]
     codes: FrozenMap[str, CodeAnswer]
     tier: str | None
     tier_after: str | None
@@ -173,8 +175,8 @@ class Quote:
 
     @property
     def points_to_earn(self) -> int:
-        """Points this order would earn, by all rules."""
-        return sum(earned.points for earned in self.earned)
+        """Points this order would earn on the main account, by all rules."""
+        return sum(earned.points for earned in self.earned if earned.account == POINTS)
 
     @property
     def discount(self) -> Money:
@@ -191,7 +193,7 @@ class Quote:
             "shipping": None if self.shipping is None else self.shipping.minor_units,
             "offers": [[offer.offer_id, offer.discount_minor] for offer in self.offers.applied],
             "burn": [self.burn.granted, self.burn.discount_minor],
-            "earned": [[earned.rule, earned.points] for earned in self.earned],
+            "earned": [_promised(earned) for earned in self.earned],
             "to_pay": [self.to_pay.minor_units, self.to_pay.currency],
         }
 
@@ -278,7 +280,106 @@ def _committed(line: QuotedLine) -> list[Json]:
         line.burn_minor,
         line.burn_points,
         line.points,
-        line.earning_minor,
         line.qualifies,
     ]
     return [line.line_id, line.product_id, line.quantity, *amounts]
+
+
+def _promised(earned: EarnedPoints) -> list[Json]:
+    counted = [[part.line_id, part.minor, part.times, part.of] for part in earned.counted]
+    return [earned.rule, earned.account, earned.points, counted]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Shared:
+    """One quantity shared out to unit groups, in their order."""
+
+    list_minor: tuple[int, ...]
+    offered: tuple[int, ...]
+    net: tuple[int, ...]
+    burn_points: tuple[int, ...]
+    points: tuple[int, ...]
+    qualifies: tuple[bool, ...]
+
+    @property
+    def qualifying_minor(self) -> int:
+        """What counts for tiers."""
+        return sum(net for net, counts in zip(self.net, self.qualifies, strict=True) if counts)
+
+
+def after_offers(groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
+    """Give what is left of each group after offers."""
+    left = [group.list_minor for group in groups]
+    for offer in offers.applied:
+        left = [rest - share for rest, share in zip(left, offer.shares, strict=True)]
+    return tuple(left)
+
+
+def payable(burning: BurnRule, groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
+    """Give what is left of each group after offers, where points may pay."""
+    left = after_offers(groups, offers)
+    tags, products = burning.exclude_tags, burning.exclude_products
+    return tuple(
+        0 if group.tags & tags or group.product_id in products else minor for group, minor in zip(groups, left, strict=True)
+    )
+
+
+def shipping_after(basket: Basket, offers: Evaluation) -> Money | None:
+    """Give what shipping costs after offers; ``None`` while it is not known."""
+    return Money.zero(basket.currency) if offers.frees_shipping else basket.shipping
+
+
+def quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: Shared) -> FrozenMap[str, QuotedLine]:
+    """Share the groups' quantities out to lines; each line holds fixed units of its group."""
+    quoted: dict[str, QuotedLine] = {}
+    for place, group in enumerate(groups):
+        whole = _GroupShare(
+            listed=shared.list_minor[place],
+            offered=shared.offered[place],
+            net=shared.net[place],
+            burn_points=shared.burn_points[place],
+            points=shared.points[place],
+        )
+        for units in group.lines:
+            part = whole if len(group.lines) == 1 else whole.of_units(group.quantity, units)
+            quoted[units.line_id] = QuotedLine(
+                line_id=units.line_id,
+                product_id=group.product_id,
+                quantity=units.stop - units.start,
+                currency=basket.currency,
+                list_minor=part.listed,
+                discount_minor=part.listed - part.offered,
+                burn_minor=part.offered - part.net,
+                burn_points=part.burn_points,
+                points=part.points,
+                qualifies=shared.qualifies[place],
+            )
+    return FrozenMap({line.line_id: quoted[line.line_id] for line in basket.lines})
+
+
+class _GroupShare(NamedTuple):
+    """What a unit group, or some of its units, hold."""
+
+    listed: int
+    offered: int
+    net: int
+    burn_points: int
+    points: int
+
+    def of_units(self, quantity: int, units: LineUnits) -> _GroupShare:
+        return _GroupShare(*(share_of_units(whole, quantity, start=units.start, stop=units.stop) for whole in self))
+
+
+def order_line(line: QuotedLine) -> OrderLine:
+    """Freeze a quoted line."""
+    return OrderLine(
+        line_id=line.line_id,
+        product_id=line.product_id,
+        quantity=line.quantity,
+        list_minor=line.list_minor,
+        discount_minor=line.discount_minor,
+        burn_minor=line.burn_minor,
+        burn_points=line.burn_points,
+        qualifies=line.qualifies,
+    )

@@ -1,4 +1,4 @@
-"""The command line: check a program, replay a history, price a basket.
+"""The command line: check a program, replay a history, price a basket, show a member.
 
 Exit codes: 0 done; 1 the books did not balance, or with ``--strict`` something could not be mapped; 2 bad usage or a file that
 cannot be read or written; 130 stopped by Ctrl-C; 141 nobody reads the output any more.
@@ -16,21 +16,28 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from loyaltycore._checks import shown
+from loyaltycore._checks import check_day, shown
 from loyaltycore._history import Fields, take_basket
+from loyaltycore._statement import statement
+from loyaltycore._steps import until_now
 from loyaltycore.basket import Basket
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
+from loyaltycore.identity import member_stream
 from loyaltycore.memberships import Membership
-from loyaltycore.messages import money_text
+from loyaltycore.messages import Language, money_text, number_text, say
+from loyaltycore.periods import Calendar, Window
+from loyaltycore.points import POINTS
 from loyaltycore.program import Program, ProgramError, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.replay import Bucket, ColumnMap, Report, replay
 from loyaltycore.services import utc_now
 from loyaltycore.store.sqlite import SQLiteRepository
+from loyaltycore.tiers import TierStatus
 from loyaltycore.wire import Json, instant_text, parse_instant, read_json
 
 __all__ = ["main"]
@@ -38,6 +45,8 @@ __all__ = ["main"]
 T = TypeVar("T")
 
 DONE, UNBALANCED, BAD_USAGE, STOPPED, UNHEARD = 0, 1, 2, 130, 141
+
+_TICK: Final = timedelta(microseconds=1)
 
 _UNMAPPED: Final = (Bucket.UNREADABLE, Bucket.REFUSED, Bucket.RETURN_UNMATCHED, Bucket.RETURN_PARTLY_MATCHED)
 """What ``--strict`` does not let pass."""
@@ -80,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="loyaltycore", description="Loyalty programs: check one, replay a history through it, price a basket."
+        prog="loyaltycore", description="Loyalty programs: check one, replay a history through it, price a basket, show a member."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -112,6 +121,16 @@ def _parser() -> argparse.ArgumentParser:
     quote.add_argument("--explain", action="store_true", help="say what happened, line by line")
     quote.add_argument("--language", choices=("en", "fr"), default="en", help="of the explanation")
     quote.set_defaults(run=_quote)
+
+    member = commands.add_parser("member", help="show a member's balance, and a statement of what happened")
+    member.add_argument("member_id", metavar="ID", help="the shop's own id of the member")
+    member.add_argument("--store", metavar="URL", required=True, help="where the facts are: sqlite:///FILE; it is only read")
+    member.add_argument("--program", metavar="PROGRAM", help="the program, a TOML file: for the tier, and the zone of the days")
+    member.add_argument("--account", metavar="NAME", default=POINTS, help="which of the member's accounts")
+    member.add_argument("--from", metavar="DAY", dest="first_on", help="first day told; left out, from the beginning")
+    member.add_argument("--to", metavar="DAY", dest="last_on", help="last day told, at most today; left out, up to now")
+    member.add_argument("--language", choices=("en", "fr"), default="en")
+    member.set_defaults(run=_member)
     return parser
 
 
@@ -368,6 +387,84 @@ def _quote(options: argparse.Namespace) -> int:
     else:
         print(f"{quote.total}, {quote.points_to_earn} points")
     return DONE
+
+
+def _member(options: argparse.Namespace) -> int:
+    program = None if options.program is None else Program.load(options.program)
+    calendar = Calendar("UTC") if program is None else program.calendar
+    first_on, last_on = _day("--from", options.first_on), _day("--to", options.last_on)
+    stream = member_stream(options.member_id)
+    with _kept(_store_path(options.store)) as repository:
+        facts = repository.load([stream])[stream].facts
+    if not facts:
+        msg = f"{options.store}: there is no member {options.member_id!r}"
+        raise UsageError(msg)
+    ends_at = until_now(facts, now=utc_now())
+    last_at = ends_at - _TICK
+    membership = Membership.replay(options.member_id, facts).on(options.account)
+    if last_on is not None:
+        ends_at = min(ends_at, calendar.first_instant(last_on + timedelta(days=1)))
+    starts_at = None if first_on is None else calendar.first_instant(first_on)
+    if starts_at is not None and starts_at >= ends_at:
+        msg = f"--from must not be after --to, nor after today, got {first_on}"
+        raise UsageError(msg)
+    told = statement(facts, window=Window(starts_at=starts_at, ends_at=ends_at), account=options.account)
+    tier = None if program is None else program.tier(membership, at=last_at)
+    print("\n".join(_head(membership, tier, calendar, options.language, at=last_at)))
+    print()
+    print(told.text(options.language, calendar=calendar))
+    return DONE
+
+
+def _head(
+    membership: Membership, tier: TierStatus | None, calendar: Calendar, language: Language, *, at: datetime
+) -> Iterator[str]:
+    """Lay out where a member stands."""
+    balance, ledger = membership.balance(at=at), membership.ledger
+    yield say("member.title", language, member=membership.member_id)
+    if len(membership.ledgers) > 1:
+        yield say("member.accounts", language, accounts=", ".join(sorted(membership.ledgers)))
+    if tier is not None:
+        yield say("member.tier", language, tier=tier.tier or "–")
+    yield say("member.available", language, points=number_text(balance.available, language))
+    for name in ("pending", "held", "debt"):
+        points = getattr(balance, name)
+        if points:
+            yield say(f"member.{name}", language, points=number_text(points, language))
+    for ref, hold in sorted(ledger.holds.items()):
+        if hold.is_open and at < hold.until:
+            until_on = calendar.day_of(hold.until - _TICK).isoformat()
+            yield say("member.hold", language, ref=ref, until_on=until_on, points=number_text(hold.units, language))
+    for expiring in ledger.expiring(after=at)[:1]:
+        last_on = calendar.day_of(expiring.expires_at - _TICK).isoformat()
+        yield say("member.expiring", language, last_on=last_on, points=number_text(expiring.units, language))
+
+
+def _day(name: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else check_day(name, date.fromisoformat(text))
+    except UsageError:
+        raise
+    except ValueError as error:
+        msg = f"{name} must be a day such as 2026-07-01, got {shown(text)}"
+        raise UsageError(msg) from error
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[SQLiteRepository]:
+    """Open a store that is there, for reading alone: nothing is made, and nothing is changed."""
+    if not path.is_file():
+        msg = f"{path}: {'is no file' if path.exists() else 'no such file'}"
+        raise UsageError(msg)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'loyalty_meta'").fetchone() is None:
+                msg = "holds nothing of this library"
+                raise UsageError(msg)
+            yield SQLiteRepository(connection=db)
+    except (sqlite3.Error, LoyaltyError) as error:
+        msg = f"{path}: {error}"
+        raise UsageError(msg) from error
 
 
 def _read(path: Path, read: Callable[[Json], T]) -> T:

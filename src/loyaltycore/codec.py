@@ -21,8 +21,29 @@ from typing import Any, Final
 from loyaltycore._checks import shown
 from loyaltycore.errors import CorruptStateError, UsageError
 from loyaltycore.facts import Fact
-from loyaltycore.ledger import Adjusted, AdjustmentReversed, Burned, BurnRefunded, Granted, Revoked
-from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted
+from loyaltycore.ledger import (
+    Adjusted,
+    AdjustmentReversed,
+    Burned,
+    BurnRefunded,
+    Captured,
+    ExpiryReported,
+    Forgiven,
+    ForgivenessTakenBack,
+    Granted,
+    Held,
+    Released,
+    Renewed,
+    Revoked,
+    Settled,
+    SettlementUndone,
+    Touched,
+    TransferredIn,
+    TransferredOut,
+    TransferUndone,
+    Voided,
+)
+from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted, SpendCarried
 from loyaltycore.orders import OrderPlaced, OrderReturned
 from loyaltycore.wire import coded_text, coder, read_json
 
@@ -32,12 +53,27 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     MemberJoined,
     OrderCounted,
     ReturnCounted,
+    SpendCarried,
     Granted,
+    Released,
     Burned,
     BurnRefunded,
+    Renewed,
     Revoked,
     Adjusted,
     AdjustmentReversed,
+    Held,
+    Captured,
+    Voided,
+    Settled,
+    SettlementUndone,
+    Forgiven,
+    ForgivenessTakenBack,
+    TransferredOut,
+    TransferredIn,
+    TransferUndone,
+    Touched,
+    ExpiryReported,
     OrderPlaced,
     OrderReturned,
 )

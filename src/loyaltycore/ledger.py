@@ -4,13 +4,16 @@ A *lot* is a quantity with one origin and one window of validity. Everything tak
 expiry, a refund and a revocation always know what they touch.
 
 Invariants:
-    1. ``remaining = granted − revoked − burned``, never clamped. Below zero the lot *is* the debt of the purchase that caused it.
+    1. ``remaining = granted − revoked − burned − held − paid_out + paid_in + forgiven − moved − renewed``, never clamped. Below
+       zero the lot *is* the debt of the purchase that caused it.
     2. Only a positive remainder has a window ``[available_at, expires_at)``; a negative one counts always.
     3. ``available = max(0, live positives + negatives)``.
     4. A burn takes soonest expiry first, then earliest ``available_at``, then id; what never expires comes last.
     5. What was burned goes back to the lots it came from, the last taken first; never more than was taken.
-    6. A lot never holds more than ``granted − revoked``: nothing is minted.
-    7. The same reference again, with the same content, gives no facts; with other content it is refused.
+    6. A lot never holds more than ``granted − revoked``: nothing is minted. Above zero it owes nothing: what others paid for
+       it, and what was forgiven, went back first.
+    7. The second step of a hold never fails for balance.
+    8. The same reference again, with the same content, gives no facts; with other content it is refused.
 
 >>> from datetime import UTC, datetime
 >>> at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,18 +27,59 @@ Balance(available=0, pending=0, held=0, debt=40)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import ClassVar, Final, Self, final
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, final
 
 import attrs
 
+from loyaltycore._balancing import Balancing
 from loyaltycore._checks import check_count, check_kind
-from loyaltycore._frozen import FrozenMap
-from loyaltycore.errors import Accepted, CorruptStateError, Reason, Refusal, Refused, RefusedError, UsageError
-from loyaltycore.facts import Fact
-from loyaltycore.periods import check_instant
+from loyaltycore._holdings import Holdings
+from loyaltycore._ledger_facts import (
+    Adjusted,
+    AdjustmentReversed,
+    Burned,
+    BurnRefunded,
+    Captured,
+    ExpiryReported,
+    Forgiven,
+    ForgivenessTakenBack,
+    Granted,
+    Held,
+    LedgerFact,
+    MovedLot,
+    Released,
+    Renewed,
+    Revoked,
+    Settled,
+    SettlementUndone,
+    Touched,
+    TransferredIn,
+    TransferredOut,
+    TransferUndone,
+    Voided,
+)
+from loyaltycore._lots import (
+    FOLLOWED,
+    Balance,
+    Books,
+    BurnOrder,
+    Expiring,
+    Hold,
+    Lot,
+    Overdraft,
+    Part,
+    Reversal,
+    Span,
+    Take,
+    newest_first,
+    oldest_first,
+    soonest_expiry,
+)
+from loyaltycore.errors import Accepted, Detail, Reason, Refusal, Refused, RefusedError, UsageError
+from loyaltycore.periods import Lasting, check_instant
 from loyaltycore.wire import instant_text
 
 __all__ = [
@@ -43,433 +87,78 @@ __all__ = [
     "AdjustmentReversed",
     "Balance",
     "Books",
+    "BurnOrder",
     "BurnRefunded",
     "Burned",
+    "Captured",
     "Expiring",
+    "ExpiryReported",
+    "Forgiven",
+    "ForgivenessTakenBack",
     "Granted",
+    "Held",
+    "Hold",
     "Ledger",
     "LedgerFact",
     "Lot",
+    "MovedLot",
     "Overdraft",
     "Part",
+    "Released",
+    "Renewed",
     "Reversal",
     "Revoked",
+    "Settled",
+    "SettlementUndone",
+    "Span",
     "Take",
+    "Touched",
+    "TransferUndone",
+    "TransferredIn",
+    "TransferredOut",
+    "Voided",
+    "newest_first",
+    "oldest_first",
+    "soonest_expiry",
 ]
 
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
-
-
-class Overdraft(StrEnum):
-    """What happens when more is revoked from a lot than is left on it.
-
-    ``CARRY``: the lot goes below zero, and the debt is netted against whatever else the account holds.
-    ``REJECT``: the revocation is refused.
-    """
-
-    CARRY = "carry"
-    REJECT = "reject"
-
-
-@final
-@attrs.frozen
-class Part:
-    """Units of one lot.
-
-    Attributes:
-        lot_id: Which lot.
-        units: How many, at least 1.
-    """
-
-    lot_id: str
-    units: int
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse to move nothing, or backwards: a stored fact could not mint with it."""
-        check_count("units", self.units)
+_KEPT_RULE: Final = re.compile(r"(moved|renewed)-[0-9]+")
+"""Names of lots that units went on to."""
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Lot:
-    """A quantity with one origin and one window of validity.
+class Ledger(Holdings):
+    """One account: what it holds, and the commands that decide what happens to it.
 
-    Attributes:
-        lot_id: ``<ref>/<rule>``: what it was earned for, and by which rule.
-        granted: Units given at first.
-        granted_at: When, by the shop's account of it.
-        available_at: First instant at which they can be burned.
-        expires_at: First instant at which they can no longer be burned; ``None`` never.
-        revoked: Units taken back because the purchase was.
-        burned: Units taken by burns and negative adjustments, less what was given back.
-    """
-
-    lot_id: str
-    granted: int
-    granted_at: datetime
-    available_at: datetime
-    expires_at: datetime | None
-    revoked: int = 0
-    burned: int = 0
-
-    @property
-    def remaining(self) -> int:
-        """What is left: below zero it is a debt."""
-        return self.granted - self.revoked - self.burned
-
-    def came_from(self, ref: str, rule: str | None) -> bool:
-        """Say whether it was earned for a reference, by a rule or by any."""
-        # A rule holds no slash, so the last one parts the two.
-        own_ref, _, own_rule = self.lot_id.rpartition("/")
-        return own_ref == ref and rule in {None, own_rule}
-
-    def is_live(self, at: datetime) -> bool:
-        """Say whether an instant lies in ``[available_at, expires_at)``."""
-        return self.available_at <= at and (self.expires_at is None or at < self.expires_at)
-
-    @property
-    def grant_key(self) -> tuple[datetime, str]:
-        """Place in the order granted: instant, then id."""
-        return (self.granted_at, self.lot_id)
-
-    @property
-    def burn_key(self) -> tuple[datetime, datetime, str]:
-        """Place in the burn order: soonest expiry, then earliest availability, then id."""
-        return (self.expires_at or _NEVER, self.available_at, self.lot_id)
-
-
-@final
-@attrs.frozen
-class Take:
-    """What one burn or negative adjustment took, and how much of it was given back.
-
-    Attributes:
-        parts: From which lots, in the order taken.
-        given_back: Units that went back, the last taken first.
-    """
-
-    parts: tuple[Part, ...]
-    given_back: int = 0
-
-    @property
-    def units(self) -> int:
-        """Units taken at first."""
-        return sum(part.units for part in self.parts)
-
-    def going_back(self, units: int) -> tuple[Part, ...]:
-        """Give the parts that the next so many units go back to."""
-        skip, left, back = self.given_back, units, list[Part]()
-        for part in reversed(self.parts):
-            skipped = min(skip, part.units)
-            given = min(left, part.units - skipped)
-            if given:
-                back.append(Part(part.lot_id, given))
-            skip, left = skip - skipped, left - given
-        return tuple(back)
-
-
-@final
-@attrs.frozen
-class Reversal:
-    """What one reference took back or gave back.
-
-    Attributes:
-        of: What it reversed.
-        units: How many.
-    """
-
-    of: str
-    units: int
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Balance:
-    """An account at one instant.
-
-    Attributes:
-        available: What a burn can take: live lots less debts, never below 0.
-        pending: Granted and not yet available.
-        held: Set aside for orders not yet paid.
-        debt: Units owed, gross: the negative lots.
-    """
-
-    available: int
-    pending: int
-    held: int
-    debt: int
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Books:
-    """Where every unit ever granted is: ``granted − revoked − burned = pending + live + expired − debt``.
-
-    Attributes:
-        granted: Units ever granted.
-        revoked: Units taken back because a purchase was.
-        burned: Units burned or adjusted away, less what was given back.
-        pending: Left on lots that are not yet available.
-        live: Left on lots that can be burned.
-        expired: Left on lots whose time is over.
-        debt: Missing on lots below zero.
-    """
-
-    granted: int = 0
-    revoked: int = 0
-    burned: int = 0
-    pending: int = 0
-    live: int = 0
-    expired: int = 0
-    debt: int = 0
-
-    @property
-    def balanced(self) -> bool:
-        """Say whether both sides of the equation agree."""
-        return self.granted - self.revoked - self.burned == self.pending + self.live + self.expired - self.debt
-
-    def __add__(self, other: Books) -> Books:
-        """Add the books of another account."""
-        return Books(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in attrs.fields(Books)})
-
-
-@final
-@attrs.frozen
-class Expiring:
-    """What expires at one instant.
-
-    Attributes:
-        expires_at: First instant at which it is gone.
-        units: Left to expire.
-    """
-
-    expires_at: datetime
-    units: int
-
-
-@attrs.frozen(kw_only=True)
-class LedgerFact(Fact):
-    """A movement on one account.
-
-    Attributes:
-        account: Which of a member's accounts.
-        ref: The shop's own name for what happened.
-    """
-
-    account: str
-    ref: str
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Granted(LedgerFact):
-    """Units were earned: a new lot ``<ref>/<rule>``.
-
-    Attributes:
-        rule: By which rule.
-        units: How many.
-        available_at: First instant they can be burned.
-        expires_at: First instant they no longer can; ``None`` never.
-    """
-
-    kind: ClassVar[str] = "ledger.granted"
-    rule: str
-    units: int
-    available_at: datetime
-    expires_at: datetime | None = None
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse to give nothing, or less."""
-        super().__attrs_post_init__()
-        check_count("units", self.units)
-
-    @property
-    def lot_id(self) -> str:
-        """The lot this made."""
-        return f"{self.ref}/{self.rule}"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Burned(LedgerFact):
-    """Units were burned.
-
-    Attributes:
-        parts: From which lots, in the order taken.
-    """
-
-    kind: ClassVar[str] = "ledger.burned"
-    parts: tuple[Part, ...]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class BurnRefunded(LedgerFact):
-    """Burned units went back to their lots.
-
-    Attributes:
-        burn_ref: The burn they came from.
-        parts: To which lots, the last taken first.
-    """
-
-    kind: ClassVar[str] = "ledger.burn_refunded"
-    burn_ref: str
-    parts: tuple[Part, ...]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Revoked(LedgerFact):
-    """Earned units were taken back, because what earned them was.
-
-    Attributes:
-        earn_ref: What they were earned for.
-        parts: From which lots; a lot may go below zero.
-    """
-
-    kind: ClassVar[str] = "ledger.revoked"
-    earn_ref: str
-    parts: tuple[Part, ...]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Adjusted(LedgerFact):
-    """Somebody at the shop took units away by hand, and said why.
-
-    Attributes:
-        parts: From which lots.
-        reason: In the shop's words.
-        actor: Who did it.
-    """
-
-    kind: ClassVar[str] = "ledger.adjusted"
-    parts: tuple[Part, ...]
-    reason: str
-    actor: str
-
-
-@final
-@attrs.frozen(kw_only=True)
-class AdjustmentReversed(LedgerFact):
-    """An adjustment was undone: its units went back to their lots.
-
-    Attributes:
-        adjustment_ref: The adjustment.
-        parts: To which lots.
-    """
-
-    kind: ClassVar[str] = "ledger.adjustment_reversed"
-    adjustment_ref: str
-    parts: tuple[Part, ...]
-
-
-def _units(parts: Iterable[Part]) -> int:
-    return sum(part.units for part in parts)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Ledger:
-    """The lots of one account, and what was taken from them.
+    A command changes nothing; it answers with facts, and ``folded`` gives the ledger after them.
 
     Attributes:
         account: Its name among a member's accounts.
         lots: By lot id, in the order granted.
         burns: Takes by the ``ref`` of the burn.
         adjustments: Takes by the ``ref`` of the adjustment.
-        returned: What each reversing ``ref`` moved: ``"revoke:<ref>"``, ``"refund_burn:<ref>"``, ``"reverse_adjustment:<ref>"``.
-        last_at: The latest instant of any fact; ``None`` before the first.
+        transfers: Takes by the ``ref`` of the transfer to another account.
+        holds: By ``ref``, resolved ones too.
+        returned: What each reversing ``ref`` moved, by verb and ref: ``"revoke:<ref>"``, ``"refund_burn:<ref>"`` and so on.
+        payments: Who paid the debt of a lot, in the order paid, by the lot.
+        spans: Common ends of lots that last until some time after the last activity; ``Lot.span`` counts them from 1.
+        last_at: The latest instant of any fact that is no report; ``None`` before the first.
     """
 
-    account: str
-    lots: FrozenMap[str, Lot] = FrozenMap[str, Lot]()
-    burns: FrozenMap[str, Take] = FrozenMap[str, Take]()
-    adjustments: FrozenMap[str, Take] = FrozenMap[str, Take]()
-    returned: FrozenMap[str, Reversal] = FrozenMap[str, Reversal]()
-    last_at: datetime | None = None
-
-    def checked(self) -> Self:
-        """Give the ledger itself, where it hangs together: for one that was read from outside.
-
-        Raises:
-            CorruptStateError: A lot under another's id, or a burn or adjustment that names a lot that is not there.
-        """
-        takes = (*self.burns.values(), *self.adjustments.values())
-        named = {part.lot_id for take in takes for part in take.parts}
-        if any(key != lot.lot_id for key, lot in self.lots.items()) or not named <= self.lots.keys():
-            msg = f"the lots of account {self.account!r} do not hang together"
-            raise CorruptStateError(msg)
-        return self
-
-    def available(self, *, at: datetime) -> int:
-        """Say what a burn can take at an instant.
-
-        Args:
-            at: Timezone-aware; ``at == expires_at`` is too late. All known facts count, whatever their time.
-        """
-        return self.balance(at=at).available
-
-    def balance(self, *, at: datetime) -> Balance:
-        """Sum the account up at an instant.
-
-        Complexity:
-            O(lots).
-        """
-        books = self.books(at=at)
-        return Balance(available=max(0, books.live - books.debt), pending=books.pending, held=0, debt=books.debt)
-
-    def books(self, *, at: datetime) -> Books:
-        """Say where every unit ever granted is at an instant; always ``balanced``.
-
-        Complexity:
-            O(lots).
-        """
-        check_instant("at", at)
-        granted = revoked = burned = pending = live = expired = debt = 0
-        for lot in self.lots.values():
-            granted, revoked, burned = granted + lot.granted, revoked + lot.revoked, burned + lot.burned
-            remaining = lot.remaining
-            if remaining < 0:
-                debt -= remaining
-            elif at < lot.available_at:
-                pending += remaining
-            elif lot.is_live(at):
-                live += remaining
-            else:
-                expired += remaining
-        return Books(granted=granted, revoked=revoked, burned=burned, pending=pending, live=live, expired=expired, debt=debt)
-
-    def expiring(self, *, after: datetime, before: datetime | None = None) -> tuple[Expiring, ...]:
-        """List what will expire in a span, soonest first, if nothing is burned.
-
-        Args:
-            after: First instant of the span, inside.
-            before: First instant after the span; ``None`` has no end.
-        """
-        check_instant("after", after)
-        if before is not None:
-            check_instant("before", before)
-        sums: dict[datetime, int] = {}
-        for lot in self.lots.values():
-            if lot.remaining <= 0 or lot.expires_at is None:
-                continue
-            if after <= lot.expires_at and (before is None or lot.expires_at < before):
-                sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
-        return tuple(Expiring(expires_at, sums[expires_at]) for expires_at in sorted(sums))
-
     def check_at(self, at: datetime) -> Refusal | None:
-        """Ask whether a burn may be dated so: not before the last fact, or ``at_before_last``."""
+        """Ask whether a burn, hold or transfer may be dated so: not before the last fact, or ``at_before_last``."""
         if self.last_at is None or at >= self.last_at:
             return None
         return Refusal(Reason.AT_BEFORE_LAST, {"at": instant_text(at), "last_at": instant_text(self.last_at)})
 
-    def check_burn(self, units: int, *, at: datetime) -> Accepted[tuple[Part, ...]] | Refused:
+    def check_burn(self, units: int, *, at: datetime, order: BurnOrder = soonest_expiry) -> Accepted[tuple[Part, ...]] | Refused:
         """Ask whether a burn would go through, and from which lots.
 
         Args:
             units: How many, at least 1.
             at: Timezone-aware.
+            order: What is burned first.
 
         Returns:
             The parts in burn order, or ``at_before_last`` or ``points_insufficient`` with ``missing_points``.
@@ -479,14 +168,21 @@ class Ledger:
         too_early = self.check_at(at)
         if too_early is not None:
             return Refused([too_early])
-        available = self.available(at=at)
-        if units > available:
-            details = {"asked_points": units, "available_points": available, "missing_points": units - available}
-            return Refused([Refusal(Reason.POINTS_INSUFFICIENT, details)])
-        return Accepted(self._taken(units, at=at))
+        return self._check_left(units, at=at, order=order)
 
     def grant(
-        self, units: int, *, ref: str, rule: str, available_at: datetime | None, expires_at: datetime | None, at: datetime
+        self,
+        units: int,
+        *,
+        ref: str,
+        rule: str,
+        available_at: datetime | None,
+        expires_at: datetime | None,
+        awaits: str = "",
+        lasts: Lasting | None = None,
+        reason: str = "",
+        actor: str = "",
+        at: datetime,
     ) -> tuple[LedgerFact, ...]:
         """Decide a new lot.
 
@@ -494,79 +190,210 @@ class Ledger:
             units: How many, at least 1.
             ref: What they are earned for.
             rule: By which rule; with the ref it names the lot.
-            available_at: First instant they can be burned; ``None`` is at once.
-            expires_at: First instant they no longer can; ``None`` never.
+            available_at: First instant they can be burned; ``None`` is at once. With ``awaits``, the deadline.
+            expires_at: First instant they no longer can; ``None`` never, or as ``lasts`` says.
+            awaits: The event that makes them available, before the deadline; empty when none does.
+            lasts: How their end is counted, where it is not known yet: from the release, or from the last activity.
+            reason: Why, where somebody gives them by hand.
+            actor: Who does.
             at: When they are earned; may lie before the last fact.
 
         Raises:
-            UsageError: An empty window.
+            UsageError: An empty window, an event without a deadline, two ends at once, or an end that nothing would tell.
             RefusedError: ``key_reused``.
         """
         check_count("points", units)
         check_instant("at", at)
-        opens_at = at if available_at is None else check_instant("available_at", available_at)
-        if expires_at is not None and check_instant("expires_at", expires_at) <= max(opens_at, at):
-            msg = f"expires_at must be after {instant_text(max(opens_at, at))}, got {instant_text(expires_at)}"
+        if _KEPT_RULE.fullmatch(rule) is not None:
+            msg = f"rule must not be named as lots are that units went on to, got {rule!r}"
             raise UsageError(msg)
+        opens_at = at if available_at is None else check_instant("available_at", available_at)
+        _check_terms(opens_at, expires_at, awaits, lasts, at)
         known = self.lots.get(f"{ref}/{rule}")
         if known is None:
-            return (
-                Granted(
-                    account=self.account, ref=ref, rule=rule, units=units, available_at=opens_at, expires_at=expires_at, at=at
-                ),
+            fact = Granted(
+                account=self.account,
+                ref=ref,
+                rule=rule,
+                units=units,
+                available_at=opens_at,
+                expires_at=expires_at,
+                awaits=awaits,
+                lasts=lasts,
+                reason=reason,
+                actor=actor,
+                at=at,
             )
+            return self._balanced((fact,), ref=ref, at=at)
+        is_released = awaits != "" and known.awaits == ""
         _check_same(
             f"earn:{ref}",
             points=known.granted == units,
-            available_at=available_at is None or known.available_at == available_at,
-            expires_at=known.expires_at == expires_at,
+            available_at=available_at is None or is_released or known.available_at == available_at,
+            expires_at=is_released or known.expires_at == expires_at,
+            lasts=known.lasts == lasts,
         )
         return ()
 
-    def burn(self, units: int, *, ref: str, at: datetime) -> tuple[LedgerFact, ...]:
+    def release(self, earn_ref: str, *, event: str, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide that what lots awaited has happened: they can be burned from now on.
+
+        Args:
+            earn_ref: What they were earned for.
+            event: What happened; lots that await another are left alone.
+            at: Before their deadline; may lie before the last fact.
+
+        Raises:
+            RefusedError: ``earning_not_found``, or ``release_too_late`` where all that awaited it have lapsed.
+        """
+        check_instant("at", at)
+        key = f"release:{event}:{earn_ref}"
+        if key in self.returned:
+            return ()
+        waiting = [lot for lot in self._earned(earn_ref, None) if lot.awaits == event]
+        if not waiting:
+            raise RefusedError(Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": earn_ref, "event": event}))
+        lots = tuple(lot.lot_id for lot in waiting if at < lot.available_at)
+        if not lots:
+            deadline = max(lot.available_at for lot in waiting)
+            details: dict[str, Detail] = {"earn_ref": earn_ref, "event": event, "deadline_at": instant_text(deadline)}
+            raise RefusedError(Refusal(Reason.RELEASE_TOO_LATE, details))
+        return self._balanced((Released(account=self.account, ref=earn_ref, event=event, lots=lots, at=at),), ref=earn_ref, at=at)
+
+    def burn(self, units: int, *, ref: str, order: BurnOrder = soonest_expiry, at: datetime) -> tuple[LedgerFact, ...]:
         """Decide a burn.
 
         Args:
             units: How many, at least 1.
             ref: What they are burned for.
+            order: What is burned first.
             at: Not before the last fact.
 
         Raises:
             RefusedError: ``at_before_last``, ``points_insufficient`` or ``key_reused``.
         """
         known = self.burns.get(ref)
-        if known is not None:
-            _check_same(f"burn:{ref}", points=known.units == units)
+        if known is not None or ref in self.holds:
+            _check_same(f"burn:{ref}", points=known is not None and known.units == units, verb=ref not in self.holds)
             return ()
-        parts = _accepted(self.check_burn(units, at=at))
+        parts = _accepted(self.check_burn(units, at=at, order=order))
         return (Burned(account=self.account, ref=ref, parts=parts, at=at),)
 
-    def refund_burn(self, burn_ref: str, units: int | None = None, *, ref: str, at: datetime) -> tuple[LedgerFact, ...]:
+    def hold(
+        self, units: int, *, ref: str, until: datetime, order: BurnOrder = soonest_expiry, at: datetime
+    ) -> tuple[LedgerFact, ...]:
+        """Decide to set units aside.
+
+        Args:
+            units: How many, at least 1.
+            ref: What they are held for; the burn that may follow has the same name.
+            until: First instant at which the hold no longer counts.
+            order: What is taken first.
+            at: Not before the last fact.
+
+        Raises:
+            UsageError: A hold that ends before it begins.
+            RefusedError: ``at_before_last``, ``points_insufficient`` or ``key_reused``.
+        """
+        check_instant("at", at)
+        if check_instant("until", until) <= at:
+            msg = f"until must be after {instant_text(at)}, got {instant_text(until)}"
+            raise UsageError(msg)
+        known = self.holds.get(ref)
+        if known is not None or ref in self.burns:
+            same = known is not None and known.units == units
+            _check_same(f"hold:{ref}", points=same, until=known is not None and known.until == until)
+            return ()
+        parts = _accepted(self.check_burn(units, at=at, order=order))
+        return (Held(account=self.account, ref=ref, parts=parts, until=until, at=at),)
+
+    def capture(self, hold_ref: str, units: int | None = None, *, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide to burn what was held; what is left of the hold is given back.
+
+        Args:
+            hold_ref: The hold; the burn is named as it is.
+            units: How many, at least 1, of those taken first; ``None`` is all.
+            at: May lie before the last fact. Once the hold has ended it is late, and burned all the same: below zero, where
+                the units were taken meanwhile.
+
+        Raises:
+            RefusedError: ``hold_not_found``, ``hold_resolved``, ``hold_exceeded`` or ``key_reused``.
+        """
+        check_instant("at", at)
+        hold = self._hold(hold_ref)
+        asked = hold.units if units is None else check_count("points", units)
+        if hold.captured:
+            _check_same(f"capture:{hold_ref}", points=units is None or hold.captured == asked)
+            return ()
+        if not hold.is_open:
+            raise RefusedError(Refusal(Reason.HOLD_RESOLVED, {"hold_ref": hold_ref, "captured_points": 0}))
+        if asked > hold.units:
+            details: dict[str, Detail] = {"hold_ref": hold_ref, "asked_points": asked, "left_points": hold.units}
+            raise RefusedError(Refusal(Reason.HOLD_EXCEEDED, details))
+        parts = _spread(asked, [(part.lot_id, part.units) for part in hold.parts])
+        fact = Captured(account=self.account, ref=hold_ref, parts=parts, late=at >= hold.until, at=at)
+        return self._balanced((fact,), ref=hold_ref, at=at)
+
+    def void(self, hold_ref: str, *, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide to give a hold up.
+
+        Args:
+            hold_ref: The hold; one that ended by itself may be given up too, and nothing changes.
+            at: May lie before the last fact.
+
+        Raises:
+            RefusedError: ``hold_not_found``, or ``hold_resolved`` where it was captured: refund the burn instead.
+        """
+        check_instant("at", at)
+        hold = self._hold(hold_ref)
+        if hold.captured:
+            raise RefusedError(Refusal(Reason.HOLD_RESOLVED, {"hold_ref": hold_ref, "captured_points": hold.captured}))
+        return self._balanced((Voided(account=self.account, ref=hold_ref, at=at),), ref=hold_ref, at=at) if hold.is_open else ()
+
+    def refund_burn(
+        self, burn_ref: str, units: int | None = None, *, ref: str, extended_until: datetime | None = None, at: datetime
+    ) -> tuple[LedgerFact, ...]:
         """Decide to give burned units back to their lots, the last taken first.
 
         Args:
             burn_ref: The burn.
             units: How many, at least 1; ``None`` is all that is left of it.
             ref: What they go back for.
-            at: May lie before the last fact. Units of a lot that has expired are expired.
+            extended_until: Units of a lot that has expired go on to a new lot with this end; ``None`` leaves them expired.
+            at: May lie before the last fact.
 
         Raises:
+            UsageError: A new end that has passed already.
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
+        check_instant("at", at)
+        if extended_until is not None and check_instant("extended_until", extended_until) <= at:
+            msg = f"extended_until must be after {instant_text(at)}, got {instant_text(extended_until)}"
+            raise UsageError(msg)
         parts = self._going_back(self.burns, "refund_burn", burn_ref, units, ref=ref)
-        return (BurnRefunded(account=self.account, ref=ref, burn_ref=burn_ref, parts=parts, at=at),) if parts else ()
+        if not parts:
+            return ()
+        fact = BurnRefunded(account=self.account, ref=ref, burn_ref=burn_ref, parts=parts, at=at)
+        return self._balanced((fact,), ref=ref, back=parts, extended_until=extended_until, at=at)
 
     def revoke(
-        self, earn_ref: str, units: int | None = None, *, ref: str, overdraft: Overdraft, rule: str | None = None, at: datetime
+        self,
+        earn_ref: str | None,
+        units: int | None = None,
+        *,
+        ref: str,
+        overdraft: Overdraft,
+        rule: str | None = None,
+        at: datetime,
     ) -> tuple[LedgerFact, ...]:
         """Decide to take earned units back, because what earned them was.
 
         Args:
-            earn_ref: What they were earned for.
+            earn_ref: What they were earned for; ``None`` is anything, and needs a rule.
             units: How many, at least 1; ``None`` is all that is not yet revoked.
             ref: What they are taken back for.
             overdraft: What happens when more is revoked than is left.
-            rule: Only from the lot of this rule; ``None`` is from all lots of ``earn_ref``, the latest first.
+            rule: Only from lots of this rule; ``None`` is from all lots of ``earn_ref``, the latest first.
             at: May lie before the last fact.
 
         Raises:
@@ -574,25 +401,25 @@ class Ledger:
         """
         check_instant("at", at)
         check_kind("overdraft", overdraft, Overdraft)
-        key = f"revoke:{ref}"
+        key, of = f"revoke:{ref}", earn_ref or ""
         known = self.returned.get(key)
         if known is not None:
-            _check_same(key, earn_ref=known.of == earn_ref, points=units is None or known.units == units)
+            _check_same(key, earn_ref=known.of == of, points=units is None or known.units == units)
             return ()
-        # Sorted, because a stored account may have lost the order in which its lots were granted.
-        lots = sorted((lot for lot in self.lots.values() if lot.came_from(earn_ref, rule)), key=lambda lot: lot.grant_key)
+        lots = self._earned(earn_ref, rule)
         if not lots:
-            raise RefusedError(Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": earn_ref}))
-        left = sum(lot.granted - lot.revoked for lot in lots)
+            raise RefusedError(Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": of or f"*/{rule}"}))
+        left = sum(lot.revocable for lot in lots)
         asked = left if units is None else check_count("points", units)
         if asked > left:
-            raise RefusedError(
-                Refusal(Reason.EARNING_EXCEEDED, {"earn_ref": earn_ref, "asked_points": asked, "left_points": left})
-            )
-        parts = _spread(asked, [(lot.lot_id, lot.granted - lot.revoked) for lot in reversed(lots)])
+            raise RefusedError(Refusal(Reason.EARNING_EXCEEDED, {"earn_ref": of, "asked_points": asked, "left_points": left}))
+        parts = _spread(asked, [(lot.lot_id, lot.revocable) for lot in reversed(lots)])
         if overdraft is Overdraft.REJECT:
-            _check_left(parts, self.lots)
-        return (Revoked(account=self.account, ref=ref, earn_ref=earn_ref, parts=parts, at=at),) if parts else ()
+            self._check_covered(parts, at=at)
+        if not parts:
+            return ()
+        fact = Revoked(account=self.account, ref=ref, earn_ref=of, parts=parts, overdraft=overdraft, at=at)
+        return self._balanced((fact,), ref=ref, at=at)
 
     def adjust_down(self, units: int, *, ref: str, reason: str, actor: str, at: datetime) -> tuple[LedgerFact, ...]:
         """Decide to take units away by hand.
@@ -608,11 +435,12 @@ class Ledger:
             RefusedError: ``points_insufficient`` or ``key_reused``.
         """
         check_count("points", units)
+        check_instant("at", at)
         known = self.adjustments.get(ref)
         if known is not None:
             _check_same(f"adjust:{ref}", points=known.units == units)
             return ()
-        parts = _accepted(attrs.evolve(self, last_at=None).check_burn(units, at=at))
+        parts = _accepted(self._check_left(units, at=at, order=soonest_expiry))
         return (Adjusted(account=self.account, ref=ref, parts=parts, reason=reason, actor=actor, at=at),)
 
     def reverse_adjustment(self, adjustment_ref: str, *, ref: str, at: datetime) -> tuple[LedgerFact, ...]:
@@ -626,45 +454,182 @@ class Ledger:
         Raises:
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
+        check_instant("at", at)
         parts = self._going_back(self.adjustments, "reverse_adjustment", adjustment_ref, None, ref=ref)
-        return (
-            (AdjustmentReversed(account=self.account, ref=ref, adjustment_ref=adjustment_ref, parts=parts, at=at),)
-            if parts
-            else ()
-        )
+        if not parts:
+            return ()
+        fact = AdjustmentReversed(account=self.account, ref=ref, adjustment_ref=adjustment_ref, parts=parts, at=at)
+        return self._balanced((fact,), ref=ref, at=at)
 
-    def folded(self, facts: Iterable[Fact]) -> Self:
-        """Give the ledger after more facts; those of other accounts and other kinds are passed over.
+    def transfer_out(self, units: int, *, ref: str, to: str, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide to give units to another account, in burn order.
 
-        Complexity:
-            O(lots + facts): the fold works on copies and freezes once.
+        Args:
+            units: How many, at least 1.
+            ref: The shop's own name for the transfer.
+            to: Who gets them.
+            at: Not before the last fact.
 
         Raises:
-            CorruptStateError: A fact that names a lot or a take that is not there.
+            RefusedError: ``at_before_last``, ``points_insufficient`` or ``key_reused``.
         """
-        mine = [fact for fact in facts if isinstance(fact, LedgerFact) and fact.account == self.account]
-        if not mine:
-            return self
-        fold = _Fold(dict(self.lots), dict(self.burns), dict(self.adjustments), dict(self.returned))
-        for fact in mine:
-            try:
-                fold.take_in(fact)
-            except KeyError as error:
-                msg = f"{fact.kind} {fact.ref!r} names {error.args[0]!r}, which is not in the account"
-                raise CorruptStateError(msg) from error
-        last_at = max([fact.at for fact in mine] + ([self.last_at] if self.last_at is not None else []))
-        return attrs.evolve(
-            self,
-            lots=FrozenMap(fold.lots),
-            burns=FrozenMap(fold.burns),
-            adjustments=FrozenMap(fold.adjustments),
-            returned=FrozenMap(fold.returned),
-            last_at=last_at,
-        )
+        known = self.transfers.get(ref)
+        if known is not None:
+            _check_same(f"transfer:{ref}", points=known.units == units)
+            return ()
+        parts = _accepted(self.check_burn(units, at=at))
+        return (TransferredOut(account=self.account, ref=ref, parts=parts, to=to, at=at),)
 
-    def _taken(self, units: int, *, at: datetime) -> tuple[Part, ...]:
-        live = sorted((lot for lot in self.lots.values() if lot.remaining > 0 and lot.is_live(at)), key=lambda lot: lot.burn_key)
-        return _spread(units, [(lot.lot_id, lot.remaining) for lot in live])
+    def moved_lots(self, ref: str) -> tuple[MovedLot, ...]:
+        """Give what a transfer took from this account, as it goes to the other: with the terms of each lot."""
+        take = self.transfers.get(ref)
+        return tuple(self._moved_lot(part) for part in (() if take is None else take.parts))
+
+    def transfer_in(self, lots: Sequence[MovedLot], *, ref: str, giver: str, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide to take in what came from another account.
+
+        Args:
+            lots: What the giver's ``moved_lots`` says.
+            ref: The shop's own name for the transfer.
+            giver: Who gives.
+            at: May lie before the last fact.
+
+        Raises:
+            RefusedError: ``key_reused``.
+        """
+        check_instant("at", at)
+        known = self.returned.get(f"transfer_in:{ref}")
+        if known is not None:
+            _check_same(f"transfer:{ref}", giver=known.of == giver, points=known.units == sum(lot.units for lot in lots))
+            return ()
+        fact = TransferredIn(account=self.account, ref=ref, lots=tuple(lots), giver=giver, at=at)
+        return self._balanced((fact,), ref=ref, at=at)
+
+    def undo_transfer_out(self, ref: str, *, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide to take back what a transfer gave to another account.
+
+        Args:
+            ref: The transfer.
+            at: May lie before the last fact.
+
+        Raises:
+            RefusedError: ``transfer_not_found``.
+        """
+        check_instant("at", at)
+        take = self.transfers.get(ref)
+        if take is None:
+            raise RefusedError(Refusal(Reason.TRANSFER_NOT_FOUND, {"transfer_ref": ref}))
+        return self._transfer_undone(take.going_back(take.units - take.given_back), ref=ref, at=at)
+
+    def undo_transfer_in(self, ref: str, *, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide to give back what a transfer brought from another account.
+
+        Args:
+            ref: The transfer.
+            at: May lie before the last fact. Where the units were spent, the lots go below zero.
+
+        Raises:
+            RefusedError: ``transfer_not_found``.
+        """
+        check_instant("at", at)
+        lots = [lot for lot in self._earned(ref, None) if _KEPT_RULE.fullmatch(lot.rule)]
+        if not lots:
+            raise RefusedError(Refusal(Reason.TRANSFER_NOT_FOUND, {"transfer_ref": ref}))
+        if f"undo_transfer:{ref}" in self.returned:
+            return ()
+        parts = tuple(Part(lot.lot_id, lot.revocable) for lot in lots if lot.revocable)
+        return self._transfer_undone(parts, ref=ref, taken_back=True, at=at)
+
+    def _transfer_undone(
+        self, parts: tuple[Part, ...], *, ref: str, taken_back: bool = False, at: datetime
+    ) -> tuple[LedgerFact, ...]:
+        if not parts:
+            return ()
+        fact = TransferUndone(account=self.account, ref=ref, parts=parts, taken_back=taken_back, at=at)
+        return self._balanced((fact,), ref=ref, at=at)
+
+    def touch(self, *, ref: str, at: datetime) -> tuple[LedgerFact, ...]:
+        """Decide that somebody was active: ends that are counted from the last activity move on."""
+        check_instant("at", at)
+        return () if f"touch:{ref}" in self.returned else (Touched(account=self.account, ref=ref, at=at),)
+
+    def report_expired(self, *, ref: str, at: datetime) -> tuple[LedgerFact, ...]:
+        """Write down what has expired so far; it moves nothing, and nothing waits for it."""
+        if f"report_expired:{ref}" in self.returned:
+            return ()
+        return (ExpiryReported(account=self.account, ref=ref, units=self.books(at=at).expired, at=at),)
+
+    def _balanced(
+        self,
+        facts: tuple[LedgerFact, ...],
+        *,
+        ref: str,
+        back: tuple[Part, ...] = (),
+        extended_until: datetime | None = None,
+        at: datetime,
+    ) -> tuple[LedgerFact, ...]:
+        """Add what follows from facts: debts that are no more are undone, the rest is forgiven or settled, as was said.
+
+        In between, what came back to lots whose time is over goes on to new ones, where an end is given for it.
+        """
+        marks = any(isinstance(fact, Revoked) and fact.overdraft in FOLLOWED for fact in facts)
+        if not marks and not self.open_lots.has_marked and extended_until is None:
+            return facts
+        fold = self.working_copy()
+        fold.book(facts, self.account)
+        more, held = Balancing(fold=fold, account=self.account, ref=ref, at=at), self.held(at, fold.holds)
+        more.unwind(tuple(fold.lots))
+        if extended_until is not None:
+            more.renew(back, extended_until, held)
+        debtors = {**self.open_lots.debts, **fold.lots}
+        more.forgive(debtors)
+        more.settle(debtors, more.payers(self.open_lots), held)
+        return (*facts, *more.facts)
+
+    def _moved_lot(self, part: Part) -> MovedLot:
+        lot = self.lot(part.lot_id)
+        return MovedLot(units=part.units, granted_at=lot.granted_at, available_at=lot.available_at, expires_at=lot.expires_at)
+
+    def _hold(self, ref: str) -> Hold:
+        hold = self.holds.get(ref)
+        if hold is None:
+            raise RefusedError(Refusal(Reason.HOLD_NOT_FOUND, {"hold_ref": ref}))
+        return hold
+
+    def _check_left(self, units: int, *, at: datetime, order: BurnOrder) -> Accepted[tuple[Part, ...]] | Refused:
+        available = self.available(at=at)
+        if units > available:
+            details = {"asked_points": units, "available_points": available, "missing_points": units - available}
+            return Refused([Refusal(Reason.POINTS_INSUFFICIENT, details)])
+        return Accepted(_spread(units, self._left(at, order)))
+
+    def _left(self, at: datetime, order: BurnOrder) -> Iterator[tuple[str, int]]:
+        """Go through what each live lot has left, in burn order."""
+        held = self.held(at)
+        live = self.open_lots.live(at, self.span_ends())
+        left = ((lot_id, units - held.get(lot_id, 0)) for (_, _, lot_id), units in live)
+        if order is soonest_expiry:
+            return left
+        return iter(sorted(left, key=lambda one: (order(self.lot(one[0])), one[0])))
+
+    def _earned(self, earn_ref: str | None, rule: str | None) -> list[Lot]:
+        """Give the lots of what was earned, in the order granted; those that units went on to stand with their origin."""
+        if earn_ref is None:
+            check_kind("rule", rule, str)
+            found = [lot for lot in self.lots.values() if lot.rule == rule]
+        else:
+            lots = [self.lots[lot_id] for lot_id in self.lots_by_ref.get(earn_ref, ())]
+            found = [lot for lot in lots if rule in {None, lot.rule}]
+        return sorted(found, key=lambda lot: lot.grant_key)
+
+    def _check_covered(self, parts: Iterable[Part], *, at: datetime) -> None:
+        held = self.held(at)
+        left = {lot_id: max(0, self.lots[lot_id].remaining - held.get(lot_id, 0)) for lot_id in {part.lot_id for part in parts}}
+        missing = sum(max(0, part.units - left[part.lot_id]) for part in parts)
+        if missing:
+            asked = sum(part.units for part in parts)
+            details = {"asked_points": asked, "available_points": asked - missing, "missing_points": missing}
+            raise RefusedError(Refusal(Reason.POINTS_INSUFFICIENT, details))
 
     def _going_back(
         self, takes: Mapping[str, Take], verb: str, take_ref: str, units: int | None, *, ref: str
@@ -684,66 +649,12 @@ class Ledger:
         return take.going_back(asked)
 
 
-@final
-@attrs.define
-class _Fold:
-    """The mutable copy that a fold works on."""
-
-    lots: dict[str, Lot]
-    burns: dict[str, Take]
-    adjustments: dict[str, Take]
-    returned: dict[str, Reversal]
-
-    def take_in(self, fact: LedgerFact) -> None:
-        """Book one fact."""
-        match fact:
-            case Granted():
-                if fact.lot_id in self.lots:
-                    msg = f"{fact.kind} grants {fact.lot_id!r} twice"
-                    raise CorruptStateError(msg)
-                self.lots[fact.lot_id] = Lot(
-                    lot_id=fact.lot_id,
-                    granted=fact.units,
-                    granted_at=fact.at,
-                    available_at=fact.available_at,
-                    expires_at=fact.expires_at,
-                )
-            case Burned():
-                self._move(fact.parts, burned=1)
-                self.burns[fact.ref] = Take(fact.parts)
-            case Adjusted():
-                self._move(fact.parts, burned=1)
-                self.adjustments[fact.ref] = Take(fact.parts)
-            case BurnRefunded():
-                self._give_back(self.burns, fact.burn_ref, fact.parts)
-                self.returned[f"refund_burn:{fact.ref}"] = Reversal(fact.burn_ref, _units(fact.parts))
-            case AdjustmentReversed():
-                self._give_back(self.adjustments, fact.adjustment_ref, fact.parts)
-                self.returned[f"reverse_adjustment:{fact.ref}"] = Reversal(fact.adjustment_ref, _units(fact.parts))
-            case Revoked():
-                self._move(fact.parts, revoked=1)
-                self.returned[f"revoke:{fact.ref}"] = Reversal(fact.earn_ref, _units(fact.parts))
-            case _:
-                msg = f"a ledger of this version does not know {fact.kind!r}"
-                raise CorruptStateError(msg)
-
-    def _move(self, parts: Iterable[Part], *, burned: int = 0, revoked: int = 0) -> None:
-        for part in parts:
-            lot = self.lots[part.lot_id]
-            self.lots[part.lot_id] = attrs.evolve(
-                lot, burned=lot.burned + burned * part.units, revoked=lot.revoked + revoked * part.units
-            )
-
-    def _give_back(self, takes: dict[str, Take], take_ref: str, parts: tuple[Part, ...]) -> None:
-        take = takes[take_ref]
-        takes[take_ref] = attrs.evolve(take, given_back=take.given_back + _units(parts))
-        self._move(parts, burned=-1)
-
-
 def _spread(units: int, limits: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
     """Take units from the first lots that have any."""
     parts, left = list[Part](), units
     for lot_id, limit in limits:
+        if not left:
+            break
         taken = min(left, limit)
         if taken > 0:
             parts.append(Part(lot_id, taken))
@@ -751,13 +662,20 @@ def _spread(units: int, limits: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _check_left(parts: Iterable[Part], lots: Mapping[str, Lot]) -> None:
-    left = {part.lot_id: max(0, lots[part.lot_id].remaining) for part in parts}
-    missing = sum(max(0, part.units - left[part.lot_id]) for part in parts)
-    if missing:
-        asked = _units(parts)
-        details = {"asked_points": asked, "available_points": asked - missing, "missing_points": missing}
-        raise RefusedError(Refusal(Reason.POINTS_INSUFFICIENT, details))
+def _check_terms(opens_at: datetime, expires_at: datetime | None, awaits: str, lasts: Lasting | None, at: datetime) -> None:
+    """Refuse windows that nothing could lie in."""
+    if expires_at is not None and check_instant("expires_at", expires_at) <= max(opens_at, at):
+        msg = f"expires_at must be after {instant_text(max(opens_at, at))}, got {instant_text(expires_at)}"
+        raise UsageError(msg)
+    if awaits and opens_at <= at:
+        msg = f"available_at must be the deadline for {awaits!r}, after {instant_text(at)}, got {instant_text(opens_at)}"
+        raise UsageError(msg)
+    if lasts is None:
+        return
+    check_kind("lasts", lasts, Lasting)
+    if expires_at is not None or not (awaits or lasts.sliding):
+        msg = f"lasts must be sliding or come with awaits, and without expires_at, got {lasts!r}"
+        raise UsageError(msg)
 
 
 def _check_same(key: str, **same: bool) -> None:

@@ -1,6 +1,6 @@
 """Memberships: everything a program knows about one member, as one value.
 
-The points account with its verbs, the orders that count for tiers and for "first order", and when the member joined. It is
+The points accounts with their verbs, the orders that count for tiers and for "first order", and when the member joined. It is
 the stream ``member/<id>``; a shop that only wants points can use ``PointsAccount`` instead.
 
 Invariants:
@@ -26,13 +26,13 @@ from loyaltycore._checks import check_whole
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import CorruptStateError
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import check_id, member_stream
+from loyaltycore.identity import check_id, check_slug
 from loyaltycore.ledger import Ledger, LedgerFact
 from loyaltycore.points import POINTS, PointsAccount, PointsVerbs
 from loyaltycore.tiers import Qualifying
 from loyaltycore.wire import read_state, write_state
 
-__all__ = ["MemberJoined", "Membership", "OrderCounted", "ReturnCounted"]
+__all__ = ["MemberJoined", "Membership", "OrderCounted", "ReturnCounted", "SpendCarried"]
 
 
 @final
@@ -84,6 +84,23 @@ class ReturnCounted(Fact):
 
 @final
 @attrs.frozen(kw_only=True)
+class SpendCarried(Fact):
+    """What was spent under a rule that carries a remainder over rose, or fell with a return.
+
+    Attributes:
+        rule: Which rule.
+        ref: The order or the return.
+        minor: By how much, in minor units; below 0 for a return.
+    """
+
+    kind: ClassVar[str] = "member.spend_carried"
+    rule: str
+    ref: str
+    minor: int
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Membership(PointsVerbs):
     """One member's loyalty state.
 
@@ -91,19 +108,24 @@ class Membership(PointsVerbs):
         member_id: The shop's own, opaque.
         version: Facts folded so far.
         joined_at: When; ``None`` for a member known only by orders or points.
-        ledger: The points.
+        ledgers: The member's accounts, by name; one without facts is not there.
         orders: What each order counts for, in the order placed.
+        carried: What was spent and kept under rules that carry a remainder over, in minor units by rule.
+        account: The account that the verbs act on; ``on`` turns to another.
     """
 
     member_id: str
     version: int = 0
     joined_at: datetime | None = None
-    ledger: Ledger = Ledger(account=POINTS)
+    ledgers: FrozenMap[str, Ledger] = FrozenMap[str, Ledger]()
     orders: FrozenMap[str, Qualifying] = FrozenMap[str, Qualifying]()
+    carried: FrozenMap[str, int] = FrozenMap[str, int]()
+    account: str = attrs.field(default=POINTS, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        """Check the id and the version."""
+        """Check the ids and the version."""
         check_id("member_id", self.member_id)
+        check_slug("account", self.account)
         check_whole("version", self.version, low=0)
 
     @classmethod
@@ -121,14 +143,38 @@ class Membership(PointsVerbs):
         return cls.open(member_id).folded(facts)
 
     @property
+    def ledger(self) -> Ledger:
+        """The lots of the account that the verbs act on."""
+        return self.ledger_of(self.account)
+
+    def ledger_of(self, account: str) -> Ledger:
+        """Give the lots of an account; one without facts has none."""
+        return self.ledgers.get(account) or Ledger(account=account)
+
+    def on(self, account: str) -> Membership:
+        """Turn to another of the member's accounts: the verbs act on that one.
+
+        Args:
+            account: Its name; one never used is empty.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> now = datetime(2026, 7, 1, tzinfo=UTC)
+            >>> member = Membership.open("m-42").on("status").earn(50, ref="order-1", expires_at=None, at=now).state
+            >>> member.available(at=now), member.on("points").available(at=now)
+            (50, 0)
+        """
+        return attrs.evolve(self, account=account)
+
+    @property
     def order_count(self) -> int:
         """Orders placed, whatever came back of them."""
         return len(self.orders)
 
     @property
     def points(self) -> PointsAccount:
-        """The points alone, as a ``PointsAccount``."""
-        return PointsAccount(member_id=self.member_id, version=self.version, ledger=self.ledger)
+        """The main account alone, as a ``PointsAccount``."""
+        return PointsAccount(member_id=self.member_id, version=self.version, ledger=self.ledger_of(POINTS))
 
     def join(self, *, at: datetime) -> Posting[Membership]:
         """Become a member; joining again changes nothing.
@@ -139,13 +185,6 @@ class Membership(PointsVerbs):
         facts = () if self.joined_at is not None else (MemberJoined(member_id=self.member_id, at=at),)
         return self.posting(facts)
 
-    def posting(self, facts: Iterable[Fact]) -> Posting[Membership]:
-        """Put facts that were decided elsewhere into a posting."""
-        more = tuple(facts)
-        return Posting(
-            self.folded(more) if more else self, facts=more, stream=member_stream(self.member_id), version=self.version
-        )
-
     def folded(self, facts: Iterable[Fact]) -> Membership:
         """Give the membership after more facts.
 
@@ -153,23 +192,31 @@ class Membership(PointsVerbs):
             CorruptStateError: A fact that cannot follow.
         """
         more = tuple(facts)
-        joined_at, orders = self.joined_at, dict(self.orders)
+        joined_at = self.joined_at
+        accounts, orders, carried = dict[str, None](), dict[str, Qualifying](), dict[str, int]()
         for fact in more:
             match fact:
                 case LedgerFact():
-                    pass  # folded below, all at once
+                    accounts[fact.account] = None  # folded below, all at once
                 case MemberJoined():
                     joined_at = fact.at if joined_at is None else joined_at
                 case OrderCounted():
                     orders[fact.order_id] = Qualifying(day=fact.day, units=fact.qualifying_minor)
-                case ReturnCounted() if fact.order_id in orders:
-                    counted = orders[fact.order_id]
+                case ReturnCounted() if fact.order_id in orders or fact.order_id in self.orders:
+                    counted = orders[fact.order_id] if fact.order_id in orders else self.orders[fact.order_id]
                     orders[fact.order_id] = attrs.evolve(counted, units=max(0, counted.units - fact.qualifying_minor))
+                case SpendCarried():
+                    carried[fact.rule] = carried.get(fact.rule, self.carried.get(fact.rule, 0)) + fact.minor
                 case _:
                     msg = f"member {self.member_id!r} cannot go on with {fact.kind!r}"
                     raise CorruptStateError(msg)
         return attrs.evolve(
-            self, version=self.version + len(more), joined_at=joined_at, ledger=self.ledger.folded(more), orders=FrozenMap(orders)
+            self,
+            version=self.version + len(more),
+            joined_at=joined_at,
+            ledgers=self.ledgers.updated({account: self.ledger_of(account).folded(more) for account in accounts}),
+            orders=self.orders.updated(orders),
+            carried=self.carried.updated(carried),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -184,5 +231,7 @@ class Membership(PointsVerbs):
             CorruptStateError: Anything else.
         """
         membership = read_state(cls, data)
-        membership.ledger.checked()
+        if any(name != ledger.checked().account for name, ledger in membership.ledgers.items()):
+            msg = f"the accounts of member {membership.member_id!r} do not hang together"
+            raise CorruptStateError(msg)
         return membership

@@ -1,7 +1,7 @@
 """The few sentences the library can say to people, in English and French.
 
-Only nudges, refusals and explanations speak; everything they say is also there as data. Other languages are the shop's own:
-every text here is made from a key and values that it can take to its own catalogue.
+Only nudges, refusals, explanations and statements speak; everything they say is also there as data. Other languages are the
+shop's own: every text here is made from a key and values that it can take to its own catalogue.
 
 Invariants:
     1. Every key has a text in every language.
@@ -20,11 +20,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final, Literal, TypeAlias
 
-from loyaltycore._checks import check_day, check_kind, shown
-from loyaltycore.errors import Detail, Refusal, UsageError
+from loyaltycore._checks import check_day, check_kind, check_whole, shown
+from loyaltycore.errors import Detail, Reason, Refusal, UsageError
 from loyaltycore.quantities import Money, exponent_of
 
-__all__ = ["Language", "date_text", "explain_refusal", "money_text", "say"]
+__all__ = ["Language", "date_text", "explain_refusal", "money_text", "number_text", "say"]
 
 Language: TypeAlias = Literal["en", "fr"]
 """What the built-in catalogue speaks."""
@@ -63,11 +63,20 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "refused.earning_exceeded": "only {left_points} points are left to take back of {earn_ref}",
     "refused.burn_not_found": "no points were burned as {burn_ref}",
     "refused.burn_exceeded": "only {left_points} points are left to give back of {burn_ref}",
+    "refused.hold_not_found": "no points are set aside as {hold_ref}",
+    "refused.hold_resolved": "the points set aside as {hold_ref} were burned or given up already",
+    "refused.hold_exceeded": "only {left_points} points are set aside as {hold_ref}",
+    "refused.release_too_late": "{event} came too late for the points earned as {earn_ref}",
+    "refused.transfer_not_found": "no points were transferred as {transfer_ref}",
     "refused.action_unknown": "the program has no action {action}",
+    "refused.action_expired": "{action} gives no points any more",
+    "refused.action_limit_reached": "{action} gives points at most {limit} times {period}",
     "refused.member_required": "this is for members",
     "refused.points_below_minimum": "at least {needed_points} points must be burned at once; {missing_points} are missing",
+    "cut.points_below_minimum": "points are burned {step_points} at a time; {missing_points} more make {needed_points}",
     "refused.points_insufficient": "{missing_points} points are missing; {available_points} are available",
     "refused.points_above_share": "points can pay at most {granted_points} points' worth of this basket",
+    "refused.points_cap_reached": "at most {cap_points} points {cap}; {granted_points} of {desired_points} are given",
     "refused.code_malformed": "this is no valid code",
     "refused.code_unknown": "this is no valid code",
     "refused.codes_limit_reached": "at most {limit} codes can be entered at once",
@@ -79,6 +88,62 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "refused.basket_below_threshold": "{missing} short of {needed}",
     "refused.offer_without_effect": "there is nothing in the basket it could reduce",
     "refused.offer_superseded": "{by} is applied instead",
+    "span.per_order": "an order",
+    "span.per_day": "a day",
+    "span.per_week": "a week",
+    "span.per_month": "a month",
+    "span.per_year": "a year",
+    "span.lifetime": "in all",
+    "span.balance": "on the account",
+    "member.title": "Member {member}",
+    "member.accounts": "Accounts: {accounts}",
+    "member.available": "Can be burned: {points}",
+    "member.pending": "Waiting: {points}",
+    "member.held": "Set aside: {points}",
+    "member.debt": "Owed: {points}",
+    "member.tier": "Tier: {tier}",
+    "member.expiring": "Expires next, after {last_on}: {points}",
+    "member.hold": "Set aside for {ref} through {until_on}: {points}",
+    "statement.title": "Points, {from_on} to {through_on}",
+    "statement.title_open": "Points, through {through_on}",
+    "statement.opening": "Balance before: {points}",
+    "statement.closing": "Balance: {points}",
+    "statement.nothing": "Nothing happened",
+    "statement.earned": "earned for {ref} ({rule}): {units}",
+    "statement.became_available": "now available ({refs}): {units}",
+    "statement.expired": "expired ({refs}): {units}",
+    "statement.lapsed": "lapsed, what was awaited did not happen in time ({refs}): {units}",
+    "statement.released": "no longer waiting, {event} happened ({ref}): {units}",
+    "statement.burned": "burned for {ref}: {units}",
+    "statement.burn_refunded": "given back of what was burned for {burn_ref} ({ref}): {units}",
+    "statement.renewed": "given a new end ({ref}): {units}",
+    "statement.revoked": "taken back of what was earned for {refs} ({ref}): {units}",
+    "statement.adjusted": "taken away by hand ({ref}): {units}",
+    "statement.adjustment_reversed": "given back of what was taken away by hand as {adjustment_ref} ({ref}): {units}",
+    "statement.held": "set aside for {ref}: {units}",
+    "statement.captured": "set aside before, now burned for {ref}: {units}",
+    "statement.voided": "no longer set aside for {ref}: {units}",
+    "statement.hold_ended": "no longer set aside for {ref}, its time is over: {units}",
+    "statement.settled": "paid with other points what {refs} still owed ({ref}): {units}",
+    "statement.settlement_undone": "paid back, {refs} owed less ({ref}): {units}",
+    "statement.forgiven": "debt of {refs} forgiven ({ref}): {units}",
+    "statement.forgiveness_taken_back": "debt of {refs} is gone, and no longer forgiven ({ref}): {units}",
+    "statement.transferred_out": "given to {to} ({ref}): {units}",
+    "statement.transferred_in": "received from {giver} ({ref}): {units}",
+    "statement.transfer_undone": "transfer {ref} undone: {units}",
+    "statement.touched": "active ({ref})",
+    "statement.expiry_reported": "expired so far, written down ({ref}): {units}",
+    "clause.reason": "{reason}",
+    "clause.actor": "by {actor}",
+    "clause.available_at": "available from {available_on}",
+    "clause.awaits": "waiting for {awaits} through {awaited_on}",
+    "clause.expires_at": "usable through {last_on}",
+    "clause.sliding": "every activity prolongs them",
+    "clause.until": "through {until_on}",
+    "clause.late": "after its time was over",
+    "clause.settle": "what is owed is paid with other points",
+    "clause.forgive": "what was spent already is not asked back",
+    "clause.dated_at": "dated {dated_on}, known later",
 }
 
 _FRENCH: Final[Mapping[str, str]] = {
@@ -111,11 +176,20 @@ _FRENCH: Final[Mapping[str, str]] = {
     "refused.earning_exceeded": "il ne reste que {left_points} points à reprendre de {earn_ref}",
     "refused.burn_not_found": "aucun point n'a été utilisé sous {burn_ref}",
     "refused.burn_exceeded": "il ne reste que {left_points} points à rendre de {burn_ref}",
+    "refused.hold_not_found": "aucun point n'est réservé sous {hold_ref}",
+    "refused.hold_resolved": "les points réservés sous {hold_ref} ont déjà été utilisés ou libérés",
+    "refused.hold_exceeded": "seuls {left_points} points sont réservés sous {hold_ref}",
+    "refused.release_too_late": "{event} est arrivé trop tard pour les points gagnés sous {earn_ref}",
+    "refused.transfer_not_found": "aucun point n'a été transféré sous {transfer_ref}",
     "refused.action_unknown": "le programme ne connaît pas l'action {action}",
+    "refused.action_expired": "{action} ne donne plus de points",
+    "refused.action_limit_reached": "{action} donne des points au plus {limit} fois {period}",
     "refused.member_required": "réservé aux membres",
     "refused.points_below_minimum": "au moins {needed_points} points à la fois ; il en manque {missing_points}",
+    "cut.points_below_minimum": "points utilisables par {step_points} ; avec {missing_points} de plus, ce serait {needed_points}",
     "refused.points_insufficient": "points manquants : {missing_points} ; disponibles : {available_points}",
     "refused.points_above_share": "pour ce panier, points utilisables au plus : {granted_points}",
+    "refused.points_cap_reached": "au plus {cap_points} points {cap} ; {granted_points} sur {desired_points} sont donnés",
     "refused.code_malformed": "ce code n'est pas valable",
     "refused.code_unknown": "ce code n'est pas valable",
     "refused.codes_limit_reached": "au plus {limit} codes à la fois",
@@ -127,6 +201,62 @@ _FRENCH: Final[Mapping[str, str]] = {
     "refused.basket_below_threshold": "il manque {missing} pour atteindre {needed}",
     "refused.offer_without_effect": "rien dans le panier ne peut être réduit",
     "refused.offer_superseded": "{by} s'applique à la place",
+    "span.per_order": "par commande",
+    "span.per_day": "par jour",
+    "span.per_week": "par semaine",
+    "span.per_month": "par mois",
+    "span.per_year": "par an",
+    "span.lifetime": "en tout",
+    "span.balance": "sur le compte",
+    "member.title": "Membre {member}",
+    "member.accounts": "Comptes : {accounts}",
+    "member.available": "Utilisables : {points}",
+    "member.pending": "En attente : {points}",
+    "member.held": "Réservés : {points}",
+    "member.debt": "Dus : {points}",
+    "member.tier": "Niveau : {tier}",
+    "member.expiring": "Prochaine expiration, après le {last_on} : {points}",
+    "member.hold": "Réservés pour {ref} jusqu'au {until_on} inclus : {points}",
+    "statement.title": "Points, du {from_on} au {through_on} inclus",
+    "statement.title_open": "Points, jusqu'au {through_on} inclus",
+    "statement.opening": "Solde avant : {points}",
+    "statement.closing": "Solde : {points}",
+    "statement.nothing": "Aucun mouvement",
+    "statement.earned": "gagnés pour {ref} ({rule}) : {units}",
+    "statement.became_available": "désormais disponibles ({refs}) : {units}",
+    "statement.expired": "expirés ({refs}) : {units}",
+    "statement.lapsed": "perdus, ce qui était attendu n'est pas arrivé à temps ({refs}) : {units}",
+    "statement.released": "débloqués, {event} est arrivé ({ref}) : {units}",
+    "statement.burned": "utilisés pour {ref} : {units}",
+    "statement.burn_refunded": "rendus sur ceux utilisés pour {burn_ref} ({ref}) : {units}",
+    "statement.renewed": "prolongés ({ref}) : {units}",
+    "statement.revoked": "repris sur ceux gagnés pour {refs} ({ref}) : {units}",
+    "statement.adjusted": "retirés à la main ({ref}) : {units}",
+    "statement.adjustment_reversed": "rendus sur ceux retirés à la main sous {adjustment_ref} ({ref}) : {units}",
+    "statement.held": "réservés pour {ref} : {units}",
+    "statement.captured": "réservés auparavant, maintenant utilisés pour {ref} : {units}",
+    "statement.voided": "plus réservés pour {ref} : {units}",
+    "statement.hold_ended": "plus réservés pour {ref}, le délai est passé : {units}",
+    "statement.settled": "payés avec d'autres points pour ce que {refs} devait encore ({ref}) : {units}",
+    "statement.settlement_undone": "remboursés, {refs} devait moins ({ref}) : {units}",
+    "statement.forgiven": "dette de {refs} remise ({ref}) : {units}",
+    "statement.forgiveness_taken_back": "la dette de {refs} n'existe plus, sa remise non plus ({ref}) : {units}",
+    "statement.transferred_out": "donnés à {to} ({ref}) : {units}",
+    "statement.transferred_in": "reçus de {giver} ({ref}) : {units}",
+    "statement.transfer_undone": "transfert {ref} annulé : {units}",
+    "statement.touched": "activité ({ref})",
+    "statement.expiry_reported": "expirés à ce jour, notés ({ref}) : {units}",
+    "clause.reason": "{reason}",
+    "clause.actor": "par {actor}",
+    "clause.available_at": "disponibles à partir du {available_on}",
+    "clause.awaits": "en attente de {awaits} jusqu'au {awaited_on} inclus",
+    "clause.expires_at": "utilisables jusqu'au {last_on} inclus",
+    "clause.sliding": "chaque activité les prolonge",
+    "clause.until": "jusqu'au {until_on} inclus",
+    "clause.late": "le délai était passé",
+    "clause.settle": "ce qui est dû est payé avec d'autres points",
+    "clause.forgive": "ce qui est déjà dépensé n'est pas redemandé",
+    "clause.dated_at": "daté du {dated_on}, connu plus tard",
 }
 
 _MONTHS: Final[Mapping[str, str]] = {
@@ -161,6 +291,25 @@ def money_text(money: Money, language: Language = "en") -> str:
         number = number.replace(",", " ").replace(".", ",")
         return f"{sign}{number} {symbol or money.currency}"
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {money.currency}"
+
+
+def number_text(number: int, language: Language = "en") -> str:
+    """Write a whole number as people of a language do: ``1,200`` or ``1 200``; the sign stands first.
+
+    Args:
+        number: Any whole number.
+        language: ``"en"`` or ``"fr"``.
+
+    Raises:
+        UsageError: No whole number, or another language.
+
+    Example:
+        >>> number_text(-1234), number_text(1234, "fr")
+        ('−1,234', '1 234')
+    """
+    _catalogue(language)
+    text = f"{abs(check_whole('number', number)):,}"
+    return ("−" if number < 0 else "") + (text.replace(",", " ") if language == "fr" else text)
 
 
 def date_text(day: date, language: Language = "en") -> str:
@@ -242,4 +391,10 @@ def explain_refusal(refusal: Refusal, language: Language = "en") -> str:
         for name, value in refusal.details.items():
             if name.endswith("_minor") and isinstance(value, int):
                 values[name.removesuffix("_minor")] = Money(value, currency)
-    return say(f"refused.{refusal.reason.value}", language, **values)
+    for name in ("cap", "period"):
+        span = f"span.{values.get(name)}"
+        if span in _catalogue(language):
+            values[name] = say(span, language)
+    # Points asked were cut down to a whole step: the same reason as for too few, and another sentence.
+    said = "cut" if refusal.reason is Reason.POINTS_BELOW_MINIMUM and "step_points" in values else "refused"
+    return say(f"{said}.{refusal.reason.value}", language, **values)

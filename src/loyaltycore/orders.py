@@ -1,7 +1,8 @@
 """Orders: what was booked at purchase, frozen, and what came back since.
 
-Every discount, every point earned and every point burned was shared out to lines at purchase. A return sums the shares of its
-units, so it never re-computes a discount and never touches another unit.
+Every discount, every point burned and all that counted for points was shared out to lines at purchase. A return sums the shares
+of its units, so it never re-computes a discount and never touches another unit; the points of the order are those that what is
+kept earns, by the formula frozen with it.
 
 Invariants:
     1. The shares of all returns of all units sum to the shares given at purchase.
@@ -25,7 +26,8 @@ from typing import Any, ClassVar, Final, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_kind
+from loyaltycore._checks import check_kind
+from loyaltycore._formula import SHIPPING_LINE, Counted, EarnedPoints, Formula, Shape
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
@@ -35,7 +37,18 @@ from loyaltycore.periods import Calendar, check_instant
 from loyaltycore.quantities import Money, share_of_units
 from loyaltycore.wire import instant_text, read_state, write_state
 
-__all__ = ["EarnedPoints", "OfferCost", "Order", "OrderLine", "OrderPlaced", "OrderReturned"]
+__all__ = [
+    "Counted",
+    "EarnedPoints",
+    "Formula",
+    "OfferCost",
+    "Order",
+    "OrderLine",
+    "OrderPlaced",
+    "OrderReturned",
+    "Shape",
+    "TakenBack",
+]
 
 
 _UTC: Final = Calendar("UTC")
@@ -54,7 +67,6 @@ class OrderLine:
         discount_minor: What offers took off.
         burn_minor: What burned points took off.
         burn_points: The burned points that did.
-        earning_minor: What it counted for points: of the price the rule is based on, 0 where it earns nothing.
         qualifies: Whether what was paid for it counts for tiers.
     """
 
@@ -65,7 +77,6 @@ class OrderLine:
     discount_minor: int = 0
     burn_minor: int = 0
     burn_points: int = 0
-    earning_minor: int = 0
     qualifies: bool = True
 
     @property
@@ -86,37 +97,6 @@ class OfferCost:
 
     offer_id: str
     discount_minor: int
-
-
-@final
-@attrs.frozen(kw_only=True)
-class EarnedPoints:
-    """Points an order earned by one rule, with their terms; a guest's wait here until the order finds its member.
-
-    Attributes:
-        rule: By which rule.
-        points: How many.
-        step_points: Points a whole step gives, as the rule stood at purchase.
-        step_minor: Money a step, in minor units.
-        available_at: First instant they can be burned.
-        expires_at: First instant they no longer can; ``None`` never.
-    """
-
-    rule: str
-    points: int
-    step_points: int
-    step_minor: int
-    available_at: datetime
-    expires_at: datetime | None = None
-
-    def __attrs_post_init__(self) -> None:
-        """Check the numbers."""
-        for name in ("points", "step_points", "step_minor"):
-            check_count(name, getattr(self, name))
-
-    def on(self, kept_minor: int) -> int:
-        """Give the points that what is kept earns: those of its whole steps, never more than were earned."""
-        return min(self.points, self.step_points * (kept_minor // self.step_minor))
 
 
 @final
@@ -165,13 +145,8 @@ class OrderPlaced(Fact):
 
     @property
     def points(self) -> int:
-        """Points earned by all rules."""
+        """Points earned by all rules, on all accounts."""
         return sum(earned.points for earned in self.earned)
-
-    @property
-    def earning_minor(self) -> int:
-        """What counted for points."""
-        return sum(line.earning_minor for line in self.lines)
 
     @property
     def shared_burn_points(self) -> int:
@@ -197,7 +172,7 @@ class OrderReturned(Fact):
         amount_minor: The amount that came back without goods.
         shipping_minor: What came back of shipping.
         money_minor: What the shopper gets back.
-        points_revoked: Earned points taken back.
+        points_revoked: Earned points taken back, of all rules and accounts.
         points_given_back: Burned points given back.
         qualifying_minor: What no longer counts for tiers.
     """
@@ -222,11 +197,36 @@ class OrderReturned(Fact):
 
 @final
 @attrs.frozen(kw_only=True)
+class TakenBack:
+    """What a return takes back of one rule's points.
+
+    Attributes:
+        earned: What the order earned by the rule.
+        points: Points to take back; 0 where the spend is carried over, because what is taken then follows the member's sum.
+        carried_minor: Spend that is no longer carried over.
+    """
+
+    earned: EarnedPoints
+    points: int
+    carried_minor: int = 0
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _Back:
+    """All that came back so far, however it came."""
+
+    lines: Mapping[str, int]
+    amount_minor: int
+    shipping_minor: int
+
+
+@final
+@attrs.frozen(kw_only=True)
 class _Shares:
     """What returns moved."""
 
     money_minor: int = 0
-    points: int = 0
     burn_points: int = 0
     qualifying_minor: int = 0
 
@@ -328,26 +328,38 @@ class Order:
         refusals = [*self._too_late(placed, calendar, at), *self._too_much(placed, back)]
         if refusals:
             return Refused(refusals)
-        units = {line_id: self.returned.get(line_id, 0) + count for line_id, count in back.lines.items()}
-        amount = 0 if back.amount is None else back.amount.minor_units
-        shipping = 0 if back.shipping is None else back.shipping.minor_units
-        after = self._target(placed, {**self.returned, **units}, self.amount_minor + amount)
-        moved = after.minus(self._target(placed, self.returned, self.amount_minor))
+        planned = OrderReturned(
+            order_id=self.order_id,
+            return_id=return_id,
+            currency=placed.currency,
+            lines=back.lines,
+            amount_minor=0 if back.amount is None else back.amount.minor_units,
+            shipping_minor=0 if back.shipping is None else back.shipping.minor_units,
+            at=at,
+        )
+        moved = _target(placed, self._back(planned)).minus(_target(placed, self._back()))
         return Accepted(
-            OrderReturned(
-                order_id=self.order_id,
-                return_id=return_id,
-                currency=placed.currency,
-                lines=back.lines,
-                amount_minor=amount,
-                shipping_minor=shipping,
-                money_minor=moved.money_minor + shipping,
-                points_revoked=moved.points,
+            attrs.evolve(
+                planned,
+                money_minor=moved.money_minor + planned.shipping_minor,
+                points_revoked=sum(taken.points for taken in self.taken_by(planned)),
                 points_given_back=moved.burn_points,
                 qualifying_minor=moved.qualifying_minor,
-                at=at,
             )
         )
+
+    def taken_by(self, planned: OrderReturned) -> tuple[TakenBack, ...]:
+        """Say what a return takes back of each rule's points: those that what is kept no longer earns.
+
+        Args:
+            planned: A return that ``plan`` accepted, and that is not folded in yet.
+
+        Returns:
+            One for each rule the order earned by, in their order.
+        """
+        assert self.placed is not None  # plan refuses an order that was never placed
+        before, after = self._back(), self._back(planned)
+        return tuple(_taken(self.placed, earned, before, after) for earned in self.placed.earned)
 
     def to_dict(self) -> dict[str, Any]:
         """Write the order as JSON values."""
@@ -379,7 +391,7 @@ class Order:
                 refusals.append(Refusal(Reason.ORDER_LINE_NOT_FOUND, details))
             elif units > left:
                 refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {**details, "asked_units": units, "left_units": left}))
-        goods_left = placed.goods_minor - self._target(placed, self.returned, self.amount_minor).money_minor
+        goods_left = placed.goods_minor - _target(placed, self._back()).money_minor
         shipping_left = placed.shipping_minor - self.shipping_minor
         for money, left_minor in ((back.amount, goods_left), (back.shipping, shipping_left)):
             if money is not None and money.currency != placed.currency:
@@ -393,31 +405,70 @@ class Order:
                 refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {"order_id": self.order_id, **amounts}))
         return refusals
 
-    def _target(self, placed: OrderPlaced, returned: Mapping[str, int], amount_minor: int) -> _Shares:
-        """Sum what must have moved once these units and this amount came back, however they came."""
-        goods = earning = qualifying = burn_points = 0
-        for line in placed.lines:
-            units = returned.get(line.line_id, 0)
-            if units:
-                net = share_of_units(line.net_minor, line.quantity, start=0, stop=units)
-                goods += net
-                qualifying += net if line.qualifies else 0
-                earning += share_of_units(line.earning_minor, line.quantity, start=0, stop=units)
-                burn_points += share_of_units(line.burn_points, line.quantity, start=0, stop=units)
-        if amount_minor:
-            # An amount is a part of what was paid for the goods; it can be no more than that.
-            paid = max(1, placed.goods_minor)
-            goods += amount_minor
-            qualifying += placed.qualifying_minor * amount_minor // paid
-            earning += placed.earning_minor * amount_minor // paid
-            burn_points += placed.shared_burn_points * amount_minor // paid
-        # Where an amount gave back the last of the money, nothing is kept, whatever the cents of an odd basis say.
-        all_back = amount_minor > 0 and goods >= placed.goods_minor
-        kept = 0 if all_back else max(0, placed.earning_minor - earning)
-        return _Shares(
-            money_minor=min(goods, placed.goods_minor),
-            # Points follow what is kept, so that no split of returns leaves more or fewer than the rule gives for it.
-            points=sum(earned.points - earned.on(kept) for earned in placed.earned),
-            burn_points=min(burn_points, placed.shared_burn_points),
-            qualifying_minor=min(qualifying, placed.qualifying_minor),
+    def _back(self, more: OrderReturned | None = None) -> _Back:
+        """Sum what came back, and what is about to."""
+        if more is None:
+            return _Back(lines=self.returned, amount_minor=self.amount_minor, shipping_minor=self.shipping_minor)
+        units = {line_id: self.returned.get(line_id, 0) + count for line_id, count in more.lines.items()}
+        return _Back(
+            lines={**self.returned, **units},
+            amount_minor=self.amount_minor + more.amount_minor,
+            shipping_minor=self.shipping_minor + more.shipping_minor,
         )
+
+
+def _target(placed: OrderPlaced, back: _Back) -> _Shares:
+    """Sum what must have moved once all this came back, however it came."""
+    goods = qualifying = burn_points = 0
+    for line in placed.lines:
+        units = back.lines.get(line.line_id, 0)
+        if units:
+            net = share_of_units(line.net_minor, line.quantity, start=0, stop=units)
+            goods += net
+            qualifying += net if line.qualifies else 0
+            burn_points += share_of_units(line.burn_points, line.quantity, start=0, stop=units)
+    if back.amount_minor:
+        # An amount is a part of what was paid for the goods; it can be no more than that.
+        paid = max(1, placed.goods_minor)
+        goods += back.amount_minor
+        qualifying += placed.qualifying_minor * back.amount_minor // paid
+        burn_points += placed.shared_burn_points * back.amount_minor // paid
+    return _Shares(
+        money_minor=min(goods, placed.goods_minor),
+        burn_points=min(burn_points, placed.shared_burn_points),
+        qualifying_minor=min(qualifying, placed.qualifying_minor),
+    )
+
+
+def _taken(placed: OrderPlaced, earned: EarnedPoints, before: _Back, after: _Back) -> TakenBack:
+    """Compare what is kept, for one rule."""
+    was, now = _kept(placed, earned, before), _kept(placed, earned, after)
+    if earned.carried:
+        return TakenBack(earned=earned, points=0, carried_minor=earned.carried_on(was) - earned.carried_on(now))
+    # Points follow what is kept, so that no split of returns leaves more or fewer than the rule gives for it.
+    return TakenBack(earned=earned, points=earned.on(was) - earned.on(now))
+
+
+def _kept(placed: OrderPlaced, earned: EarnedPoints, back: _Back) -> dict[str, int]:
+    """Give what is kept of each line, and of shipping, of all that counted for a rule.
+
+    An amount takes its part of everything, from what counts most often down: one cumulative floor for each multiplier, so
+    that two small amounts take what one does. A line may come out below zero where its units came back too; never so far that
+    goods take from shipping.
+    """
+    quantities = {line.line_id: line.quantity for line in placed.lines}
+    paid = max(1, placed.goods_minor)
+    # Where an amount gave back the last of the money, nothing is kept, whatever the cents of an odd basis say.
+    all_back = back.amount_minor > 0 and _target(placed, back).money_minor >= placed.goods_minor
+    kept, counted, raw, left = dict[str, int](), 0, 0, 0
+    for part in sorted(earned.counted, key=lambda part: (-part.factor, part.line_id)):
+        if part.line_id == SHIPPING_LINE:
+            kept[SHIPPING_LINE] = max(0, part.minor - back.shipping_minor)
+            continue
+        quantity = quantities.get(part.line_id, 1)  # a line that a damaged store has lost cannot come back
+        units = back.lines.get(part.line_id, 0)
+        held = part.minor - share_of_units(part.minor, quantity, start=0, stop=units) if units else part.minor
+        counted, raw = counted + part.minor, raw + held
+        before, left = left, 0 if all_back else max(0, raw - counted * back.amount_minor // paid)
+        kept[part.line_id] = left - before
+    return kept

@@ -1,11 +1,13 @@
-"""Time: periods of the calendar, windows, local days and weekly schedules.
+"""Time: periods of the calendar, windows, local days, weekly schedules, and when points open and end.
 
 Invariants:
     1. A window is never empty: ``starts_at < ends_at`` when both are given; ``starts_at`` is inside, ``ends_at`` is not.
     2. A period is counted from its anchor, never chained: 31 January plus two months is 31 March.
     3. Local days follow one another without gap or overlap: a day lasts from its first instant to the first instant of the
        next, whatever the clocks do that night.
-    4. ``Term.end_after(at)`` is later than ``at`` and never earlier for a later ``at``.
+    4. ``Term.end_after(at)`` is later than ``at`` and never earlier for a later ``at``; so are the ends of ``YearDay``,
+       ``Sliding`` and ``Lasting``.
+    5. What ``opens_and_ends`` gives ends later than it opens, and neither is earlier for what is earned later.
 
 >>> from datetime import UTC, datetime
 >>> paris = Calendar("Europe/Paris")
@@ -22,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final, assert_never, final
+from typing import Final, TypeAlias, assert_never, final
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -31,10 +33,41 @@ from dateutil.relativedelta import relativedelta
 from loyaltycore._checks import check_day, check_instant, check_kind, check_several, check_whole, keep_in_utc, shown
 from loyaltycore.errors import UsageError
 
-__all__ = ["Calendar", "Period", "Schedule", "Term", "Through", "Weekday", "Window", "check_instant"]
+__all__ = [
+    "Awaiting",
+    "Calendar",
+    "Expires",
+    "Lasting",
+    "OnDate",
+    "Pending",
+    "Period",
+    "Schedule",
+    "Sliding",
+    "Term",
+    "Terms",
+    "Through",
+    "UntilDay",
+    "Weekday",
+    "Window",
+    "YearDay",
+    "check_instant",
+    "check_policies",
+    "opens_and_ends",
+]
 
 PERIOD_LIMIT: Final = 36_525
 """A hundred years of days; the same bound serves months and years, far inside the calendar's own."""
+
+EVENT_LIMIT: Final = 64
+"""Characters of the name of an event that is waited for: as long as any name a program defines."""
+
+FIXED_FROM: Final = date(3, 1, 1)
+FIXED_TO: Final = date(9000, 12, 31)
+"""The days a policy may name: far enough inside the calendar's own for every zone, and for the terms that follow them."""
+
+_TICK: Final = timedelta(microseconds=1)
+_LEAP_YEAR: Final = 2024
+_MONTHS: Final = 12
 
 
 @final
@@ -266,9 +299,17 @@ class Term:
             >>> Term(Period(months=1)).end_after(evening, calendar=Calendar("Europe/Paris")).isoformat()
             '2027-02-28T23:00:00+00:00'
         """
-        check_kind("calendar", calendar, Calendar)
-        last = _last_day(self.period.after(calendar.day_of(anchor)), self.through_end_of)
-        return calendar.first_instant(last + timedelta(days=1))
+        return _after(_reached(self, anchor, check_kind("calendar", calendar, Calendar)), calendar)
+
+
+def _reached(term: Term, anchor: datetime, calendar: Calendar) -> date:
+    """Give the last local day of a term."""
+    return _last_day(term.period.after(calendar.day_of(anchor)), term.through_end_of)
+
+
+def _after(last: date, calendar: Calendar) -> datetime:
+    """Give the first instant after a local day."""
+    return calendar.first_instant(last + timedelta(days=1))
 
 
 def _by_week(days: Iterable[Weekday]) -> tuple[Weekday, ...]:
@@ -324,3 +365,323 @@ class Schedule:
         local = check_kind("calendar", calendar, Calendar).local(at)
         clock = local.time()
         return _WEEK[local.weekday()] in self.weekdays and self.starts <= clock and (self.ends is None or clock < self.ends)
+
+
+@final
+@attrs.frozen
+class YearDay:
+    """A day that every year has: points can be used through the end of the next one.
+
+    Attributes:
+        month: 1 to 12.
+        day: 1 to the last of the month; 29 February is the 28th in years that have none.
+    """
+
+    month: int
+    day: int
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a day that no year has."""
+        check_whole("month", self.month, low=1, high=_MONTHS)
+        check_whole("day", self.day, low=1, high=_last_day(date(_LEAP_YEAR, self.month, 1), Through.MONTH).day)
+
+    def on_or_after(self, day: date) -> date:
+        """Give the first such day that is not before another.
+
+        Args:
+            day: A local day.
+
+        Raises:
+            UsageError: No day of the years 2 to 9998.
+
+        Example:
+            >>> YearDay(2, 29).on_or_after(date(2027, 1, 1)), YearDay(2, 29).on_or_after(date(2027, 3, 1))
+            (datetime.date(2027, 2, 28), datetime.date(2028, 2, 29))
+        """
+        same_year = self._of(check_day("day", day).year)
+        return same_year if same_year >= day else self._of(day.year + 1)
+
+    def _of(self, year: int) -> date:
+        return date(year, self.month, 1) + relativedelta(day=self.day)
+
+    def end_after(self, anchor: datetime, *, calendar: Calendar) -> datetime:
+        """Give the first instant after the next such day that is later than the anchor's own, in UTC.
+
+        Args:
+            anchor: From when points can be used, timezone-aware; on the day itself, the one of the next year counts.
+            calendar: Whose local days count.
+
+        Raises:
+            UsageError: A naive time, or an end after the year 9998.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> new_year, utc = YearDay(1, 1), Calendar("UTC")
+            >>> new_year.end_after(datetime(2026, 12, 31, 23, tzinfo=UTC), calendar=utc).isoformat()
+            '2027-01-02T00:00:00+00:00'
+        """
+        check_kind("calendar", calendar, Calendar)
+        return _after(self.on_or_after(calendar.day_of(anchor) + timedelta(days=1)), calendar)
+
+
+def _check_fixed(day: date) -> None:
+    if not FIXED_FROM <= check_day("day", day) <= FIXED_TO:
+        msg = f"day must lie in the years {FIXED_FROM.year} to {FIXED_TO.year}, got {shown(day)}"
+        raise UsageError(msg)
+
+
+@final
+@attrs.frozen
+class UntilDay:
+    """One day of the calendar: whenever points are earned, they can be used through its end.
+
+    What would open only after it is not given at all.
+
+    Attributes:
+        day: The last local day.
+    """
+
+    day: date
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no day, and those at the ends of the calendar."""
+        _check_fixed(self.day)
+
+
+@final
+@attrs.frozen
+class Sliding:
+    """A term that begins anew with every activity of the account.
+
+    Points that wait count as an activity of the day on which they open, so that no end comes before it.
+
+    Attributes:
+        term: Counted from the last activity.
+    """
+
+    term: Term
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no term."""
+        check_kind("term", self.term, Term)
+
+
+Expires: TypeAlias = Term | YearDay | UntilDay | Sliding | None
+"""When points end, counted from when they can be used; ``None`` is never."""
+
+
+@final
+@attrs.frozen
+class OnDate:
+    """Points wait for a day of the calendar; once it has begun, new ones are there at once.
+
+    Attributes:
+        day: A local day; they can be used from its first instant.
+    """
+
+    day: date
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no day, and those at the ends of the calendar."""
+        _check_fixed(self.day)
+
+
+@final
+@attrs.frozen
+class Awaiting:
+    """Points wait for something to happen, and lapse when it has not happened in time.
+
+    Attributes:
+        event: The shop's own name for it, for example ``"delivered"``: 1 to 64 printable characters without blanks.
+        within: For how long they wait, from when they were earned.
+    """
+
+    event: str
+    within: Term
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an event without a name, and what is no term."""
+        name = check_kind("event", self.event, str)
+        if not 1 <= len(name) <= EVENT_LIMIT or not name.isprintable() or " " in name:
+            msg = f"event must be 1 to {EVENT_LIMIT} printable characters without blanks, got {shown(name)}"
+            raise UsageError(msg)
+        check_kind("within", self.within, Term)
+
+
+Pending: TypeAlias = Term | OnDate | Awaiting | None
+"""Until when points wait, counted from when they are earned; ``None`` is at once."""
+
+
+@final
+@attrs.frozen
+class Lasting:
+    """How long something lasts whose beginning is not known yet: it is counted from a release, or from the last activity.
+
+    It carries its zone, so that a stored one needs nothing else to be read.
+
+    Attributes:
+        term: Counted from what is waited for.
+        zone: IANA name: whose local days count.
+        sliding: Whether it is counted anew from every activity of the account.
+        until: Runs on through the end of the next such day of the year; ``None`` ends with the term.
+    """
+
+    term: Term
+    zone: str
+    sliding: bool = attrs.field(default=False, kw_only=True)
+    until: YearDay | None = attrs.field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no term, no zone, no flag or no day."""
+        check_kind("term", self.term, Term)
+        Calendar(self.zone)
+        check_kind("sliding", self.sliding, bool)
+        if self.until is not None:
+            check_kind("until", self.until, YearDay)
+
+    def ends_after(self, anchor: datetime) -> datetime:
+        """Give the first instant after it, in UTC.
+
+        Args:
+            anchor: The release, or the last activity, timezone-aware.
+
+        Returns:
+            Always later than the anchor, and never earlier for a later anchor.
+
+        Raises:
+            UsageError: A naive time, or an end after the year 9998.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> Lasting(Term(Period(months=6)), "Europe/Paris").ends_after(datetime(2026, 7, 6, tzinfo=UTC)).isoformat()
+            '2027-01-06T23:00:00+00:00'
+        """
+        calendar = Calendar(self.zone)
+        last = _reached(self.term, anchor, calendar)
+        return _after(last if self.until is None else self.until.on_or_after(last), calendar)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Terms:
+    """From when to when points can be used.
+
+    Attributes:
+        available_at: First instant inside. While an event is waited for, the deadline instead: they lapse at it.
+        expires_at: First instant after; ``None`` is never, or as ``lasts`` says.
+        awaits: The event that is waited for; empty when none is.
+        lasts: How the end is found once its beginning is known; ``None`` when ``expires_at`` says it.
+    """
+
+    available_at: datetime
+    expires_at: datetime | None
+    awaits: str = ""
+    lasts: Lasting | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse naive times, an empty window and two ends."""
+        check_instant("available_at", self.available_at)
+        keep_in_utc(self, "available_at", "expires_at")
+        if self.expires_at is not None and self.expires_at <= self.available_at:
+            msg = f"expires_at must be after {self.available_at}, got {self.expires_at}"
+            raise UsageError(msg)
+        if self.expires_at is not None and self.lasts is not None:
+            msg = f"expires_at or lasts may be said, not both, got {self.expires_at} and {shown(self.lasts)}"
+            raise UsageError(msg)
+
+
+def check_policies(pending: Pending, expires: Expires) -> None:
+    """Take a way to wait and a way to end that can go together: for whoever keeps the two as settings.
+
+    Args:
+        pending: How points wait.
+        expires: How they end.
+
+    Raises:
+        UsageError: No policy, or a last day before the day on which they would open.
+
+    Example:
+        >>> check_policies(OnDate(date(2027, 1, 1)), UntilDay(date(2026, 12, 31)))
+        Traceback (most recent call last):
+            ...
+        loyaltycore.errors.UsageError: expires must not be before pending is over, on 2027-01-01, got 2026-12-31
+    """
+    _check_policy("pending", pending, Term, OnDate, Awaiting)
+    _check_policy("expires", expires, Term, YearDay, UntilDay, Sliding)
+    if isinstance(expires, UntilDay) and isinstance(pending, OnDate) and expires.day < pending.day:
+        msg = f"expires must not be before pending is over, on {pending.day}, got {expires.day}"
+        raise UsageError(msg)
+
+
+def _check_policy(name: str, policy: object, *kinds: type) -> None:
+    if policy is not None and not isinstance(policy, kinds):
+        msg = f"{name} must be None or of type {', '.join(kind.__name__ for kind in kinds)}, got {shown(policy)}"
+        raise UsageError(msg)
+
+
+def opens_and_ends(pending: Pending, expires: Expires, *, at: datetime, calendar: Calendar) -> Terms | None:
+    """Work out from when to when points can be used that are earned at an instant.
+
+    Args:
+        pending: How they wait.
+        expires: How they end, counted from when they can be used.
+        at: When they are earned, timezone-aware.
+        calendar: Whose local days count.
+
+    Returns:
+        ``None`` when they could never be used, because their last day is over before they open: then nothing is given. While
+        an event is waited for, ``lasts`` carries an end that is counted from it; a fixed last day also ends the wait. A
+        sliding end is always in ``lasts``. The end is later than the opening, and neither is earlier for a later ``at``.
+
+    Raises:
+        UsageError: See ``check_policies``; a naive time, or an end after the year 9998.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> terms = opens_and_ends(
+        ...     Term(Period(days=30)), YearDay(1, 1), at=datetime(2026, 7, 6, tzinfo=UTC), calendar=Calendar("UTC")
+        ... )
+        >>> terms.available_at.isoformat(), terms.expires_at.isoformat()
+        ('2026-08-06T00:00:00+00:00', '2027-01-02T00:00:00+00:00')
+    """
+    check_policies(pending, expires)
+    check_kind("calendar", calendar, Calendar)
+    earned_at = check_instant("at", at)
+    opens_at = _opens(pending, earned_at, calendar)
+    awaits = pending.event if isinstance(pending, Awaiting) else ""
+    if isinstance(expires, UntilDay):
+        ends_at = _after(expires.day, calendar)
+        # An event must come while there is still something to use.
+        opens_at = min(opens_at, ends_at - _TICK) if awaits else opens_at
+        fits = earned_at < opens_at if awaits else opens_at < ends_at
+        return Terms(available_at=opens_at, expires_at=ends_at, awaits=awaits) if fits else None
+    lasts = _lasting(expires, calendar.zone)
+    if awaits or lasts is None or lasts.sliding:
+        return Terms(available_at=opens_at, expires_at=None, awaits=awaits, lasts=lasts)
+    return Terms(available_at=opens_at, expires_at=lasts.ends_after(opens_at))
+
+
+def _lasting(expires: Term | YearDay | Sliding | None, zone: str) -> Lasting | None:
+    match expires:
+        case None:
+            return None
+        case Term():
+            return Lasting(expires, zone)
+        case YearDay():
+            return Lasting(Term(Period(days=1)), zone, until=expires)
+        case Sliding():
+            return Lasting(expires.term, zone, sliding=True)
+    assert_never(expires)
+
+
+def _opens(pending: Pending, at: datetime, calendar: Calendar) -> datetime:
+    match pending:
+        case None:
+            return at
+        case Term():
+            return pending.end_after(at, calendar=calendar)
+        case OnDate():
+            return max(at, calendar.first_instant(pending.day))
+        case Awaiting():
+            return pending.within.end_after(at, calendar=calendar)
+    assert_never(pending)

@@ -21,38 +21,94 @@ Balance(available=20, pending=0, held=0, debt=0)
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Self, final
+from typing import Any, Generic, Self, TypeVar, final
 
 import attrs
 
 from loyaltycore._burning import BurnAnswer, BurnRule
-from loyaltycore._checks import check_whole
-from loyaltycore._earning import Basis, EarningRule
-from loyaltycore.errors import Accepted, Refused
+from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._earning import (
+    POINTS,
+    Action,
+    Basis,
+    Caps,
+    CarryOver,
+    Combine,
+    EarningAnswer,
+    EarningRule,
+    EarningWhen,
+    Filter,
+    Flat,
+    Multiplier,
+    Over,
+    OwnRule,
+    Percent,
+    PriceState,
+    Shipping,
+    Step,
+    Times,
+)
+from loyaltycore._statement import Movement, Statement, StatementLine, statement
+from loyaltycore.errors import Accepted, Refused, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, check_slug, check_text, member_stream
-from loyaltycore.ledger import Balance, Books, Expiring, Ledger, Overdraft
+from loyaltycore.ledger import (
+    Balance,
+    Books,
+    BurnOrder,
+    Expiring,
+    Ledger,
+    Overdraft,
+    newest_first,
+    oldest_first,
+    soonest_expiry,
+)
+from loyaltycore.periods import Lasting
 from loyaltycore.wire import read_state, write_state
 
 __all__ = [
     "POINTS",
+    "Action",
     "Balance",
     "Basis",
     "Books",
     "BurnAnswer",
+    "BurnOrder",
     "BurnRule",
+    "Caps",
+    "CarryOver",
+    "Combine",
+    "EarningAnswer",
     "EarningRule",
+    "EarningWhen",
     "Expiring",
+    "Filter",
+    "Flat",
+    "Movement",
+    "Multiplier",
+    "Over",
     "Overdraft",
+    "OwnRule",
+    "Percent",
     "PointsAccount",
     "PointsVerbs",
     "Posting",
+    "PriceState",
+    "Shipping",
+    "Statement",
+    "StatementLine",
+    "Step",
+    "Times",
+    "Transferred",
+    "newest_first",
+    "oldest_first",
+    "soonest_expiry",
+    "statement",
 ]
 
-POINTS: Final = "points"
-"""Name of a member's main account."""
+A = TypeVar("A", bound="PointsVerbs")
 
 
 class PointsVerbs:
@@ -71,6 +127,12 @@ class PointsVerbs:
     @abstractmethod
     def folded(self, facts: Iterable[Fact]) -> Self:
         """Give the state after more facts."""
+
+    def posting(self, facts: Iterable[Fact]) -> Posting[Self]:
+        """Put facts that were decided elsewhere into a posting."""
+        more = tuple(facts)
+        state = self.folded(more) if more else self
+        return Posting(state, facts=more, stream=member_stream(self.member_id), version=self.version)
 
     def available(self, *, at: datetime) -> int:
         """Say how many points can be burned at an instant.
@@ -92,17 +154,18 @@ class PointsVerbs:
         """List what will expire in ``[after, before)``, soonest first, if nothing is burned; ``None`` has no end."""
         return self.ledger.expiring(after=after, before=before)
 
-    def check_burn(self, points: int, *, at: datetime) -> Accepted[int] | Refused:
+    def check_burn(self, points: int, *, order: BurnOrder = soonest_expiry, at: datetime) -> Accepted[int] | Refused:
         """Ask whether a burn would go through; never raises for a rule's no.
 
         Args:
             points: How many, at least 1.
+            order: What is burned first.
             at: Timezone-aware.
 
         Returns:
             The points, or ``points_insufficient`` with ``missing_points``, or ``at_before_last``.
         """
-        answer = self.ledger.check_burn(points, at=at)
+        answer = self.ledger.check_burn(points, order=order, at=at)
         return Accepted(points) if isinstance(answer, Accepted) else answer
 
     def earn(
@@ -113,6 +176,10 @@ class PointsVerbs:
         expires_at: datetime | None,
         available_at: datetime | None = None,
         rule: str = "base",
+        awaits: str = "",
+        lasts: Lasting | None = None,
+        reason: str = "",
+        actor: str = "",
         at: datetime,
     ) -> Posting[Self]:
         """Give points.
@@ -120,10 +187,14 @@ class PointsVerbs:
         Args:
             points: How many, at least 1.
             ref: The shop's own name for what earned them, for example an order number.
-            expires_at: First instant at which they can no longer be burned; ``None`` never. It has no default:
-                forgetting it costs money.
-            available_at: First instant at which they can be burned; ``None`` is at once.
+            expires_at: First instant at which they can no longer be burned; ``None`` never, or as ``lasts`` says. It has no
+                default: forgetting it costs money.
+            available_at: First instant at which they can be burned; ``None`` is at once. With ``awaits``, the deadline.
             rule: Which rule gave them; with the ref it names the lot.
+            awaits: The event that makes them available, if it happens before the deadline (see ``release``).
+            lasts: How their end is counted where it is not known yet: from the release, or from the last activity.
+            reason: Why, in the shop's words, where somebody gives them by hand.
+            actor: Who does.
             at: When they were earned; may lie before the last fact.
 
         Raises:
@@ -132,44 +203,126 @@ class PointsVerbs:
         """
         check_id("ref", ref)
         check_slug("rule", rule)
-        return self._posting(
-            self.ledger.grant(points, ref=ref, rule=rule, available_at=available_at, expires_at=expires_at, at=at)
+        for name, text in (("reason", reason), ("actor", actor)):
+            if text:
+                check_text(name, text)
+        return self.posting(
+            self.ledger.grant(
+                points,
+                ref=ref,
+                rule=rule,
+                available_at=available_at,
+                expires_at=expires_at,
+                awaits=check_slug("awaits", awaits) if awaits else "",
+                lasts=lasts,
+                reason=reason,
+                actor=actor,
+                at=at,
+            )
         )
 
-    def burn(self, points: int, *, ref: str, at: datetime) -> Posting[Self]:
-        """Take points, soonest expiry first.
+    def release(self, earn_ref: str, *, event: str, at: datetime) -> Posting[Self]:
+        """Make points available that awaited an event.
+
+        Args:
+            earn_ref: The ``ref`` they were earned for.
+            event: What happened, for example ``"delivered"``.
+            at: Before the deadline; may lie before the last fact.
+
+        Raises:
+            RefusedError: ``earning_not_found`` where nothing awaits it, or ``release_too_late``.
+        """
+        return self.posting(self.ledger.release(check_id("earn_ref", earn_ref), event=check_slug("event", event), at=at))
+
+    def burn(self, points: int, *, ref: str, order: BurnOrder = soonest_expiry, at: datetime) -> Posting[Self]:
+        """Take points, soonest expiry first unless another order is given.
 
         Args:
             points: How many, at least 1.
             ref: The shop's own name for what they pay, for example an order number.
+            order: What is burned first: a pure function from a lot to what lots are sorted by.
             at: Not before the last fact.
 
         Raises:
             RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
         """
-        return self._posting(self.ledger.burn(points, ref=check_id("ref", ref), at=at))
+        return self.posting(self.ledger.burn(points, ref=check_id("ref", ref), order=order, at=at))
 
-    def refund_burn(self, burn_ref: str, points: int | None = None, *, ref: str, at: datetime) -> Posting[Self]:
+    def hold(self, points: int, *, ref: str, until: datetime, order: BurnOrder = soonest_expiry, at: datetime) -> Posting[Self]:
+        """Set points aside while an order waits for its payment; then ``capture`` or ``void``.
+
+        Args:
+            points: How many, at least 1.
+            ref: The shop's own name for what they are to pay; the burn that may follow has the same.
+            until: First instant at which the hold ends by itself, with no job to run.
+            order: What is taken first.
+            at: Not before the last fact.
+
+        Raises:
+            UsageError: An end that is not after ``at``.
+            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
+        """
+        return self.posting(self.ledger.hold(points, ref=check_id("ref", ref), until=until, order=order, at=at))
+
+    def capture(self, hold_ref: str, points: int | None = None, *, at: datetime) -> Posting[Self]:
+        """Burn what was held; the rest of the hold goes back. It never fails for balance.
+
+        Args:
+            hold_ref: The ``ref`` of the hold, and of the burn that this makes: ``refund_burn`` takes it.
+            points: How many, at least 1, at most what was held; ``None`` is all.
+            at: May lie before the last fact. After the end of the hold it is late and burned all the same, below zero where
+                somebody else was faster: a paid order is never refused.
+
+        Raises:
+            RefusedError: ``hold_not_found``, ``hold_resolved``, ``hold_exceeded`` or ``key_reused``.
+        """
+        return self.posting(self.ledger.capture(hold_ref, points, at=at))
+
+    def void(self, hold_ref: str, *, at: datetime) -> Posting[Self]:
+        """Give a hold up: its points are where they were, expired where their time is over.
+
+        Args:
+            hold_ref: The ``ref`` of the hold.
+            at: May lie before the last fact.
+
+        Raises:
+            RefusedError: ``hold_not_found``, or ``hold_resolved`` where it was captured.
+        """
+        return self.posting(self.ledger.void(hold_ref, at=at))
+
+    def refund_burn(
+        self, burn_ref: str, points: int | None = None, *, ref: str, extended_until: datetime | None = None, at: datetime
+    ) -> Posting[Self]:
         """Give burned points back to the lots they came from, the last taken first.
 
         Args:
             burn_ref: The ``ref`` of the burn.
             points: How many, at least 1; ``None`` is all that is left of it.
             ref: The shop's own name for the return.
-            at: May lie before the last fact. Points of a lot that has expired meanwhile stay expired.
+            extended_until: Points of a lot that has expired meanwhile can be burned until then; ``None`` leaves them expired.
+            at: May lie before the last fact.
 
         Raises:
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
-        return self._posting(self.ledger.refund_burn(burn_ref, points, ref=check_id("ref", ref), at=at))
+        return self.posting(
+            self.ledger.refund_burn(burn_ref, points, ref=check_id("ref", ref), extended_until=extended_until, at=at)
+        )
 
     def revoke(
-        self, earn_ref: str, points: int | None = None, *, ref: str, overdraft: Overdraft, rule: str | None = None, at: datetime
+        self,
+        earn_ref: str | None,
+        points: int | None = None,
+        *,
+        ref: str,
+        overdraft: Overdraft,
+        rule: str | None = None,
+        at: datetime,
     ) -> Posting[Self]:
         """Take earned points back, because what earned them was returned.
 
         Args:
-            earn_ref: The ``ref`` they were earned for.
+            earn_ref: The ``ref`` they were earned for; ``None`` is whatever a rule gave, the latest first.
             points: How many, at least 1; ``None`` is all that is not yet revoked.
             ref: The shop's own name for the return.
             overdraft: What happens when some were spent already. There is no default: it costs money.
@@ -180,9 +333,7 @@ class PointsVerbs:
             RefusedError: ``earning_not_found``, ``earning_exceeded``, ``key_reused``, or under ``Overdraft.REJECT``
                 ``points_insufficient``.
         """
-        return self._posting(
-            self.ledger.revoke(earn_ref, points, ref=check_id("ref", ref), overdraft=overdraft, rule=rule, at=at)
-        )
+        return self.posting(self.ledger.revoke(earn_ref, points, ref=check_id("ref", ref), overdraft=overdraft, rule=rule, at=at))
 
     def adjust_down(self, points: int, *, ref: str, reason: str, actor: str, at: datetime) -> Posting[Self]:
         """Take points away by hand; giving by hand is ``earn`` with a rule of its own.
@@ -199,7 +350,7 @@ class PointsVerbs:
         """
         check_text("reason", reason)
         check_id("actor", actor)
-        return self._posting(self.ledger.adjust_down(points, ref=check_id("ref", ref), reason=reason, actor=actor, at=at))
+        return self.posting(self.ledger.adjust_down(points, ref=check_id("ref", ref), reason=reason, actor=actor, at=at))
 
     def reverse_adjustment(self, adjustment_ref: str, *, ref: str, at: datetime) -> Posting[Self]:
         """Undo an adjustment: its points go back to their lots.
@@ -212,11 +363,90 @@ class PointsVerbs:
         Raises:
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
-        return self._posting(self.ledger.reverse_adjustment(adjustment_ref, ref=check_id("ref", ref), at=at))
+        return self.posting(self.ledger.reverse_adjustment(adjustment_ref, ref=check_id("ref", ref), at=at))
 
-    def _posting(self, facts: Sequence[Fact]) -> Posting[Self]:
-        state = self.folded(facts) if facts else self
-        return Posting(state, facts=tuple(facts), stream=member_stream(self.member_id), version=self.version)
+    def transfer(self, points: int, *, to: A, ref: str, at: datetime) -> Transferred[Self, A]:
+        """Give points to another member, in burn order and with the terms they have: nothing lives longer for it.
+
+        Args:
+            points: How many, at least 1, at most what is available.
+            to: Who gets them, on the same account.
+            ref: The shop's own name for the transfer.
+            at: Not before the last fact of the giver.
+
+        Returns:
+            The two postings; keep both, or none.
+
+        Raises:
+            UsageError: A transfer to oneself, or to another kind of account.
+            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
+        """
+        self._check_other(to)
+        check_id("ref", ref)
+        giver = self.posting(self.ledger.transfer_out(points, ref=ref, to=to.member_id, at=at))
+        lots = giver.state.ledger.moved_lots(ref)
+        return Transferred(giver=giver, taker=to.posting(to.ledger.transfer_in(lots, ref=ref, giver=self.member_id, at=at)))
+
+    def undo_transfer(self, transfer_ref: str, *, taker: A, at: datetime) -> Transferred[Self, A]:
+        """Undo a transfer; what the taker has spent of it becomes a debt there.
+
+        Args:
+            transfer_ref: The ``ref`` of the transfer.
+            taker: Who got the points.
+            at: May lie before the last fact.
+
+        Raises:
+            UsageError: A taker who is the giver.
+            RefusedError: ``transfer_not_found``, on either side.
+        """
+        self._check_other(taker)
+        giver = self.posting(self.ledger.undo_transfer_out(transfer_ref, at=at))
+        return Transferred(giver=giver, taker=taker.posting(taker.ledger.undo_transfer_in(transfer_ref, at=at)))
+
+    def touch(self, *, ref: str, at: datetime) -> Posting[Self]:
+        """Note that the member was active: points that last until some time after the last activity last longer.
+
+        Earning, burning and holding are activities by themselves.
+
+        Args:
+            ref: The shop's own name for what the member did.
+            at: May lie before the last fact.
+        """
+        return self.posting(self.ledger.touch(ref=check_id("ref", ref), at=at))
+
+    def report_expired(self, *, ref: str, at: datetime) -> Posting[Self]:
+        """Write down what has expired so far, for the books of the shop; it moves nothing, and nothing waits for it.
+
+        Args:
+            ref: The shop's own name for the report, for example the month.
+            at: Up to when.
+        """
+        return self.posting(self.ledger.report_expired(ref=check_id("ref", ref), at=at))
+
+    def _check_other(self, other: PointsVerbs) -> None:
+        check_kind("the other member", other, PointsVerbs)  # type: ignore[type-abstract]  # whoever has the verbs
+        if other.member_id == self.member_id or other.ledger.account != self.ledger.account:
+            mine = f"{self.member_id!r} on {self.ledger.account!r}"
+            msg = f"a transfer must go between two members on one account, got {mine} and {other.member_id!r} on "
+            raise UsageError(msg + repr(other.ledger.account))
+
+
+G_co = TypeVar("G_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Transferred(Generic[G_co, T_co]):
+    """What a transfer decides, or its undoing.
+
+    Attributes:
+        giver: The posting of who gives.
+        taker: The posting of who gets; both are kept, or none.
+    """
+
+    giver: Posting[G_co]
+    taker: Posting[T_co]
 
 
 @final

@@ -37,28 +37,41 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from os import PathLike  # noqa: TID251 - a type only
-from typing import NamedTuple, final
+from typing import final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_kind
+from loyaltycore._booking import BurnFirst, book_action, book_order, book_release, book_return
+from loyaltycore._checks import check_count, check_kind, check_mapping, check_several
+from loyaltycore._earning import RULES_LIMIT, Action, Combine, EarningRule, check_together
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._program_file import ORDER_RULE, Problem, ProgramError, read_program
-from loyaltycore._quote import Asked, Quote, QuotedLine
-from loyaltycore.basket import Basket, LineUnits, Return, UnitGroup
+from loyaltycore._purchase import Earnings, Purchase, earn_on_order
+from loyaltycore._quote import (
+    Asked,
+    Quote,
+    QuotedLine,
+    Shared,
+    after_offers,
+    order_line,
+    payable,
+    quoted_lines,
+    shipping_after,
+)
+from loyaltycore.basket import Basket, Return, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import StreamId, check_id, check_slug, fold_code, member_stream, order_stream, within
+from loyaltycore.identity import StreamId, check_id, check_slug, fold_code, member_stream, order_stream
 from loyaltycore.ledger import Balance, Expiring
 from loyaltycore.members import Profile
-from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted
+from loyaltycore.memberships import Membership
 from loyaltycore.offers import Evaluation, OfferBook
-from loyaltycore.orders import EarnedPoints, OfferCost, Order, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.orders import OfferCost, Order, OrderPlaced, OrderReturned
 from loyaltycore.periods import Calendar, Term, check_instant
-from loyaltycore.points import Basis, BurnAnswer, BurnRule, EarningRule, Overdraft
-from loyaltycore.quantities import Money, allocate, exponent_of, share_of_units
+from loyaltycore.points import POINTS, Basis, BurnAnswer, BurnRule, Overdraft
+from loyaltycore.quantities import Money, allocate, exponent_of
 from loyaltycore.tiers import Qualifying, TierRule, TierStatus
 from loyaltycore.wire import digest, instant_text, plain
 
@@ -154,7 +167,7 @@ class Overview:
     Attributes:
         member_id: Whose.
         joined_at: When; ``None`` if never.
-        balance: Points available, pending, held, owed.
+        balance: Points of the main account: available, pending, held, owed.
         expiring: What expires, soonest first, if nothing is burned.
         tier: Where the member stands; ``None`` in a program without tiers.
         order_count: Orders placed.
@@ -168,18 +181,12 @@ class Overview:
     order_count: int
 
 
-@final
-@attrs.frozen(kw_only=True)
-class _Shared:
-    """One quantity shared out to unit groups, in their order."""
+def _rules(rules: Iterable[EarningRule]) -> tuple[EarningRule, ...]:
+    return check_several("earning", rules, EarningRule, limit=RULES_LIMIT)
 
-    list_minor: tuple[int, ...]
-    offered: tuple[int, ...]
-    net: tuple[int, ...]
-    burn_points: tuple[int, ...]
-    points: tuple[int, ...]
-    earning: tuple[int, ...]
-    qualifies: tuple[bool, ...]
+
+def _actions(actions: Mapping[str, Action]) -> FrozenMap[str, Action]:
+    return FrozenMap(check_mapping("actions", actions))
 
 
 @final
@@ -194,11 +201,13 @@ class Program:
         calendar: The local days that count.
         starts_on: Before this local day nothing is earned, and nothing counts for tiers.
         returns: How long an order can be returned, from its purchase; ``None`` for ever.
-        earning: Points on orders; ``None`` earns nothing.
+        earning: Points on orders, by rules that are asked in this order; at most 100, none earns nothing.
+        combine: What becomes of several rules that give to one account.
         actions: Points by named action, such as a review.
-        actions_expire: How long points of actions can be burned; ``None`` for ever.
         burning: Points as a discount; ``None`` refuses every burn.
+        burn_first: Which points an order burns first.
         overdraft: What happens when returned points were spent.
+        restore: How long burned points can be used that come back into a lot that has expired; ``None`` leaves them there.
         tiers: Tiers; ``None`` has none.
         book: The offers.
     """
@@ -209,11 +218,13 @@ class Program:
     calendar: Calendar
     starts_on: date
     returns: Term | None
-    earning: EarningRule | None
-    actions: FrozenMap[str, int] = attrs.field(converter=FrozenMap[str, int])
-    actions_expire: Term | None
+    earning: tuple[EarningRule, ...] = attrs.field(converter=_rules)
+    combine: Combine
+    actions: FrozenMap[str, Action] = attrs.field(converter=_actions)
     burning: BurnRule | None
+    burn_first: BurnFirst
     overdraft: Overdraft
+    restore: Term | None
     tiers: TierRule | None
     book: OfferBook
 
@@ -225,12 +236,14 @@ class Program:
         check_kind("calendar", self.calendar, Calendar)
         check_kind("overdraft", self.overdraft, Overdraft)
         check_kind("book", self.book, OfferBook)
-        for action, points in self.actions.items():
+        check_kind("combine", self.combine, Combine)
+        check_kind("burn_first", self.burn_first, BurnFirst)
+        if self.restore is not None:
+            check_kind("restore", self.restore, Term)
+        for action, given in self.actions.items():
             check_slug("action", action)
-            check_count(f"points of action {action!r}", points)
-            if self.earning is not None and action == self.earning.rule_id:
-                msg = f"an action must not be called {action!r}: the points of orders are"
-                raise UsageError(msg)
+            check_kind(f"action {action!r}", given, Action)
+        check_together(self.earning, self.combine, self.actions, None if self.tiers is None else self.tiers.ladder)
         for needed in (amount for offer in self.book.offers for amount in offer.thresholds):
             if needed.currency != self.currency:
                 raise CurrencyMismatchError(self.currency, needed.currency)
@@ -271,6 +284,11 @@ class Program:
     def starts_at(self) -> datetime:
         """First instant at which anything is earned."""
         return self.calendar.first_instant(self.starts_on)
+
+    @cached_property
+    def rule_ids(self) -> frozenset[str]:
+        """The names that rules and actions give to lots: points given by hand must have others."""
+        return frozenset([rule.rule_id for rule in self.earning] + list(self.actions))
 
     def needs(self, member_id: str | None = None, *, order_id: str | None = None) -> Needs:
         """Name the streams to load before ``quote`` or ``place``.
@@ -391,7 +409,16 @@ class Program:
         fact, placed = answer.value, order.placed
         assert placed is not None  # plan refuses an order that was never placed
         _check_member(placed.member_id, membership)
-        member = None if membership is None else self._member_refunded(membership, placed, fact)
+        member = None
+        if membership is not None:
+            fact, member = book_return(
+                membership,
+                order.taken_by(fact),
+                fact,
+                overdraft=self.overdraft,
+                restore=self.restore,
+                calendar=self.calendar,
+            )
         return Refunded(fact=fact, order=_order_posting(order, (fact,)), member=member)
 
     def record(self, action: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
@@ -404,10 +431,11 @@ class Program:
             at: Timezone-aware.
 
         Raises:
-            RefusedError: ``action_unknown``, ``program_not_started`` or ``key_reused``.
+            RefusedError: ``action_unknown``, ``program_not_started``, ``action_limit_reached`` where it was done as often as it
+                may be, or ``action_expired`` where its points could never be used.
         """
-        points = self.actions.get(action)
-        if points is None:
+        given = self.actions.get(action)
+        if given is None:
             raise RefusedError(Refusal(Reason.ACTION_UNKNOWN, {"action": action, "known": tuple(sorted(self.actions))}))
         if check_instant("at", at) < self.starts_at:
             raise RefusedError(
@@ -416,10 +444,30 @@ class Program:
                     {"starts_at": instant_text(self.starts_at), "starts_on": self.starts_on.isoformat()},
                 )
             )
-        if f"{check_id('ref', ref)}/{action}" in membership.ledger.lots:
+        ledger = membership.ledger_of(given.account)
+        if f"{check_id('ref', ref)}/{action}" in ledger.lots:
             return membership.posting(())
-        expires_at = None if self.actions_expire is None else self.actions_expire.end_after(at, calendar=self.calendar)
-        return membership.earn(points, ref=ref, rule=action, expires_at=expires_at, at=at)
+        refusal = given.refusal(action, ledger, at=at, calendar=self.calendar)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        terms = given.terms(at, calendar=self.calendar)
+        if terms is None:
+            raise RefusedError(Refusal(Reason.ACTION_EXPIRED, {"action": action, "at": instant_text(at)}))
+        return book_action(membership, given, terms, name=action, ref=ref, at=at)
+
+    def release(self, event: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
+        """Make available what an order or an action earned and what waits for an event, such as ``"delivered"``.
+
+        Args:
+            event: The shop's own name for it, as the rules of earning say.
+            membership: As it is now.
+            ref: The order or the action; releasing it again changes nothing.
+            at: When it happened.
+
+        Raises:
+            RefusedError: ``earning_not_found`` where nothing of it awaits the event, ``release_too_late`` at the deadline.
+        """
+        return book_release(membership, event, ref=ref, at=at)
 
     def tier(self, membership: Membership, *, at: datetime) -> TierStatus | None:
         """Tell where a member stands; ``None`` in a program without tiers."""
@@ -431,8 +479,8 @@ class Program:
         return Overview(
             member_id=membership.member_id,
             joined_at=membership.joined_at,
-            balance=membership.balance(at=at),
-            expiring=membership.expiring(after=at),
+            balance=membership.ledger_of(POINTS).balance(at=at),
+            expiring=membership.ledger_of(POINTS).expiring(after=at),
             tier=self.tier(membership, at=at),
             order_count=membership.order_count,
         )
@@ -445,35 +493,21 @@ class Program:
         check_instant("at", at)
         groups = basket.unit_groups()
         folded, malformed = read_codes(asked.codes)
-        available = 0 if membership is None else membership.available(at=at)
-        status = None if membership is None else self.tier(membership, at=at)
-        situation = Situation(
-            currency=self.currency,
-            goods_minor=self.book.goods_minor(groups),
-            is_member=membership is not None,
-            order_count=0 if membership is None else membership.order_count,
-            codes=folded.values(),
-            tier=None if status is None else status.tier,
-            points=available,
-            profile=asked.profile,
-            at=at,
-            calendar=self.calendar,
-        )
-        shipping_minor = _minor(basket.shipping)
-        offers = self.book.evaluate(groups, shipping_minor=shipping_minor, situation=situation)
-        burn = self._burn(asked.burn, membership, groups, offers, at)
-        shared = self._shared(groups, offers, burn, at)
-        earned = self._earned(shared, at)
-        shipping = _shipping_after(basket, offers)
-        total = Money(sum(shared.net) + (0 if shipping is None else shipping.minor_units), self.currency)
+        situation = self._situation(asked, membership, folded.values(), at)
+        offers = self.book.evaluate(groups, shipping_minor=_minor(basket.shipping), situation=situation)
+        burn = self._burn(asked.burn, membership, groups, offers, situation)
+        shipping = shipping_after(basket, offers)
+        earnings, shared = self._shared(asked, membership, offers, burn, situation)
+        total = Money(sum(shared.net) + (_minor(shipping) or 0), self.currency)
         return Quote(
             asked=asked,
             at=at,
-            lines=_quoted_lines(basket, groups, shared),
+            lines=quoted_lines(basket, groups, shared),
             offers=offers,
             shipping=shipping,
             burn=burn,
-            earned=earned,
+            earned=earnings.earned,
+            earning=earnings.answers,
             codes=self._code_answers(asked.codes, folded, malformed, offers),
             book=self.book,
             groups=groups,
@@ -486,76 +520,86 @@ class Program:
             program_digest=self.digest,
         )
 
+    def _situation(self, asked: Asked, membership: Membership | None, codes: Iterable[str], at: datetime) -> Situation:
+        """Gather what conditions see: the member as before this order."""
+        status = None if membership is None else self.tier(membership, at=at)
+        return Situation(
+            currency=self.currency,
+            goods_minor=self.book.goods_minor(asked.basket.unit_groups()),
+            is_member=membership is not None,
+            order_count=0 if membership is None else membership.order_count,
+            codes=codes,
+            tier=None if status is None else status.tier,
+            points=0 if membership is None else membership.ledger_of(POINTS).available(at=at),
+            profile=asked.profile,
+            at=at,
+            calendar=self.calendar,
+        )
+
     def _burn(
         self,
         asked: int,
         membership: Membership | None,
         groups: tuple[UnitGroup, ...],
         offers: Evaluation,
-        at: datetime,
+        situation: Situation,
     ) -> BurnAnswer:
         if asked == 0:
             return BurnAnswer()
         if membership is None:
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.MEMBER_REQUIRED))
-        too_early = membership.ledger.check_at(at)
+        too_early = membership.ledger_of(POINTS).check_at(situation.at)
         if too_early is not None:
             return BurnAnswer(asked=asked, refusal=too_early)
         if self.burning is None:
             details = {"asked_points": asked, "granted_points": 0}
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.POINTS_ABOVE_SHARE, details))
-        payable = _payable(self.burning, groups, offers)
-        return self.burning.answer(asked, available=membership.available(at=at), goods_minor=sum(payable))
+        goods_minor = sum(payable(self.burning, groups, offers))
+        return self.burning.answer(asked, available=situation.points, goods_minor=goods_minor)
 
-    def _shared(self, groups: tuple[UnitGroup, ...], offers: Evaluation, burn: BurnAnswer, at: datetime) -> _Shared:
+    def _shared(
+        self, asked: Asked, membership: Membership | None, offers: Evaluation, burn: BurnAnswer, situation: Situation
+    ) -> tuple[Earnings, Shared]:
+        """Share out what offers and points take off, and what the order earns."""
+        basket = asked.basket
+        groups = basket.unit_groups()
         listed = tuple(group.list_minor for group in groups)
-        offered = _after(groups, offers)
-        payable = offered if self.burning is None else _payable(self.burning, groups, offers)
-        burned = allocate(burn.discount_minor, payable)
+        offered = after_offers(groups, offers)
+        burned = allocate(burn.discount_minor, offered if self.burning is None else payable(self.burning, groups, offers))
         net = tuple(left - share for left, share in zip(offered, burned, strict=True))
-        excluded = frozenset[str]() if self.earning is None else self.earning.exclude_tags
-        started = at >= self.starts_at
-        counts = tuple(started and not group.tags & excluded for group in groups)
-        points = earning = (0,) * len(groups)
-        if self.earning is not None:
-            by_basis = {Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: net}[self.earning.basis]
-            earning = tuple(part if is_in else 0 for part, is_in in zip(by_basis, counts, strict=True))
-            _, points = self.earning.earned(earning)
-        # Points follow the money they took off; a worth below one minor unit may leave some groups none.
-        burn_points = allocate(burn.granted, burned) if any(burned) else (0,) * len(groups)
-        return _Shared(
+        started = situation.at >= self.starts_at
+        purchase = Purchase(
+            basket=basket,
+            groups=groups,
+            prices={Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: net},
+            shipping_minor=_minor(shipping_after(basket, offers)) or 0,
+            situation=situation,
+            ledgers={} if membership is None else membership.ledgers,
+            carried=None if membership is None else membership.carried,
+        )
+        earnings = earn_on_order(self.earning if started else (), self.combine, purchase)
+        shared = Shared(
             list_minor=listed,
             offered=offered,
             net=net,
-            burn_points=burn_points,
-            points=points,
-            earning=earning,
-            qualifies=counts,
+            # Points follow the money they took off; a worth below one minor unit may leave some groups none.
+            burn_points=allocate(burn.granted, burned) if any(burned) else (0,) * len(groups),
+            points=earnings.shares,
+            qualifies=tuple(started and self._may_earn(group) for group in groups),
         )
+        return earnings, shared
 
-    def _earned(self, shared: _Shared, at: datetime) -> tuple[EarnedPoints, ...]:
-        points = sum(shared.points)
-        if self.earning is None or points == 0:
-            return ()
-        available_at, expires_at = self.earning.terms(at, calendar=self.calendar)
-        earned = EarnedPoints(
-            rule=self.earning.rule_id,
-            points=points,
-            step_points=self.earning.points,
-            step_minor=self.earning.per_minor,
-            available_at=available_at,
-            expires_at=expires_at,
-        )
-        return (earned,)
+    def _may_earn(self, group: UnitGroup) -> bool:
+        """Say whether goods count for tiers: those that some rule counts, whatever its conditions; all, without rules."""
+        return not self.earning or any(rule.counts(group) for rule in self.earning)
 
     def _tier(self, orders: tuple[Qualifying, ...], at: datetime) -> TierStatus | None:
         if self.tiers is None:
             return None
         return self.tiers.status(orders, day=self.calendar.day_of(at), calendar=self.calendar)
 
-    def _tier_after(self, membership: Membership, shared: _Shared, at: datetime) -> str | None:
-        spent = sum(net for net, counts in zip(shared.net, shared.qualifies, strict=True) if counts)
-        this = Qualifying(day=self.calendar.day_of(at), units=spent)
+    def _tier_after(self, membership: Membership, shared: Shared, at: datetime) -> str | None:
+        this = Qualifying(day=self.calendar.day_of(at), units=shared.qualifying_minor)
         status = self._tier((*membership.orders.values(), this), at)
         return None if status is None else status.tier
 
@@ -576,7 +620,9 @@ class Program:
     def _book(self, quote: Quote, membership: Membership | None, order: Order) -> Placed:
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
-        member = None if membership is None else self._member_placed(membership, placed)
+        member = (
+            None if membership is None else book_order(membership, placed, burn_first=self.burn_first, calendar=self.calendar)
+        )
         return Placed(fact=placed, order=_order_posting(order, (placed,)), member=member)
 
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
@@ -586,7 +632,7 @@ class Program:
             order_id=check_id("order_id", order_id),
             member_id=quote.asked.member_id,
             currency=self.currency,
-            lines=tuple(_order_line(line) for line in quote.lines.values()),
+            lines=tuple(order_line(line) for line in quote.lines.values()),
             shipping_minor=_minor(quote.shipping) or 0,
             offers=tuple(OfferCost(offer_id=o.offer_id, discount_minor=o.discount_minor) for o in quote.offers.applied),
             burn_points=quote.burn.granted,
@@ -598,35 +644,6 @@ class Program:
             at=at,
         )
 
-    def _member_placed(self, membership: Membership, placed: OrderPlaced) -> Posting[Membership]:
-        day, order_id, at = self.calendar.day_of(placed.at), placed.order_id, placed.at
-        _check_unused(membership, placed)
-        facts: list[Fact] = [OrderCounted(order_id=order_id, day=day, qualifying_minor=placed.qualifying_minor, at=at)]
-        if placed.burn_points:
-            facts += membership.ledger.burn(placed.burn_points, ref=order_id, at=at)
-        for earned in placed.earned:
-            facts += membership.ledger.grant(
-                earned.points,
-                ref=order_id,
-                rule=earned.rule,
-                available_at=earned.available_at,
-                expires_at=earned.expires_at,
-                at=at,
-            )
-        return membership.posting(facts)
-
-    def _member_refunded(self, membership: Membership, placed: OrderPlaced, fact: OrderReturned) -> Posting[Membership]:
-        ref, at, ledger = within(fact.order_id, fact.return_id), fact.at, membership.ledger
-        facts: list[Fact] = [
-            ReturnCounted(order_id=fact.order_id, return_id=fact.return_id, qualifying_minor=fact.qualifying_minor, at=at)
-        ]
-        if fact.points_revoked:
-            rule = placed.earned[0].rule
-            facts += ledger.revoke(fact.order_id, fact.points_revoked, ref=ref, overdraft=self.overdraft, rule=rule, at=at)
-        if fact.points_given_back:
-            facts += ledger.refund_burn(fact.order_id, fact.points_given_back, ref=ref, at=at)
-        return membership.posting(facts)
-
     def _placed_again(self, order: Order, placed: OrderPlaced, quote: Quote, membership: Membership | None) -> Placed:
         if placed.digest != quote.digest:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
@@ -635,84 +652,6 @@ class Program:
 
 def _minor(money: Money | None) -> int | None:
     return None if money is None else money.minor_units
-
-
-def _after(groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
-    """Give what is left of each group after offers."""
-    left = [group.list_minor for group in groups]
-    for offer in offers.applied:
-        left = [rest - share for rest, share in zip(left, offer.shares, strict=True)]
-    return tuple(left)
-
-
-def _payable(burning: BurnRule, groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
-    """Give what is left of each group after offers, where points may pay."""
-    after = _after(groups, offers)
-    return tuple(0 if group.tags & burning.exclude_tags else left for group, left in zip(groups, after, strict=True))
-
-
-def _shipping_after(basket: Basket, offers: Evaluation) -> Money | None:
-    if offers.frees_shipping:
-        return Money.zero(basket.currency)
-    return basket.shipping
-
-
-def _quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: _Shared) -> FrozenMap[str, QuotedLine]:
-    """Share the groups' quantities out to lines; each line holds fixed units of its group."""
-    quoted: dict[str, QuotedLine] = {}
-    for place, group in enumerate(groups):
-        whole = _GroupShare(
-            listed=shared.list_minor[place],
-            offered=shared.offered[place],
-            net=shared.net[place],
-            burn_points=shared.burn_points[place],
-            points=shared.points[place],
-            earning=shared.earning[place],
-        )
-        for units in group.lines:
-            part = whole if len(group.lines) == 1 else whole.of_units(group.quantity, units)
-            quoted[units.line_id] = QuotedLine(
-                line_id=units.line_id,
-                product_id=group.product_id,
-                quantity=units.stop - units.start,
-                currency=basket.currency,
-                list_minor=part.listed,
-                discount_minor=part.listed - part.offered,
-                burn_minor=part.offered - part.net,
-                burn_points=part.burn_points,
-                points=part.points,
-                earning_minor=part.earning,
-                qualifies=shared.qualifies[place],
-            )
-    return FrozenMap({line.line_id: quoted[line.line_id] for line in basket.lines})
-
-
-class _GroupShare(NamedTuple):
-    """What a unit group, or some of its units, hold."""
-
-    listed: int
-    offered: int
-    net: int
-    burn_points: int
-    points: int
-    earning: int
-
-    def of_units(self, quantity: int, units: LineUnits) -> _GroupShare:
-        return _GroupShare(*(share_of_units(whole, quantity, start=units.start, stop=units.stop) for whole in self))
-
-
-def _order_line(line: QuotedLine) -> OrderLine:
-    return OrderLine(
-        line_id=line.line_id,
-        product_id=line.product_id,
-        quantity=line.quantity,
-        list_minor=line.list_minor,
-        discount_minor=line.discount_minor,
-        burn_minor=line.burn_minor,
-        burn_points=line.burn_points,
-        earning_minor=line.earning_minor,
-        qualifies=line.qualifies,
-    )
 
 
 def _order_posting(order: Order, facts: tuple[Fact, ...]) -> Posting[Order]:
@@ -726,19 +665,6 @@ def _check_member(member_id: str | None, membership: Membership | None) -> None:
         given = "none" if membership is None else f"that of {membership.member_id!r}"
         msg = f"membership must be that of member {member_id!r}, got {given}"
         raise UsageError(msg)
-
-
-def _check_unused(membership: Membership, placed: OrderPlaced) -> None:
-    """Refuse an order whose id already names an order, a burn or a lot of the member: it would be taken for that one."""
-    order_id, ledger = placed.order_id, membership.ledger
-    used = {
-        "order": order_id in membership.orders,
-        "burn": placed.burn_points > 0 and order_id in ledger.burns,
-        "earned": any(f"{order_id}/{earned.rule}" in ledger.lots for earned in placed.earned),
-    }
-    fields = tuple(name for name, is_used in used.items() if is_used)
-    if fields:
-        raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order_id}", "fields": fields}))
 
 
 def _check_unchanged(seen: Quote, fresh: Quote) -> None:

@@ -25,71 +25,67 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias, TypeVar, assert_never, cast, final
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final, TypeAlias, TypeVar, final
 
 import attrs
 
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_count, check_whole
+from loyaltycore._statement import Statement, statement
+from loyaltycore._steps import (
+    Service,
+    Steps,
+    basket_digest,
+    count_or_none,
+    folded_codes,
+    gives_back,
+    instant_or_none,
+    loaded_membership,
+    not_before_last,
+    the,
+    until_now,
+)
 from loyaltycore.basket import Basket, Return
-from loyaltycore.coupons import read_codes
-from loyaltycore.errors import ConflictError, Detail, DuplicateError, Reason, Refusal, RefusedError, UsageError
-from loyaltycore.facts import Append, Change, Command, Fact, Posting
-from loyaltycore.identity import Key, StreamId, check_id, member_stream, order_stream
-from loyaltycore.ledger import Adjusted, AdjustmentReversed, Granted
+from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
+from loyaltycore.facts import Change, Command, Fact, Posting
+from loyaltycore.identity import Key, StreamId, check_id, check_slug, member_stream, order_stream
+from loyaltycore.ledger import (
+    Adjusted,
+    AdjustmentReversed,
+    Burned,
+    BurnRefunded,
+    Captured,
+    Granted,
+    Held,
+    Released,
+    Touched,
+    TransferredOut,
+    TransferUndone,
+    Voided,
+)
 from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
 from loyaltycore.orders import Order, OrderPlaced, OrderReturned
-from loyaltycore.periods import check_instant
+from loyaltycore.periods import Window, check_instant
+from loyaltycore.points import POINTS, Transferred
 from loyaltycore.program import ORDER_RULE, Asked, Overview, Program, Quote
 from loyaltycore.quantities import Money
-from loyaltycore.repositories import Receipt, Repository, StoredStream
-from loyaltycore.wire import coded_digest, instant_text, plain
+from loyaltycore.repositories import Repository, StoredStream
+from loyaltycore.wire import Json, instant_text, plain
 
 __all__ = ["ACTOR", "Loyalty", "utc_now"]
 
 ACTOR: Final = "shop"
 """Who acts when nobody is named."""
 
-SKEW: Final = timedelta(minutes=5)
-"""How far the clocks of a shop's servers may lie apart: a purchase just before the last fact is booked at that fact's instant."""
-
 RETRIES_LIMIT: Final = 100
 """More would hide a fault."""
 
+_Moved: TypeAlias = Transferred[Membership, Membership]
+
 A = TypeVar("A")
 F = TypeVar("F", bound=Fact)
-
-
-@final
-@attrs.frozen
-class _Load:
-    """Ask for streams."""
-
-    streams: tuple[StreamId, ...]
-
-
-@final
-@attrs.frozen
-class _AskReceipt:
-    """Ask what a command did."""
-
-    command: Command
-
-
-@final
-@attrs.frozen
-class _Commit:
-    """Ask to keep changes."""
-
-    command: Command
-    changes: tuple[Change, ...]
-
-
-_Call: TypeAlias = _Load | _AskReceipt | _Commit
-_Steps: TypeAlias = Generator[_Call, Any, A]
-"""A service, written once: it yields calls of the port and is sent their answers; a driver runs it, here a synchronous one."""
 
 
 def utc_now() -> datetime:
@@ -99,7 +95,7 @@ def utc_now() -> datetime:
 
 @final
 @attrs.frozen
-class Loyalty:
+class Loyalty(Service):
     """A program at work over a repository.
 
     Attributes:
@@ -217,7 +213,7 @@ class Loyalty:
             member_id: The shop's own, opaque.
         """
         command = Command.of(member_stream(member_id), Key("join"), actor=ACTOR)
-        return _the(MemberJoined, self._run(self._of_member(member_id, command, lambda member, at: member.join(at=at))))
+        return the(MemberJoined, self._run(self._of_member(member_id, command, lambda member, at: member.join(at=at))))
 
     def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
         """Give the points of a named action, once for each ``ref``.
@@ -238,9 +234,9 @@ class Loyalty:
         def decide(membership: Membership, at: datetime) -> Posting[Membership]:
             return self.program.record(action, membership, ref=ref, at=at)
 
-        return _the(Granted, self._run(self._of_member(member_id, command, decide)))
+        return the(Granted, self._run(self._of_member(member_id, command, decide)))
 
-    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, actor: str) -> Adjusted:
+    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, account: str = POINTS, actor: str) -> Adjusted:
         """Take points away by hand, once for each ``ref``.
 
         Args:
@@ -248,19 +244,23 @@ class Loyalty:
             member_id: Whose.
             ref: The shop's own name for it, for example a ticket.
             reason: In the shop's words.
+            account: Which of the member's accounts.
             actor: Who does it.
 
         Raises:
             RefusedError: ``points_insufficient`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        key = Key(f"adjust_down:{check_id('ref', ref)}")
-        command = Command.of(member_stream(member_id), key, actor=actor, points=points, reason=reason)
-
-        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            return membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at)
-
-        return _the(Adjusted, self._run(self._of_member(member_id, command, decide)))
+        return self._book(
+            Adjusted,
+            f"adjust_down:{check_id('ref', ref)}",
+            lambda membership, at: membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=points,
+            reason=reason,
+        )
 
     def overview(self, member_id: str) -> Overview:
         """Gather what "my account" shows.
@@ -279,6 +279,8 @@ class Loyalty:
         expires_at: datetime | None,
         available_at: datetime | None = None,
         rule: str = "gift",
+        reason: str = "",
+        account: str = POINTS,
         actor: str,
     ) -> Granted:
         """Give points by hand, once for each ``ref``: goodwill, a balance brought from another system.
@@ -290,6 +292,8 @@ class Loyalty:
             expires_at: First instant at which they can no longer be burned; ``None`` never.
             available_at: First instant at which they can be burned; ``None`` is at once.
             rule: Names what they are given for.
+            reason: In the shop's words.
+            account: Which of the member's accounts.
             actor: Who gives them.
 
         Raises:
@@ -297,42 +301,310 @@ class Loyalty:
             RefusedError: ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        if rule in {ORDER_RULE, *self.program.actions}:
+        if rule in {ORDER_RULE, *self.program.rule_ids}:
             msg = f"rule must not be that of orders or of an action, got {rule!r}"
             raise UsageError(msg)
-        home = member_stream(member_id)
-        terms = {"expires_at": _instant(expires_at), "available_at": _instant(available_at)}
-        command = Command.of(home, Key(f"earn:{check_id('ref', ref)}"), actor=actor, points=points, rule=rule, **terms)
+        terms = {"expires_at": instant_or_none(expires_at), "available_at": instant_or_none(available_at)}
 
         def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            return membership.earn(points, ref=ref, expires_at=expires_at, available_at=available_at, rule=rule, at=at)
+            return membership.earn(
+                points,
+                ref=ref,
+                expires_at=expires_at,
+                available_at=available_at,
+                rule=rule,
+                reason=reason,
+                actor=actor,
+                at=at,
+            )
 
-        return _the(Granted, self._run(self._of_member(member_id, command, decide)))
+        return self._book(
+            Granted,
+            f"earn:{check_id('ref', ref)}",
+            decide,
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=points,
+            rule=rule,
+            reason=reason,
+            **terms,
+        )
 
-    def reverse_adjustment(self, adjustment_ref: str, *, member_id: str, ref: str, actor: str) -> AdjustmentReversed:
+    def reverse_adjustment(
+        self, adjustment_ref: str, *, member_id: str, ref: str, account: str = POINTS, actor: str
+    ) -> AdjustmentReversed:
         """Undo what ``adjust_down`` took, once for each ``ref``.
 
         Args:
             adjustment_ref: The ``ref`` of the adjustment.
             member_id: Whose.
             ref: The shop's own name for undoing it.
+            account: Which of the member's accounts.
             actor: Who does it.
 
         Raises:
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        key = Key(f"reverse_adjustment:{check_id('ref', ref)}")
-        command = Command.of(member_stream(member_id), key, actor=actor, adjustment_ref=adjustment_ref)
+        return self._book(
+            AdjustmentReversed,
+            f"reverse_adjustment:{check_id('ref', ref)}",
+            lambda membership, at: gives_back(membership.reverse_adjustment(adjustment_ref, ref=ref, at=at), adjustment_ref),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            adjustment_ref=adjustment_ref,
+        )
+
+    def burn(self, points: int, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Burned:
+        """Take points for something else than an order of the program, once for each ``ref``; first what the program says.
+
+        Args:
+            points: At least 1, at most what is available.
+            member_id: Whose.
+            ref: The shop's own name for what they pay.
+            account: Which of the member's accounts.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        order = self.program.burn_first.order
+        return self._book(
+            Burned,
+            f"burn:{check_id('ref', ref)}",
+            lambda membership, at: membership.burn(points, ref=ref, order=order, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=check_count("points", points),
+        )
+
+    def refund_burn(
+        self,
+        burn_ref: str,
+        points: int | None = None,
+        *,
+        member_id: str,
+        ref: str,
+        account: str = POINTS,
+        actor: str = ACTOR,
+    ) -> BurnRefunded:
+        """Give burned points back, once for each ``ref``; those of lots that have expired as the program's ``restore`` says.
+
+        Args:
+            burn_ref: The ``ref`` of the burn, or of the hold that was captured.
+            points: At least 1; ``None`` is all that is left of it.
+            member_id: Whose.
+            ref: The shop's own name for giving them back.
+            account: Which of the member's accounts.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
 
         def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            posting = membership.reverse_adjustment(adjustment_ref, ref=ref, at=at)
-            if not posting.facts:
-                details: dict[str, Detail] = {"burn_ref": adjustment_ref, "asked_points": 0, "left_points": 0}
-                raise RefusedError(Refusal(Reason.BURN_EXCEEDED, details))
-            return posting
+            restore = self.program.restore
+            until = None if restore is None else restore.end_after(at, calendar=self.program.calendar)
+            return gives_back(membership.refund_burn(burn_ref, points, ref=ref, extended_until=until, at=at), burn_ref)
 
-        return _the(AdjustmentReversed, self._run(self._of_member(member_id, command, decide)))
+        return self._book(
+            BurnRefunded,
+            f"refund_burn:{check_id('ref', ref)}",
+            decide,
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            burn_ref=check_id("burn_ref", burn_ref),
+            points=count_or_none(points),
+        )
+
+    def hold(self, points: int, *, member_id: str, ref: str, until: datetime, account: str = POINTS, actor: str = ACTOR) -> Held:
+        """Set points aside while something waits for its payment, once for each ``ref``; then ``capture`` or ``void``.
+
+        Args:
+            points: At least 1, at most what is available.
+            member_id: Whose.
+            ref: The shop's own name for what they are to pay.
+            until: First instant at which the hold ends by itself.
+            account: Which of the member's accounts.
+            actor: Who asks.
+
+        Raises:
+            UsageError: An end that has passed.
+            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        order = self.program.burn_first.order
+        return self._book(
+            Held,
+            f"hold:{check_id('ref', ref)}",
+            lambda membership, at: membership.hold(points, ref=ref, until=until, order=order, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=check_count("points", points),
+            until=instant_text(until),
+        )
+
+    def capture(
+        self, hold_ref: str, points: int | None = None, *, member_id: str, account: str = POINTS, actor: str = ACTOR
+    ) -> Captured:
+        """Burn what was held, once; what is left of the hold goes back. It never fails for balance.
+
+        Args:
+            hold_ref: The ``ref`` of the hold; the burn has the same.
+            points: At least 1, at most what was held; ``None`` is all.
+            member_id: Whose.
+            account: Which of the member's accounts.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``hold_not_found``, ``hold_resolved``, ``hold_exceeded`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._book(
+            Captured,
+            f"capture:{check_id('hold_ref', hold_ref)}",
+            lambda membership, at: membership.capture(hold_ref, points, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=count_or_none(points),
+        )
+
+    def void(self, hold_ref: str, *, member_id: str, account: str = POINTS, actor: str = ACTOR) -> Voided:
+        """Give a hold up, once.
+
+        Args:
+            hold_ref: The ``ref`` of the hold.
+            member_id: Whose.
+            account: Which of the member's accounts.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``hold_not_found``, ``hold_resolved`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._book(
+            Voided,
+            f"void:{check_id('hold_ref', hold_ref)}",
+            lambda membership, at: membership.void(hold_ref, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+        )
+
+    def release(self, event: str, *, member_id: str, ref: str, actor: str = ACTOR) -> tuple[Released, ...]:
+        """Make available what an order or an action earned and what waits for an event, once, on every account.
+
+        Args:
+            event: What happened, such as ``"delivered"``.
+            member_id: Whose.
+            ref: The order or the action.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``earning_not_found``, ``release_too_late`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        key = Key(f"release:{check_id('ref', ref)}:{check_slug('event', event)}")
+        command = Command.of(member_stream(member_id), key, actor=actor)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return self.program.release(event, membership, ref=ref, at=at)
+
+        facts = self._run(self._of_member(member_id, command, decide))
+        return tuple(fact for fact in facts if isinstance(fact, Released))
+
+    def touch(self, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Touched:
+        """Note that a member was active, once for each ``ref``: ends that are counted from the last activity move on.
+
+        Args:
+            member_id: Who.
+            ref: The shop's own name for what the member did.
+            account: Which of the member's accounts.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._book(
+            Touched,
+            f"touch:{check_id('ref', ref)}",
+            lambda membership, at: membership.touch(ref=ref, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+        )
+
+    def transfer(
+        self, points: int, *, member_id: str, to: str, ref: str, account: str = POINTS, actor: str = ACTOR
+    ) -> TransferredOut:
+        """Give points to another member with the terms they have, once for each ``ref``: both accounts move, or none.
+
+        Args:
+            points: At least 1, at most what is available.
+            member_id: Who gives; a repeated call finds its receipt there.
+            to: Who gets them.
+            ref: The shop's own name for the transfer.
+            account: Of both members.
+            actor: Who asks.
+
+        Raises:
+            UsageError: A transfer to oneself.
+            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        passed = {"account": check_slug("account", account), "points": check_count("points", points), "to": to}
+        command = Command.of(member_stream(member_id), Key(f"transfer:{check_id('ref', ref)}"), actor=actor, **passed)
+
+        def decide(giver: Membership, taker: Membership, at: datetime) -> _Moved:
+            return giver.transfer(points, to=taker, ref=ref, at=not_before_last(giver, at))
+
+        return the(TransferredOut, self._run(self._between(command, member_id, to, account, decide)))
+
+    def undo_transfer(
+        self, transfer_ref: str, *, member_id: str, taker: str, account: str = POINTS, actor: str = ACTOR
+    ) -> TransferUndone:
+        """Undo a transfer, once; what the taker has spent of it becomes a debt there.
+
+        Args:
+            transfer_ref: The ``ref`` of the transfer.
+            member_id: Who gave.
+            taker: Who got the points.
+            account: Of both members.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``transfer_not_found`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        key = Key(f"undo_transfer:{check_id('transfer_ref', transfer_ref)}")
+        command = Command.of(member_stream(member_id), key, actor=actor, account=check_slug("account", account), taker=taker)
+
+        def decide(giver: Membership, taken: Membership, at: datetime) -> _Moved:
+            return giver.undo_transfer(transfer_ref, taker=taken, at=at)
+
+        return the(TransferUndone, self._run(self._between(command, member_id, taker, account, decide)))
+
+    def statement(self, member_id: str, *, window: Window, account: str = POINTS) -> Statement:
+        """Tell what happened on an account in a window, line by line, with the why and the balance after each.
+
+        Args:
+            member_id: Whose; of one never seen nothing is told.
+            window: The span; without an end it goes up to now, or to the last fact where a clock ran ahead.
+            account: Which of the member's accounts.
+
+        Raises:
+            UsageError: A window that begins after it ends.
+        """
+        return self._run(self._statement(member_id, window, account))
 
     def membership(self, member_id: str) -> Membership:
         """Give a member's whole state, to look at.
@@ -350,43 +622,51 @@ class Loyalty:
         """
         return self._run(self._order(order_id))
 
-    def _quote(self, asked: Asked) -> _Steps[Quote]:
+    def _quote(self, asked: Asked) -> Steps[Quote]:
         streams = self.program.needs(asked.member_id).streams
-        membership = _membership((yield from self._load(streams)) if streams else {}, asked.member_id)
-        at = _not_before_last(membership, check_instant("clock()", self.clock()))
+        membership = loaded_membership((yield from self._load(streams)) if streams else {}, asked.member_id)
+        at = not_before_last(membership, check_instant("clock()", self.clock()))
         return self.program.quote(asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, at=at)
 
-    def _membership(self, member_id: str) -> _Steps[Membership]:
+    def _membership(self, member_id: str) -> Steps[Membership]:
         stream = member_stream(member_id)
         return Membership.replay(member_id, (yield from self._load((stream,)))[stream].facts)
 
-    def _overview(self, member_id: str) -> _Steps[Overview]:
+    def _overview(self, member_id: str) -> Steps[Overview]:
         membership = yield from self._membership(member_id)
         return self.program.overview(membership, at=check_instant("clock()", self.clock()))
 
-    def _order(self, order_id: str) -> _Steps[Order]:
+    def _statement(self, member_id: str, window: Window, account: str) -> Steps[Statement]:
+        stream = member_stream(member_id)
+        facts = (yield from self._load((stream,)))[stream].facts
+        if window.ends_at is None:
+            now = check_instant("clock()", self.clock())
+            window = attrs.evolve(window, ends_at=until_now(facts, now=now))
+        return statement(facts, window=window, account=account)
+
+    def _order(self, order_id: str) -> Steps[Order]:
         stream = order_stream(order_id)
         return Order.replay(order_id, (yield from self._load((stream,)))[stream].facts)
 
-    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> _Steps[OrderPlaced]:
+    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> Steps[OrderPlaced]:
         home = order_stream(order_id)
         command = Command.of(
             home,
             Key("place"),
             actor=actor,
-            basket=_basket_digest(asked.basket),
+            basket=basket_digest(asked.basket),
             member_id=asked.member_id,
             profile=plain(asked.profile),
-            codes=_folded(asked.codes),
+            codes=folded_codes(asked.codes),
             burn=asked.burn,
         )
 
         def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            membership = _membership(loaded, asked.member_id)
+            membership = loaded_membership(loaded, asked.member_id)
             order = Order.replay(order_id, loaded[home].facts)
             if order.placed is not None:
                 return ()
-            at = _not_before_last(membership, at)
+            at = not_before_last(membership, at)
             if quote is None:
                 placed = self.program.place_unseen(asked, membership, order_id=order_id, at=at)
             else:
@@ -394,9 +674,9 @@ class Loyalty:
             return (*placed.order.changes, *(placed.member.changes if placed.member is not None else ()))
 
         facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
-        return _the(OrderPlaced, facts[home])
+        return the(OrderPlaced, facts[home])
 
-    def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> _Steps[OrderReturned]:
+    def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> Steps[OrderReturned]:
         home = order_stream(order_id)
         money = {"amount": plain(back.amount), "shipping": plain(back.shipping)}
         key = Key(f"refund:{check_id('return_id', return_id)}")
@@ -408,17 +688,60 @@ class Loyalty:
             raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
 
         def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            membership = _membership(loaded, placed.member_id)
+            membership = loaded_membership(loaded, placed.member_id)
             order = Order.replay(order_id, loaded[home].facts)
             refunded = self.program.refund(order, membership, back=back, return_id=return_id, at=at)
             return (*refunded.order.changes, *(refunded.member.changes if refunded.member is not None else ()))
 
         facts = yield from self._once(command, self.program.needs(placed.member_id, order_id=order_id).streams, decide)
-        return _the(OrderReturned, facts[home])
+        return the(OrderReturned, facts[home])
+
+    def _book(
+        self,
+        kind: type[F],
+        key: str,
+        decide: Callable[[Membership, datetime], Posting[Membership]],
+        *,
+        member_id: str,
+        account: str,
+        actor: str,
+        **passed: Json,
+    ) -> F:
+        """Do a command on one account of a member, and answer with its one fact of a kind."""
+        command = Command.of(member_stream(member_id), Key(key), actor=actor, account=check_slug("account", account), **passed)
+
+        def on_account(membership: Membership, at: datetime) -> Posting[Membership]:
+            turned = membership.on(account)
+            return decide(turned, not_before_last(turned, at))
+
+        return the(kind, self._run(self._of_member(member_id, command, on_account)))
+
+    def _between(
+        self,
+        command: Command,
+        giver_id: str,
+        taker_id: str,
+        account: str,
+        decide: Callable[[Membership, Membership, datetime], _Moved],
+    ) -> Steps[tuple[Fact, ...]]:
+        """Do a command on two members at once, and answer with the facts of the giver, who is its home."""
+        streams = (command.home, member_stream(taker_id))
+
+        def changes(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
+            giver, taker = (
+                Membership.replay(member_id, loaded[stream].facts).on(account)
+                for member_id, stream in zip((giver_id, taker_id), streams, strict=True)
+            )
+            moved = decide(giver, taker, at)
+            # One side alone would make points of nothing, or lose them: another transfer has this name there.
+            return (*moved.giver.changes, *moved.taker.changes) if moved.giver.facts and moved.taker.facts else ()
+
+        facts = yield from self._once(command, streams, changes)
+        return facts[command.home]
 
     def _of_member(
         self, member_id: str, command: Command, decide: Callable[[Membership, datetime], Posting[Membership]]
-    ) -> _Steps[tuple[Fact, ...]]:
+    ) -> Steps[tuple[Fact, ...]]:
         """Do a command that one member's state decides, and answer with the facts it stored."""
         home = command.home
 
@@ -427,110 +750,3 @@ class Loyalty:
 
         facts = yield from self._once(command, (home,), changes)
         return facts[home]
-
-    def _once(
-        self,
-        command: Command,
-        streams: tuple[StreamId, ...],
-        decide: Callable[[Mapping[StreamId, StoredStream], datetime], tuple[Change, ...]],
-    ) -> _Steps[Mapping[StreamId, tuple[Fact, ...]]]:
-        """Do a command once, and answer with the facts it stored, however often it is called."""
-        for attempt in range(self.retries + 1):
-            receipt = yield from self._receipt(command)
-            if receipt is not None:
-                return receipt.facts
-            loaded = yield from self._load(streams)
-            changes = decide(loaded, check_instant("clock()", self.clock()))
-            if changes:
-                try:
-                    yield _Commit(command, changes)
-                except ConflictError:
-                    if attempt == self.retries:
-                        raise
-                    continue
-                except DuplicateError:
-                    pass
-                else:
-                    return {change.stream: change.facts for change in changes if isinstance(change, Append)}
-            # The same call was faster, between our receipt and our commit: its receipt answers.
-            receipt = yield from self._receipt(command)
-            if receipt is not None:
-                return receipt.facts
-            if not changes:
-                details: dict[str, Detail] = {"key": command.key, "fields": ("ref",)}
-                raise RefusedError(Refusal(Reason.KEY_REUSED, details))
-        msg = f"{command.key!r} in {command.home!r} lost every race"
-        raise ConflictError(msg)
-
-    def _load(self, streams: tuple[StreamId, ...]) -> _Steps[Mapping[StreamId, StoredStream]]:
-        return cast("Mapping[StreamId, StoredStream]", (yield _Load(streams)))
-
-    def _receipt(self, command: Command) -> _Steps[Receipt | None]:
-        receipt = cast("Receipt | None", (yield _AskReceipt(command)))
-        if receipt is not None:
-            command.check_same(receipt.command)
-        return receipt
-
-    def _run(self, steps: _Steps[A]) -> A:
-        """Drive a service over a synchronous repository."""
-        answer: object = None
-        error: Exception | None = None
-        while True:
-            try:
-                call = steps.send(answer) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return cast("A", stop.value)
-            answer, error = None, None
-            try:
-                answer = self._answer(call)
-            except (ConflictError, DuplicateError) as raised:
-                error = raised
-
-    def _answer(self, call: _Call) -> object:
-        match call:
-            case _Load():
-                return self.repository.load(call.streams)
-            case _AskReceipt():
-                return self.repository.receipt(call.command.home, call.command.key)
-            case _Commit():
-                self.repository.commit(call.command, call.changes)
-                return None
-        assert_never(call)
-
-
-def _membership(loaded: Mapping[StreamId, StoredStream], member_id: str | None) -> Membership | None:
-    return None if member_id is None else Membership.replay(member_id, loaded[member_stream(member_id)].facts)
-
-
-def _not_before_last(membership: Membership | None, at: datetime) -> datetime:
-    """Lift an instant to the member's last fact, where only another server's clock can have put it later."""
-    last_at = None if membership is None else membership.ledger.last_at
-    return last_at if last_at is not None and at < last_at <= at + SKEW else at
-
-
-def _basket_digest(basket: Basket) -> str:
-    """Write down all that a shop said of a basket, short: it is hashed at every purchase."""
-    lines = []
-    for line in basket.lines:
-        regular = None if line.regular_price is None else line.regular_price.minor_units
-        labels = [sorted(line.categories), sorted(line.tags)]
-        lines.append([line.line_id, line.product_id, line.unit_price.minor_units, line.quantity, regular, *labels])
-    shipping = None if basket.shipping is None else basket.shipping.minor_units
-    form = [basket.currency, shipping, basket.market, basket.channel, lines]
-    return coded_digest(form, purpose="lc.basket")
-
-
-def _folded(codes: Iterable[str]) -> list[str]:
-    """Give codes as they are read, in one order: typed in other letters, or twice, it is the same order."""
-    read, unread = read_codes(tuple(codes))
-    # What cannot be read is text of any kind: its marks are written out, so that it can be digested.
-    return sorted({*read.values(), *(text.encode("ascii", "backslashreplace").decode() for text in unread)})
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else instant_text(at)
-
-
-def _the(kind: type[F], facts: Sequence[Fact]) -> F:
-    """Give the one fact of a kind that answers a call."""
-    return next(fact for fact in facts if isinstance(fact, kind))

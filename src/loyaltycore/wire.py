@@ -185,9 +185,9 @@ class Coder(Generic[T]):
 def coder(kind: type[T]) -> Coder[T]:
     """Give the coder of a frozen class: made once, from its annotations.
 
-    Fields may be int, bool, str, datetime, date, a ``StrEnum``, a coded class, ``X | None``, ``tuple[X, ...]``,
-    ``tuple[X, Y]`` and ``FrozenMap[str, X]``. A field whose name starts with ``_``, or that is no argument of the
-    constructor, is not written.
+    The class is one of attrs or a ``NamedTuple``. Fields may be int, bool, str, datetime, date, a ``StrEnum``, a coded class,
+    ``X | None``, ``tuple[X, ...]``, ``tuple[X, Y]`` and ``FrozenMap[str, X]``. A field whose name starts with ``_``, or that
+    is no argument of the constructor, is not written.
 
     Raises:
         UsageError: No class, or one with a field of another type: a bug of the class.
@@ -207,7 +207,7 @@ def _coder(kind: Any) -> Coder[Any]:
     if isinstance(kind, type):
         if issubclass(kind, StrEnum):
             return Coder(lambda value: _instance(kind, value).value, lambda data: _member(kind, data))
-        if attrs.has(kind):
+        if attrs.has(kind) or _is_named_tuple(kind):
             return _fields(kind)
     if hasattr(kind, "__supertype__"):  # a NewType
         return _coder(kind.__supertype__)
@@ -409,10 +409,20 @@ def _mapping(kind: Any) -> Coder[Any]:
     )
 
 
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_field_defaults")
+
+
+def _defaults(kind: Any) -> dict[str, object]:
+    """Give the fields that are written, each with its default."""
+    if _is_named_tuple(kind):
+        return {name: kind._field_defaults.get(name, attrs.NOTHING) for name in kind._fields}
+    return {field.name: field.default for field in attrs.fields(kind) if field.init and not field.name.startswith("_")}
+
+
 def _fields(kind: Any) -> Coder[Any]:
     hints = get_type_hints(kind)
-    fields = [field for field in attrs.fields(kind) if field.init and not field.name.startswith("_")]
-    plan = [(field.name, _coder(hints[field.name]), field.default) for field in fields]
+    plan = [(name, _coder(hints[name]), default) for name, default in _defaults(kind).items()]
     coders = {name: one for name, one, _ in plan}
     needed = {name for name, _, default in plan if default is attrs.NOTHING}
 

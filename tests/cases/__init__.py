@@ -2,7 +2,8 @@
 
 A module of this package, named after a suite (``points``), holds ``CASES``: for each case id either a function that
 takes the case, returns nothing when ours agrees and raises `Differs` (or fails an assertion) when not; or
-`NotExpressible` with the reason. A case that no module names is not expressible yet.
+`NotExpressible` with the reason. A case that no module names is not expressible yet. Where a vendor contradicts itself, the
+expression compares with what can be compared and raises `VendorInconsistent` with the reading that ours takes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "Expression",
     "NotExpressible",
     "Outcome",
+    "VendorInconsistent",
     "Verdict",
     "judge",
     "load",
@@ -43,6 +45,11 @@ class NotExpressible(Exception):  # noqa: N818  # reads as the verdict it gives
     """Ours cannot say what the case asks; the text says why."""
 
 
+@final
+class VendorInconsistent(Exception):  # noqa: N818  # reads as the verdict it gives
+    """The case contradicts itself, and ours agrees with one reading of it; the text says with which, and why."""
+
+
 Expression = Callable[[Case], object] | NotExpressible
 
 
@@ -51,6 +58,7 @@ class Verdict(StrEnum):
 
     PASS = "pass"
     DIFFERS = "differs"
+    VENDOR_INCONSISTENT = "vendor-inconsistent"
     NOT_EXPRESSIBLE = "not expressible"
 
 
@@ -96,7 +104,7 @@ def registered(suite: str) -> dict[str, Expression]:
 def judge(case_id: str, case: Case, expression: Expression | None) -> Outcome:
     """Compare ours with one case.
 
-    Any other exception than the two verdicts passes through: it is a bug, not an answer.
+    Any other exception than the verdicts passes through: it is a bug, not an answer.
     """
     if expression is None:
         return Outcome(case_id, Verdict.NOT_EXPRESSIBLE, "no expression yet")
@@ -106,6 +114,8 @@ def judge(case_id: str, case: Case, expression: Expression | None) -> Outcome:
         expression(case)
     except NotExpressible as why:
         return Outcome(case_id, Verdict.NOT_EXPRESSIBLE, str(why))
+    except VendorInconsistent as why:
+        return Outcome(case_id, Verdict.VENDOR_INCONSISTENT, str(why))
     except AssertionError as why:
         return Outcome(case_id, Verdict.DIFFERS, str(why) or "an assertion of the expression fails")
     return Outcome(case_id, Verdict.PASS)

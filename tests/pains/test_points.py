@@ -9,14 +9,17 @@ import pytest
 
 from loyaltycore import Basket, Line, Membership, Money, PointsAccount, Program, RefusedError, Return
 from loyaltycore.errors import Reason, Refused
+from loyaltycore.ledger import Captured
 from loyaltycore.orders import Order, OrderReturned
 from loyaltycore.periods import Calendar, Period, Term
-from loyaltycore.points import Basis, EarningRule, Overdraft
+from loyaltycore.points import Overdraft
 from tests.programs import NOW, VELO, velo
 
 DAY = timedelta(days=1)
 SHOP = velo()
 NO_OFFERS = VELO.partition("[[offers]]")[0]
+CARRIED = NO_OFFERS.replace("[points]\n", "[points]\ncarry_over = true\n")
+FIFTY = "1 per 50.00"
 
 
 def euros(minor: int) -> Money:
@@ -30,11 +33,11 @@ def paying(steps: str, *, basis: str = "paid", file: str = NO_OFFERS) -> Program
 
 
 def bought(
-    rules: Program, basket: Basket, member: Membership, *, codes: Sequence[str] = (), burn: int = 0
+    rules: Program, basket: Basket, member: Membership, *, codes: Sequence[str] = (), burn: int = 0, order_id: str = "1"
 ) -> tuple[Order, Membership]:
     """Place an order of a member."""
     quote = rules.quote(basket, member, codes=codes, burn=burn, at=NOW)
-    placed = rules.place(quote, member, order_id="1", at=NOW)
+    placed = rules.place(quote, member, order_id=order_id, at=NOW)
     assert placed.member is not None
     return placed.order.state, placed.member.state
 
@@ -58,7 +61,7 @@ def earned(points: int, *, ref: str = "a", expires_at: datetime | None = None) -
 
 class TestRefunds:
     def test_refund_keeps_re_deducts_or_doubles_points(self) -> None:
-        """Buy, return, repeat: every round ends with the points it began with."""
+        """Buy, refund, keep the points, repeat. Here every round ends with the points it began with."""
         member = Membership.open("m-42")
         for number in range(5):
             quote = SHOP.quote(Basket.of("EUR", {"helmet": "79.90"}), member, at=NOW)
@@ -86,7 +89,7 @@ class TestRefunds:
         assert (account.balance(at=NOW).available, account.balance(at=NOW).debt) == (0, 0)
 
     def test_two_small_refunds_take_what_one_large_does(self) -> None:
-        """20.00 earns 2 at 1 per 10.00: twice 5.00 back takes one point, as once 10.00 does."""
+        """Two 5.00 refunds on a 20.00 order took back 0 points, one 10.00 refund took 1. Here both take 1."""
         rules = paying("1 per 10.00")
         member = Membership.open("m-42")
         quote = rules.quote(Basket.of("EUR", {"a": "20.00"}), member, at=NOW)
@@ -149,7 +152,7 @@ class TestRefunds:
         assert left_after(SHOP, order, member, Return(shipping=euros(490)), Return(lines={"a": 1})) == [20, 0]
 
     def test_a_returned_line_does_not_recompute_the_others(self) -> None:
-        """Shares are given once: cancelling one line leaves the discounts of the others as they were booked."""
+        """A returned line took a share of the others back. Here shares are given once, and stay as they were booked."""
         goods = Basket([Line(name, Money(price, "EUR")) for name, price in (("a", 3333), ("b", 3333), ("c", 3334))])
         quote = SHOP.quote(goods, Membership.open("m-42"), at=NOW)
         placed = SHOP.place(quote, Membership.open("m-42"), order_id="1", at=NOW)
@@ -167,19 +170,43 @@ class TestRefunds:
 
 class TestEarning:
     def test_points_earned_twice_on_a_replayed_webhook(self) -> None:
-        """A reference earns once, for ever, even after its points were taken back."""
+        """A replayed webhook earned twice. Here a reference earns once, for ever, even after its points were taken back."""
         account = earned(10).revoke("a", ref="r", overdraft=Overdraft.CARRY, at=NOW).state
         again = account.earn(10, ref="a", expires_at=None, at=NOW + DAY)
         assert again.facts == ()
         assert again.state.available(at=NOW + DAY) == 0
 
     def test_decimal_result_of_an_earning_formula(self) -> None:
-        """Whole steps have no decimals: 1 per 1.00 on 9.99 is 9, said by the rule and not by a rounding nobody chose."""
-        rule = EarningRule(rule_id="base", points=1, per_minor=100, basis=Basis.PAID, pending=None, expires=None)
-        assert rule.earned((999,)) == (9, (9,))
+        """A decimal result gave no points. Here whole steps have no decimals, and a percentage must say how it rounds."""
+        assert Program.parse(VELO).quote(Basket.of("EUR", {"a": "9.99"}), at=NOW).points_to_earn == 9
+        for rounding, points in (("half_up", 50), ("down", 49)):
+            rules = Program.parse(VELO.replace('"1 per 1.00"', f'"5 %"\nrounding = "{rounding}"'))
+            assert rules.quote(Basket.of("EUR", {"a": "9.99"}), at=NOW).points_to_earn == points
+
+    @pytest.mark.parametrize("rules,points", [(paying(FIFTY), [0, 0]), (paying(FIFTY, file=CARRIED), [0, 1])], ids=["off", "on"])
+    def test_spend_remainder_lost(self, rules: Program, points: list[int]) -> None:
+        """30 + 20 at 1 per 50 earned nothing. Here the rule says whether what is over the last step counts once more."""
+        member, found = Membership.open("m-42"), list[int]()
+        for number, price in enumerate((3000, 2000)):
+            _, member = bought(rules, Basket([Line("a", euros(price))]), member, order_id=str(number))
+            found.append(sum(lot.granted for lot in member.ledger.lots.values()))
+        assert found == points
+
+    @pytest.mark.law(48)
+    def test_buy_49_buy_1_return_49_keep_1(self) -> None:
+        """With a carry-over per order 1.00 kept a point that costs 50.00, every time. Here the sum of all that is kept earns."""
+        rules = paying(FIFTY, file=CARRIED)
+        member = Membership.open("m-42")
+        for turn in range(60):
+            large, member = bought(rules, Basket([Line("a", euros(4900))]), member, order_id=f"large-{turn}")
+            _, member = bought(rules, Basket([Line("a", euros(100))]), member, order_id=f"small-{turn}")
+            done = rules.refund(large, member, back=Return(lines={"a": 1}), return_id="r", at=NOW)
+            assert done.member is not None
+            member = done.member.state
+            assert sum(lot.granted - lot.revoked for lot in member.ledger.lots.values()) == (turn + 1) // 50
 
     def test_policy_change_applied_to_points_already_earned(self) -> None:
-        """Lots keep the terms under which they were earned."""
+        """A new policy was applied to old points. Here lots keep the terms under which they were earned."""
         member = SHOP.record("review", Membership.open("m-42"), ref="1", at=NOW).state
         shorter = Program.parse(VELO.replace('"12 months, end of month"', '"1 month"'))
         member = shorter.record("review", member, ref="2", at=NOW).state
@@ -191,7 +218,7 @@ class TestEarning:
 
 class TestExpiry:
     def test_expired_points_spendable_until_a_nightly_job(self) -> None:
-        """Expiry is derived: at the instant itself a burn is refused, with no job in between."""
+        """Expired points could be spent until a job ran. Here a burn is refused at the instant itself, with no job in between."""
         end = NOW + DAY
         account = earned(10, expires_at=end)
         assert account.available(at=end - timedelta(microseconds=1)) == 10
@@ -200,7 +227,7 @@ class TestExpiry:
         assert answer.refusal.reason is Reason.POINTS_INSUFFICIENT
 
     def test_balance_collapses_because_burns_name_no_lot(self) -> None:
-        """What was burned before it expired does not expire once more."""
+        """At expiry the burned points went once more. Here burns name their lots, and what was burned cannot expire."""
         account = earned(100, expires_at=NOW + DAY).earn(50, ref="b", expires_at=None, at=NOW).state
         account = account.burn(100, ref="x", at=NOW).state
         assert account.available(at=NOW + 2 * DAY) == 50
@@ -213,23 +240,53 @@ class TestExpiry:
         ],
     )
     def test_expires_at_the_start_of_its_day_or_an_hour_off(self, earned_at: datetime, end: datetime) -> None:
-        """The last day counts whole, to the first instant of the next local day, on the nights the clocks change too."""
+        """Points ended a day early, or an hour off. Here the last local day counts whole, when the clocks change too."""
         calendar = Calendar("Europe/Paris")
         assert Term(Period(months=1)).end_after(earned_at, calendar=calendar) == end
         assert calendar.day_of(end - timedelta(microseconds=1)) == Period(months=1).after(calendar.day_of(earned_at))
         assert calendar.first_instant(calendar.day_of(end)) == end
 
 
+class TestPolicies:
+    def test_a_transfer_resets_expiry(self) -> None:
+        """Points that went from hand to hand got a new expiry each time and lived for ever. Here each lot keeps its end."""
+        end, other = NOW + 10 * DAY, PointsAccount.open("m-2")
+        account = earned(10, expires_at=end).earn(5, ref="late", expires_at=end + DAY, at=NOW).state
+        for turn in range(4):
+            moved = account.transfer(15, to=other, ref=f"gift-{turn}", at=NOW + turn * DAY)
+            account, other = moved.taker.state, moved.giver.state
+        assert [(one.expires_at, one.units) for one in account.expiring(after=NOW)] == [(end, 10), (end + DAY, 5)]
+        assert (account.available(at=end), other.available(at=NOW + 3 * DAY)) == (5, 0)
+
+    @pytest.mark.parametrize("overdraft", [Overdraft.CARRY, Overdraft.SETTLE, Overdraft.FORGIVE])
+    def test_a_shortfall_that_was_dropped_mints_with_the_next_refund(self, overdraft: Overdraft) -> None:
+        """A shortfall was dropped, and the refund of the burn minted it. Here what was forgiven or paid is taken back first."""
+        account = earned(100).burn(60, ref="b", at=NOW).state.revoke("a", ref="r", overdraft=overdraft, at=NOW).state
+        account = account.earn(50, ref="c", expires_at=None, at=NOW).state.refund_burn("b", ref="s", at=NOW).state
+        assert (account.available(at=NOW), account.balance(at=NOW).debt) == (50, 0)
+        account = account.revoke("c", ref="t", overdraft=overdraft, at=NOW).state
+        assert {lot.remaining for lot in account.ledger.lots.values()} == {0}
+
+    def test_a_paid_order_is_refused_because_its_hold_ran_out(self) -> None:
+        """The hold ran out while the bank's page was open, and the paid order was refused. Here a late capture is honoured."""
+        held = earned(100).hold(60, ref="order", until=NOW + timedelta(minutes=15), at=NOW).state
+        late = NOW + timedelta(minutes=20)
+        elsewhere = held.burn(80, ref="other", at=late).state  # the hold had ended by itself, so this may take its points
+        posting = elsewhere.capture("order", at=late)
+        assert [fact.late for fact in posting.facts if isinstance(fact, Captured)] == [True]
+        assert (posting.state.available(at=late), posting.state.balance(at=late).debt) == (0, 40)
+
+
 class TestBurning:
     def test_someone_elses_points(self) -> None:
-        """A quote is placed for the member it was made for: another member's state is refused, whatever was typed."""
+        """Somebody typed another's e-mail and spent their points. Here a quote is placed for the member it was made for."""
         rich = Membership.open("m-1").earn(5000, ref="w", expires_at=None, at=NOW).state
         quote = SHOP.quote(Basket.of("EUR", {"a": "50.00"}), rich, burn=1000, at=NOW)
         with pytest.raises(ValueError, match="membership must be that of"):
             SHOP.place(quote, Membership.open("m-2"), order_id="1", at=NOW)
 
     def test_retry_after_a_lost_answer(self) -> None:
-        """The same burn again hears what the first one did, though nothing is left to burn."""
+        """A retry heard that there were no points left. Here the same burn again hears what the first one did."""
         account = earned(100).burn(100, ref="x", at=NOW).state
         assert account.burn(100, ref="x", at=NOW).facts == ()
         with pytest.raises(RefusedError):

@@ -94,7 +94,7 @@ def points(account: PointsAccount, membership: Membership, at: datetime) -> None
     assert_type(membership.earn(500, ref="welcome", expires_at=None, at=at).state, Membership)
     assert_type(account.check_burn(500, at=at), Accepted[int] | Refused)
     account.earn(500, ref="welcome", at=at)  # type: ignore[call-arg]
-    account.burn(500, "order-2", at)  # type: ignore[call-arg]
+    account.burn(500, "order-2", at)  # type: ignore[call-arg, arg-type]
 
 
 def quotes(program: Program, loyalty: Loyalty, basket: Basket, at: datetime) -> None:

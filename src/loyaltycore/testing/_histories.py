@@ -1,4 +1,4 @@
-"""Strategies for what happens over time: calls on a points account, orders with returns, whole memberships, facts.
+"""Strategies for what happens over time: orders with returns, whole memberships, facts; calls on points beside it.
 
 Everything is built by the library's own verbs, from calls drawn one by one: a failing history shrinks by losing calls.
 """
@@ -8,23 +8,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Final, Literal, TypeAlias, TypeVar, assert_never, cast, final
+from typing import Final, Literal, TypeVar, assert_never, cast, final
 
 import attrs
 from hypothesis import strategies as st
 
+from loyaltycore._formula import Counted, EarnedPoints, Formula, Shape, sums_by_times
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, Line, Return
 from loyaltycore.codec import FACTS
 from loyaltycore.errors import Accepted, RefusedError
-from loyaltycore.facts import Fact, Posting
+from loyaltycore.facts import Fact
 from loyaltycore.identity import CODE_LENGTH_LIMIT, ID_LENGTH_LIMIT
-from loyaltycore.ledger import Overdraft, Part
+from loyaltycore.ledger import MovedLot, Overdraft, Part, Released, Renewed
 from loyaltycore.memberships import Membership
-from loyaltycore.orders import EarnedPoints, OfferCost, Order, OrderLine, OrderPlaced, OrderReturned
-from loyaltycore.points import POINTS, Basis, PointsAccount
+from loyaltycore.orders import OfferCost, Order, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.periods import Lasting, Period, Term
+from loyaltycore.points import POINTS, Basis
 from loyaltycore.program import Program
-from loyaltycore.quantities import Money
+from loyaltycore.quantities import Money, Rounding
+from loyaltycore.testing._calls import FIRST_DAY, PointsCall, points_accounts, points_histories
 
 __all__ = [
     "PointsCall",
@@ -37,140 +40,13 @@ __all__ = [
     "shop_histories",
 ]
 
-FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where histories without a program begin."""
-
 LINES_LIMIT: Final = 4
 QUANTITY_LIMIT: Final = 4
 PRICE_LIMIT: Final = 30_000
 SHIPPING_LIMIT: Final = 300
 """Small numbers find what large ones do, and read better when a test fails."""
 
-Verb: TypeAlias = Literal["earn", "burn", "refund_burn", "revoke", "adjust_down", "reverse_adjustment"]
-
 T = TypeVar("T")
-
-_REFS: Final = ("a", "b", "c", "a/b", "é")
-_VERBS: Final[tuple[Verb, ...]] = ("earn", "burn", "refund_burn", "revoke", "adjust_down", "reverse_adjustment")
-
-
-@final
-@attrs.frozen(kw_only=True)
-class PointsCall:
-    """One call of a verb on a points account, as plain values: it can be made on any account.
-
-    Attributes:
-        verb: Which.
-        ref: What it is called for.
-        of: What it reverses; only the three reversing verbs look at it.
-        points: How many; ``None``, for a reversing verb, is all that is left.
-        rule: Which rule earned the points.
-        pending: How long earned points wait.
-        life: How long they can be burned then; ``None`` for ever.
-        at: When.
-    """
-
-    verb: Verb
-    ref: str
-    of: str
-    points: int | None
-    rule: str
-    pending: timedelta
-    life: timedelta | None
-    at: datetime
-
-    def on(self, account: PointsAccount, *, overdraft: Overdraft = Overdraft.CARRY) -> Posting[PointsAccount]:
-        """Make the call.
-
-        Args:
-            account: Of any member.
-            overdraft: What happens when a revocation takes more than is left.
-
-        Raises:
-            RefusedError: As the verb says.
-        """
-        match self.verb:
-            case "earn":
-                opens_at = self.at + self.pending
-                expires_at = None if self.life is None else opens_at + self.life
-                return account.earn(
-                    self.points or 1, ref=self.ref, rule=self.rule, available_at=opens_at, expires_at=expires_at, at=self.at
-                )
-            case "burn":
-                return account.burn(self.points or 1, ref=self.ref, at=self.at)
-            case "refund_burn":
-                return account.refund_burn(self.of, self.points, ref=self.ref, at=self.at)
-            case "revoke":
-                return account.revoke(self.of, self.points, ref=self.ref, overdraft=overdraft, at=self.at)
-            case "adjust_down":
-                return account.adjust_down(self.points or 1, ref=self.ref, reason="goodwill", actor="desk", at=self.at)
-            case "reverse_adjustment":
-                return account.reverse_adjustment(self.of, ref=self.ref, at=self.at)
-        assert_never(self.verb)
-
-
-def _points_steps() -> st.SearchStrategy[tuple[PointsCall, timedelta, timedelta]]:
-    """Draw a call, how long after the one before it comes, and how far back it is dated."""
-    days = st.integers(0, 12).map(lambda count: timedelta(days=count))
-    call = st.builds(
-        PointsCall,
-        verb=st.sampled_from(_VERBS),
-        ref=st.sampled_from(_REFS),
-        of=st.sampled_from(_REFS),
-        points=st.none() | st.integers(1, 60),
-        rule=st.sampled_from(("base", "bonus")),
-        pending=days,
-        life=st.none() | st.integers(1, 40).map(lambda count: timedelta(days=count)),
-        at=st.just(FIRST_DAY),
-    )
-    return st.tuples(call, days, st.sampled_from((timedelta(), timedelta(), timedelta(), timedelta(days=15))))
-
-
-def _dated(steps: Sequence[tuple[PointsCall, timedelta, timedelta]]) -> tuple[PointsCall, ...]:
-    clock, calls = FIRST_DAY, list[PointsCall]()
-    for call, wait, back in steps:
-        clock += wait
-        calls.append(attrs.evolve(call, at=clock - back))
-    return tuple(calls)
-
-
-def points_histories(*, calls_limit: int = 12) -> st.SearchStrategy[tuple[PointsCall, ...]]:
-    """Draw calls on one points account, some of them backdated, some that will be refused, some repeated.
-
-    Args:
-        calls_limit: The most calls drawn.
-
-    Example:
-        >>> from hypothesis import find
-        >>> calls = find(points_histories(), lambda calls: len(calls) > 1)
-        >>> [call.verb for call in calls]
-        ['earn', 'earn']
-    """
-    return st.lists(_points_steps(), max_size=calls_limit).map(_dated)
-
-
-def points_accounts(*, calls_limit: int = 12) -> st.SearchStrategy[PointsAccount]:
-    """Draw accounts as calls leave them; refused calls leave nothing.
-
-    Args:
-        calls_limit: The most calls made.
-
-    Example:
-        >>> from hypothesis import find
-        >>> find(points_accounts(), lambda account: account.version > 0).version
-        1
-    """
-    return points_histories(calls_limit=calls_limit).map(_account_after)
-
-
-def _account_after(calls: Sequence[PointsCall]) -> PointsAccount:
-    account = PointsAccount.open("m-42")
-    for call in calls:
-        try:
-            account = call.on(account).state
-        except RefusedError:
-            continue
-    return account
 
 
 @final
@@ -252,8 +128,9 @@ class _ShopStep:
 def _shop_steps(program: Program) -> st.SearchStrategy[_ShopStep]:
     """Draw what can happen in a program's shop: its codes, its currency, the tags its rules exclude."""
     tags = set(program.book.stacking.exclude_tags)
-    for rule in (program.earning, program.burning):
-        tags |= set() if rule is None else rule.exclude_tags
+    for rule in program.earning:
+        tags |= rule.exclude.tags | rule.only.tags
+    tags |= set() if program.burning is None else program.burning.exclude_tags
     codes = {code for offer in program.book.offers for code in offer.codes}
     return _steps_of(program.currency, (*sorted(codes), "NONSENSE"), tuple(sorted(tags)))
 
@@ -349,7 +226,8 @@ def _round(items: Sequence[T], number: int) -> T:
 def orders(draw: st.DrawFn, *, currency: str = "EUR", returns_limit: int = 3) -> Order:
     """Draw a placed order, and returns of it: by units, by amount, of shipping.
 
-    What its points are based on is drawn too: list, discounted or paid prices, with lines that earn nothing.
+    What its points are based on is drawn too: one or two rules, by steps, flat or a share, on list, discounted or paid prices,
+    with lines that earn nothing, lines that count several times, and shipping.
 
     Args:
         draw: Given by Hypothesis.
@@ -384,6 +262,9 @@ def _backs(placed: OrderPlaced) -> st.SearchStrategy[Return]:
 _STEPS: Final = (1, 7, 100)
 """Minor units a step of the drawn orders: the least there is, one that few prices are a multiple of, and a plain one."""
 
+_TIMES: Final = ((1, 1), (1, 1), (3, 2), (2, 1), (0, 1))
+"""How many times a line counts, as the two halves of a fraction."""
+
 
 @final
 @attrs.frozen(kw_only=True)
@@ -396,6 +277,7 @@ class _DrawnLine:
         discount_percent: What offers take off.
         burn_percent: What burned points take off the rest.
         burn_points: The points, if they take anything off.
+        times: How many times it counts for points.
         excluded: Whether it earns nothing.
         disqualified: Whether it counts for no tier.
     """
@@ -405,15 +287,21 @@ class _DrawnLine:
     discount_percent: int
     burn_percent: int
     burn_points: int
+    times: tuple[int, int]
     excluded: bool
     disqualified: bool
 
-    def booked(self, line_id: str, basis: Basis) -> OrderLine:
-        """Book it in an order whose points are based on these prices."""
+    def prices(self) -> dict[Basis, int]:
+        """Give its price by basis."""
         listed = self.price * self.quantity
         offered = listed - listed * self.discount_percent // 100
         paid = offered - offered * self.burn_percent // 100
-        prices = {Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: paid}
+        return {Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: paid}
+
+    def booked(self, line_id: str) -> OrderLine:
+        """Book it."""
+        prices = self.prices()
+        listed, offered, paid = prices[Basis.LIST], prices[Basis.DISCOUNTED], prices[Basis.PAID]
         return OrderLine(
             line_id=line_id,
             product_id=f"p-{line_id}",
@@ -422,9 +310,54 @@ class _DrawnLine:
             discount_minor=listed - offered,
             burn_minor=offered - paid,
             burn_points=self.burn_points if paid < offered else 0,
-            earning_minor=0 if self.excluded else prices[basis],
             qualifies=not self.disqualified,
         )
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _DrawnRule:
+    """What a rule of earning is booked from.
+
+    Attributes:
+        basis: Of which price.
+        formula: What it gives.
+        multiplied: Whether lines count as often as they say.
+        with_shipping: Whether shipping counts.
+    """
+
+    basis: Basis
+    formula: Formula
+    multiplied: bool
+    with_shipping: bool
+
+    def booked(self, name: str, lines: Sequence[_DrawnLine], shipping_minor: int) -> EarnedPoints | None:
+        """Book what an order earns by it; ``None`` for nothing."""
+        counted = list[Counted]()
+        for place, line in enumerate(lines):
+            minor = 0 if line.excluded else line.prices()[self.basis]
+            if minor:
+                counted.append(Counted(str(place), minor, *(line.times if self.multiplied else (1, 1))))
+        if self.with_shipping and shipping_minor:
+            counted.append(Counted("", shipping_minor))
+        points = self.formula.of(sums_by_times(counted))
+        if not points:
+            return None
+        return EarnedPoints(rule=name, points=points, formula=self.formula, counted=tuple(counted), available_at=FIRST_DAY)
+
+
+def _drawn_rules() -> st.SearchStrategy[_DrawnRule]:
+    counts = st.integers(1, 60)
+    steps = st.builds(Formula, shape=st.just(Shape.STEP), points=counts, per_minor=st.sampled_from(_STEPS))
+    flat = st.builds(Formula, shape=st.just(Shape.FLAT), points=counts)
+    share = st.builds(
+        Formula, shape=st.just(Shape.SHARE), points=counts, per_minor=st.sampled_from(_STEPS), rounding=st.sampled_from(Rounding)
+    )
+    at_least = st.sampled_from((0, 0, 500))
+    formulas = st.builds(lambda formula, least: attrs.evolve(formula, at_least_minor=least), steps | flat | share, at_least)
+    return st.builds(
+        _DrawnRule, basis=st.sampled_from(Basis), formula=formulas, multiplied=st.booleans(), with_shipping=st.booleans()
+    )
 
 
 def _placed(currency: str) -> st.SearchStrategy[OrderPlaced]:
@@ -437,30 +370,22 @@ def _placed(currency: str) -> st.SearchStrategy[OrderPlaced]:
         discount_percent=percents,
         burn_percent=percents,
         burn_points=st.integers(0, 90),
+        times=st.sampled_from(_TIMES),
         excluded=st.booleans(),
         disqualified=st.booleans(),
     )
     return st.builds(
         _order_of,
         st.lists(line, min_size=1, max_size=LINES_LIMIT),
-        basis=st.sampled_from(Basis),
-        step_points=st.integers(1, 60),
-        step_minor=st.sampled_from(_STEPS),
+        rules=st.lists(_drawn_rules(), min_size=1, max_size=2),
         shipping_minor=st.integers(0, SHIPPING_LIMIT),
         currency=st.just(currency),
     )
 
 
-def _order_of(
-    found: Sequence[_DrawnLine], *, basis: Basis, step_points: int, step_minor: int, shipping_minor: int, currency: str
-) -> OrderPlaced:
-    lines = tuple(line.booked(str(place), basis) for place, line in enumerate(found))
-    points = step_points * (sum(line.earning_minor for line in lines) // step_minor)
-    earned = list[EarnedPoints]()
-    if points:
-        earned.append(
-            EarnedPoints(rule="order", points=points, step_points=step_points, step_minor=step_minor, available_at=FIRST_DAY)
-        )
+def _order_of(found: Sequence[_DrawnLine], *, rules: Sequence[_DrawnRule], shipping_minor: int, currency: str) -> OrderPlaced:
+    lines = tuple(line.booked(str(place)) for place, line in enumerate(found))
+    earned = [rule.booked(f"rule-{place}", found, shipping_minor) for place, rule in enumerate(rules)]
     return OrderPlaced(
         order_id="1001",
         member_id="m-42",
@@ -468,7 +393,7 @@ def _order_of(
         lines=lines,
         shipping_minor=shipping_minor,
         burn_points=sum(line.burn_points for line in lines),
-        earned=tuple(earned),
+        earned=tuple(one for one in earned if one is not None),
         at=FIRST_DAY,
     )
 
@@ -503,8 +428,14 @@ def _own_fields() -> dict[tuple[type[Fact], str], st.SearchStrategy[object]]:
     ids = _ids()
     return {
         (OrderPlaced, "member_id"): st.none() | ids,
+        (Renewed, "expires_at"): _instants(),
+        (Released, "lots"): st.lists(ids, max_size=3).map(tuple),
         (OrderReturned, "lines"): st.dictionaries(ids, st.integers(1, 1_000_000), max_size=3).map(FrozenMap[str, int]),
     }
+
+
+def _instants() -> st.SearchStrategy[datetime]:
+    return st.datetimes(datetime(1990, 1, 1), datetime(2110, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 
 
 def _ids() -> st.SearchStrategy[str]:
@@ -516,7 +447,7 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
     ids = _ids()
     slugs = st.sampled_from(("order", "base", "review", "a.b:c-d_e"))
     counts, wholes = st.integers(1, 2**63 - 1), st.integers(0, 2**63 - 1)
-    instants = st.datetimes(datetime(1990, 1, 1), datetime(2110, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
+    instants = _instants()
     parts = st.lists(st.builds(Part, ids, counts), min_size=1, max_size=3).map(tuple)
     line = st.builds(
         OrderLine,
@@ -527,17 +458,26 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         discount_minor=wholes,
         burn_minor=wholes,
         burn_points=wholes,
-        earning_minor=wholes,
         qualifies=st.booleans(),
     )
     earned = st.builds(
         EarnedPoints,
         rule=slugs,
+        account=slugs,
         points=counts,
-        step_points=counts,
-        step_minor=counts,
+        formula=st.builds(
+            Formula,
+            shape=st.sampled_from(Shape),
+            points=counts,
+            per_minor=counts,
+            rounding=st.sampled_from(Rounding),
+            at_least_minor=wholes,
+        ),
+        counted=st.lists(st.builds(Counted, ids | st.just(""), counts, wholes, counts), max_size=3).map(tuple),
+        carried=st.booleans(),
         available_at=instants,
         expires_at=st.none() | instants,
+        awaits=st.sampled_from(("", "delivered")),
     )
     return {
         "at": instants,
@@ -547,7 +487,7 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         "reason": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50),
         "units": counts,
         "parts": parts,
-        "available_at": instants,
+        **dict.fromkeys(("available_at", "until"), instants),
         **dict.fromkeys(("expires_at", "final_at"), st.none() | instants),
         "day": st.dates(date(1990, 1, 1), date(2110, 1, 1)),
         "currency": st.sampled_from(("EUR", "JPY", "KWD")),
@@ -560,4 +500,27 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
             ("qualifying_minor", "shipping_minor", "burn_points", "amount_minor", "money_minor", "points_revoked"), wholes
         ),
         "points_given_back": wholes,
+        **_ledger_fields(),
+    }
+
+
+def _ledger_fields() -> dict[str, st.SearchStrategy[object]]:
+    """Draw the fields that only facts of accounts have."""
+    ids, instants, counts = _ids(), _instants(), st.integers(1, 2**63 - 1)
+    lasting = st.builds(
+        Lasting,
+        st.integers(1, 40).map(lambda months: Term(Period(months=months))),
+        st.sampled_from(("UTC", "Europe/Paris")),
+        sliding=st.booleans(),
+    )
+    moved = st.builds(MovedLot, units=counts, granted_at=instants, available_at=instants, expires_at=st.none() | instants)
+    return {
+        **dict.fromkeys(("debtor_id", "to", "giver"), ids),
+        **dict.fromkeys(("late", "taken_back"), st.booleans()),
+        "awaits": st.sampled_from(("", "delivered")),
+        "event": st.sampled_from(("delivered", "a.b:c-d_e")),
+        "lasts": st.none() | lasting,
+        "lots": st.lists(moved, max_size=3).map(tuple),
+        "minor": st.integers(-(2**63), 2**63 - 1),
+        "overdraft": st.sampled_from(Overdraft),
     }

@@ -38,7 +38,7 @@ from loyaltycore.facts import Change, Command, Expect, Fact, Posting
 from loyaltycore.identity import Key, StreamId
 from loyaltycore.ledger import Granted, Overdraft
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted
-from loyaltycore.orders import EarnedPoints, OfferCost, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.orders import Counted, EarnedPoints, Formula, OfferCost, OrderLine, OrderPlaced, OrderReturned, Shape
 from loyaltycore.points import PointsAccount
 from loyaltycore.repositories import Claimed, Enumerable, PointsAccountRepository, Repository
 from loyaltycore.testing._port import AT, DUE, HOUR, TICK, Port, append_to, claim_of, marker
@@ -212,10 +212,9 @@ def _life_of(member: Membership) -> Iterator[Posting[Membership]]:
 
 def _order(order_id: str) -> tuple[Fact, ...]:
     """Give an order, and its return."""
-    line = OrderLine(
-        line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7, earning_minor=2990
-    )
-    earned = EarnedPoints(rule="base", points=29, step_points=1, step_minor=100, available_at=AT + HOUR, expires_at=None)
+    line = OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7)
+    step = Formula(shape=Shape.STEP, points=1, per_minor=100)
+    earned = EarnedPoints(rule="base", points=29, formula=step, counted=(Counted("1", 2990),), available_at=AT + HOUR)
     offer = OfferCost(offer_id="ten", discount_minor=10)
     placed = OrderPlaced(
         order_id=order_id, member_id="m", currency="EUR", lines=(line,), offers=(offer,), earned=(earned,), codes=("ÉTÉ",), at=AT

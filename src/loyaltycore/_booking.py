@@ -1,0 +1,204 @@
+"""How orders, returns, actions and releases move a member.
+
+The facts of one command are decided one after the other, each on what those before it left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, final
+
+import attrs
+
+from loyaltycore._earning import Action
+from loyaltycore._formula import POINTS, EarnedPoints
+from loyaltycore._purchase import to_take
+from loyaltycore.errors import Reason, Refusal, RefusedError
+from loyaltycore.facts import Fact, Posting
+from loyaltycore.identity import check_id, within
+from loyaltycore.ledger import BurnOrder, Overdraft, newest_first, oldest_first, soonest_expiry
+from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
+from loyaltycore.orders import OrderPlaced, OrderReturned, TakenBack
+from loyaltycore.periods import Calendar, Term, Terms
+
+__all__ = ["BurnFirst", "book_action", "book_order", "book_release", "book_return"]
+
+
+@final
+class _Moves:
+    """The facts of one command on one member; what every account is turned to stays as it was."""
+
+    __slots__ = ("before", "facts", "state")
+
+    def __init__(self, membership: Membership) -> None:
+        self.before = self.state = membership
+        self.facts: list[Fact] = []
+
+    def add(self, fact: Fact) -> None:
+        """Book a fact that needs no decision."""
+        self.follow(self.state.posting((fact,)))
+
+    def follow(self, posting: Posting[Membership]) -> None:
+        """Book what a verb decided."""
+        self.state = posting.state
+        self.facts += posting.facts
+
+    def posting(self) -> Posting[Membership]:
+        """Give all of it as one posting."""
+        return self.before.posting(self.facts)
+
+
+class BurnFirst(StrEnum):
+    """Which points a burn takes first."""
+
+    SOONEST_EXPIRY = "soonest expiry"
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+    @property
+    def order(self) -> BurnOrder:
+        """The order of the lots."""
+        return _ORDERS[self]
+
+
+_ORDERS: Final[Mapping[BurnFirst, BurnOrder]] = {
+    BurnFirst.SOONEST_EXPIRY: soonest_expiry,
+    BurnFirst.OLDEST: oldest_first,
+    BurnFirst.NEWEST: newest_first,
+}
+
+
+def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnFirst, calendar: Calendar) -> Posting[Membership]:
+    """Count an order, burn what it burned, and give what it earned.
+
+    Raises:
+        RefusedError: ``key_reused`` where its id already names an order, a burn or an earning of the member.
+    """
+    _check_unused(membership, placed)
+    order_id, at = placed.order_id, placed.at
+    moves = _Moves(membership)
+    moves.add(OrderCounted(order_id=order_id, day=calendar.day_of(at), qualifying_minor=placed.qualifying_minor, at=at))
+    if placed.burn_points:
+        moves.follow(moves.state.on(POINTS).burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
+    for earned in placed.earned:
+        if earned.carried:
+            moves.add(SpendCarried(rule=earned.rule, ref=order_id, minor=earned.counted_minor, at=at))
+        if earned.points:
+            moves.follow(_granted(moves.state, earned, order_id, at))
+    return moves.posting()
+
+
+def _granted(state: Membership, earned: EarnedPoints, order_id: str, at: datetime) -> Posting[Membership]:
+    return state.on(earned.account).earn(
+        earned.points,
+        ref=order_id,
+        rule=earned.rule,
+        available_at=earned.available_at,
+        expires_at=earned.expires_at,
+        awaits=earned.awaits,
+        lasts=earned.lasts,
+        at=at,
+    )
+
+
+def book_return(
+    membership: Membership,
+    taken: tuple[TakenBack, ...],
+    planned: OrderReturned,
+    *,
+    overdraft: Overdraft,
+    restore: Term | None,
+    calendar: Calendar,
+) -> tuple[OrderReturned, Posting[Membership]]:
+    """Take back what a return takes of a member's points, and give back what it gives.
+
+    Args:
+        membership: As it is now.
+        taken: What the return takes of each rule's points, as far as the order can tell.
+        planned: The return; where spend is carried over, its points are known only here.
+        overdraft: What happens when returned points were spent.
+        restore: How long points can be used that come back into a lot that has expired.
+        calendar: Whose local days count.
+
+    Raises:
+        RefusedError: ``points_insufficient`` where the overdraft is ``reject``.
+    """
+    at, order_id, return_id = planned.at, planned.order_id, planned.return_id
+    ref = within(order_id, return_id)
+    moves = _Moves(membership)
+    moves.add(ReturnCounted(order_id=order_id, return_id=return_id, qualifying_minor=planned.qualifying_minor, at=at))
+    by_account = Counter(one.earned.account for one in taken)
+    revoked = 0
+    for one in taken:
+        rule, account, points = one.earned.rule, one.earned.account, one.points
+        if one.carried_minor:
+            moves.add(SpendCarried(rule=rule, ref=ref, minor=-one.carried_minor, at=at))
+            left = moves.state.carried.get(rule, 0)
+            points = to_take(one.earned, left, moves.state.ledger_of(account))
+        if points:
+            # One ref names one revocation of an account; where several rules gave to it, each has a name of its own.
+            own_ref = ref if by_account[account] == 1 else within(order_id, within(return_id, rule))
+            earn_ref = None if one.earned.carried else order_id
+            verbs = moves.state.on(account)
+            moves.follow(verbs.revoke(earn_ref, points, ref=own_ref, overdraft=overdraft, rule=rule, at=at))
+            revoked += points
+    if planned.points_given_back:
+        until = None if restore is None else restore.end_after(at, calendar=calendar)
+        verbs = moves.state.on(POINTS)
+        moves.follow(verbs.refund_burn(order_id, planned.points_given_back, ref=ref, extended_until=until, at=at))
+    return attrs.evolve(planned, points_revoked=revoked), moves.posting()
+
+
+def book_action(
+    membership: Membership, action: Action, terms: Terms, *, name: str, ref: str, at: datetime
+) -> Posting[Membership]:
+    """Give the points of an action."""
+    moves = _Moves(membership)
+    moves.follow(
+        membership.on(action.account).earn(
+            action.points,
+            ref=ref,
+            rule=name,
+            available_at=terms.available_at,
+            expires_at=terms.expires_at,
+            awaits=terms.awaits,
+            lasts=terms.lasts,
+            at=at,
+        )
+    )
+    return moves.posting()
+
+
+def book_release(membership: Membership, event: str, *, ref: str, at: datetime) -> Posting[Membership]:
+    """Make available what awaits an event on any account.
+
+    Raises:
+        RefusedError: What the accounts refuse, where none of them has anything that could be released.
+    """
+    check_id("ref", ref)
+    moves, refusals, found = _Moves(membership), list[Refusal](), False
+    for account in membership.ledgers:
+        try:
+            moves.follow(moves.state.on(account).release(ref, event=event, at=at))
+            found = True
+        except RefusedError as error:
+            refusals += error.refusals
+    if not found:
+        raise RefusedError(*(refusals or [Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": ref})]))
+    return moves.posting()
+
+
+def _check_unused(membership: Membership, placed: OrderPlaced) -> None:
+    """Refuse an order whose id already names an order, a burn or a lot of the member: it would be taken for that one."""
+    order_id = placed.order_id
+    used = {
+        "order": order_id in membership.orders,
+        "burn": placed.burn_points > 0 and order_id in membership.ledger_of(POINTS).burns,
+        "earned": any(f"{order_id}/{one.rule}" in membership.ledger_of(one.account).lots for one in placed.earned),
+    }
+    fields = tuple(name for name, is_used in used.items() if is_used)
+    if fields:
+        raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order_id}", "fields": fields}))

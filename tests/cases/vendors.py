@@ -1,0 +1,169 @@
+"""Vendors: rules and examples from the documentation of others; what ours gives is worked out in ``tests/vendors/rules.py``."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from tests.cases import Case, Differs, Expression, VendorInconsistent
+from tests.vendors import rules
+
+__all__ = ["CASES"]
+
+
+def same(ours: object, expected: object) -> None:
+    """Complain when ours is another answer."""
+    if ours != expected:
+        text = f"{ours}, not {expected}"
+        raise Differs(text)
+
+
+def step_floor(case: Case) -> None:
+    """Whole steps only."""
+    same(rules.step_floor(), case["expect"]["points"])
+
+
+def promotion_multiplier(case: Case) -> None:
+    """The fraction of a point is dropped, once, at the end."""
+    same(rules.promotion_multiplier(), case["expect"]["total_points"])
+
+
+def latest_promotion(case: Case) -> None:
+    """The rules stand latest first, and the first that matches gives; a multiple of no points is no points."""
+    name, count, without_base = rules.latest_promotion()
+    same((name, count), (case["expect"]["applied_promotion"], case["expect"]["promotions_applied"]))
+    same(without_base, 0)
+
+
+def tuesday(case: Case) -> None:
+    """A multiplier with hours of the week."""
+    said = {"applies": True, "does not apply": False}
+    same(rules.tuesday(), tuple(said[case["expect"][name]] for name in ("tue_16_30", "tue_18_30", "wed_16_30")))
+
+
+def first_match(case: Case) -> None:
+    """One applies, and the later ones stand back for it."""
+    applied, instead = rules.first_match()
+    same(applied, case["expect"]["applied"].replace("#", "number-"))
+    same(instead, (None, None, applied))
+
+
+def nearest(case: Case) -> None:
+    """Decimal points go to the nearest whole number; nothing is ever lost for being decimal."""
+    assert case["expect"]["rounding"] == "nearest whole number"
+    same(rules.nearest(), dict(rules.NEAREST))
+
+
+def ceilings(case: Case) -> None:
+    """Rounding up to a tenth, to one, to ten is a percentage of a point's worth, rounded up."""
+    same(rules.ceilings(), case["expect"]["results"])
+
+
+def month_cap(case: Case) -> None:
+    """What is left of the month is given."""
+    same(rules.month_cap(), case["expect"]["awarded"])
+
+
+def twelve_months(case: Case) -> None:
+    """Through the end of the month, a year later."""
+    expected = case["expect"]
+    same(rules.twelve_months(), (date.fromisoformat(expected["usable_through"]), date.fromisoformat(expected["expire_on"])))
+
+
+def a_month_after_31_january(case: Case) -> None:
+    """February's last day, whole."""
+    last = rules.a_month_after_31_january()
+    same(f"{last.day} {last:%B}, end of day", case["expect"]["usable_through"])
+
+
+def next_new_year(case: Case) -> None:
+    """The day itself still counts."""
+    same(f"{rules.next_new_year()}, end of day", case["expect"]["usable_through"])
+
+
+def spend_order(case: Case) -> None:
+    """Soonest expiry first, whichever was earned first."""
+    same(rules.spend_order(), case["expect"]["left"])
+
+
+def enabling_inactivity(case: Case) -> None:
+    """Nothing ends before a whole period after the switch; whoever is active has longer, and old lots keep their terms."""
+    silent, active, untouched = rules.enabling_inactivity()
+    same(silent, date.fromisoformat(case["expect"]["first_expiries"]))
+    same((active > silent, untouched), (True, None))
+
+
+def inactivity_365_days(case: Case) -> None:
+    """Both ends are 365 local days after the visit, that day included."""
+    days = tuple(date.fromisoformat(day) for day in case["expect"]["calendar_365_days"])
+    same(rules.inactivity_365_days(), days)
+    why = "ours counts 365 local days from each visit, the last one whole; of their two dates the first is counted so"
+    raise VendorInconsistent(why)
+
+
+def collapse(case: Case) -> None:
+    """What was burned before its end does not end once more."""
+    same(rules.collapse(), case["expect"]["correct_balance"])
+
+
+def refund_of_a_step(case: Case) -> None:
+    """One step less is one point less."""
+    same(rules.refund_of_a_step(), case["expect"]["points_deducted"])
+
+
+def refund_below_zero(case: Case) -> None:
+    """Forgiving sets to 0 as the forum says; carrying owes it as the reference says."""
+    assert set(case["expect"]) == {"forum_answer", "api_reference"}
+    same(rules.refund_below_zero(), ((0, 0), (0, 80)))
+    why = 'the policy says it: "forgive" is the answer of the forum, "carry" that of the reference, which we take for Square'
+    raise VendorInconsistent(why)
+
+
+def negative_balance(case: Case) -> None:
+    """The debt is the balance, and what comes next pays it off first."""
+    balance, later = rules.negative_balance()
+    same(balance, case["expect"]["balance"])
+    same(later, [balance + 60, balance + 120])
+
+
+def negative_points(case: Case) -> None:
+    """Who owes has nothing to burn."""
+    same(rules.negative_points(), (40, case["expect"]["activePoints"]))
+
+
+def durations(case: Case) -> None:
+    """Every form of a duration ends where it was worked out by hand; pending may wait for an action."""
+    same(rules.durations(), dict(rules.DURATIONS))
+    same(case["expect"]["unlimited"], "never")
+    same(rules.on_action(), (50, 60))
+
+
+def reward_hold(case: Case) -> None:
+    """A reward is a hold: voided it comes back, captured it stays."""
+    created, deleted, again = rules.reward_hold()
+    same((created, deleted), (case["expect"]["after_create"], case["expect"]["after_delete"]))
+    same(again, "hold_resolved")
+
+
+CASES: dict[str, Expression] = {
+    "sq-earn-step-floor": step_floor,
+    "sq-promo-multiplier-fraction": promotion_multiplier,
+    "sq-latest-promo": latest_promotion,
+    "sq-promo-schedule": tuesday,
+    "v-first-match": first_match,
+    "v-round-nearest": nearest,
+    "v-formula-ceil": ceilings,
+    "v-period-cap-partial": month_cap,
+    "sq-expiry-p12m": twelve_months,
+    "v-exp-31jan": a_month_after_31_january,
+    "v-exp-fixed-day": next_new_year,
+    "v-spend-order": spend_order,
+    "ll-enable-grace": enabling_inactivity,
+    "thrive-365": inactivity_365_days,
+    "flocafe-collapse": collapse,
+    "sq-refund-10": refund_of_a_step,
+    "sq-refund-floor-zero": refund_below_zero,
+    "zenoti-negative": negative_balance,
+    "t-negative": negative_points,
+    "t-validity-suffix": durations,
+    "sq-reward-hold": reward_hold,
+}
