@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import attrs
@@ -229,7 +230,7 @@ class TestOwn:
         with pytest.raises(UsageError, match="points of rule 'answering' must be a whole number"):
             Own.of(Answering(answer)).desired({ONE: 1})
 
-    @pytest.mark.parametrize("rule", [None, 5, object(), Answering(1, own_id="two words"), Answering(1, own_id=7)], ids=repr)
+    @pytest.mark.parametrize("rule", [None, 5, object(), Answering(1, own_id="two words"), Answering(1, own_id=7)], ids=count())
     def test_what_is_no_rule(self, rule: Any) -> None:  # noqa: ANN401  # anything at all
         """It has a name and answers."""
         with pytest.raises(UsageError, match=r"gives must be|own_id must be"):

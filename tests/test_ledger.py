@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loyaltycore.errors import Accepted, CorruptStateError, Reason, Refusal, Refused, RefusedError, UsageError
@@ -43,6 +43,9 @@ DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 
 DAYS = st.integers(-20, 200).map(lambda days: T0 + days * DAY)
+
+FEW = settings(max_examples=40)
+"""Examples under each policy: five times as many in all."""
 
 UNDER_EVERY_POLICY = pytest.mark.parametrize("policy", [*Overdraft, None], ids=lambda policy: policy or "mixed")
 """What the revocations of a history say of debts; mixed, each says something else."""
@@ -114,7 +117,7 @@ def undone(accounts: Mapping[str, PointsAccount], policy: Overdraft, at: datetim
     states = dict(accounts)
     for member, account in accounts.items():
         ledger = account.ledger
-        for number, ref in enumerate(ref for ref, hold in ledger.holds.items() if hold.is_open):
+        for ref in (ref for ref, hold in ledger.holds.items() if hold.is_open):
             states[member] = states[member].void(ref, at=at).state
         for number, ref in enumerate((*ledger.burns, *ledger.adjustments)):
             verb = PointsAccount.refund_burn if ref in ledger.burns else PointsAccount.reverse_adjustment
@@ -145,6 +148,7 @@ def has_open_settlement(account: PointsAccount) -> bool:
 @UNDER_EVERY_POLICY
 class TestLaws:
     @pytest.mark.law(5)
+    @FEW
     @given(st.data())
     def test_conservation(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """At any instant, what was granted is what was taken and what is left, pending, live, expired or owed."""
@@ -188,6 +192,7 @@ class TestLaws:
                 )
 
     @pytest.mark.law(7)
+    @FEW
     @given(st.data())
     def test_replay_equals_state(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """Folding all facts at once gives what the commands gave one by one, and so does every pickle of it."""
@@ -197,6 +202,7 @@ class TestLaws:
             assert pickle.loads(pickle.dumps(account)) == account
 
     @pytest.mark.law(7)
+    @FEW
     @given(st.data(), st.integers(0, 12))
     def test_stored_state_and_tail_equal_full_replay(self, policy: Overdraft | None, data: st.DataObject, cut: int) -> None:
         """A state written in the middle, its JSON keys in any order, goes on exactly as the account itself.
@@ -218,6 +224,7 @@ class TestLaws:
         assert run(calls)[0] == restored
 
     @pytest.mark.law(8)
+    @FEW
     @given(st.data())
     def test_refusal_leaves_no_trace(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """Whatever a call answers, the accounts it was made on are what they were."""
@@ -231,6 +238,7 @@ class TestLaws:
         assert accounts == {member: PointsAccount.replay(member, facts[member]) for member in accounts}
 
     @pytest.mark.law(9)
+    @FEW
     @given(st.data(), DAYS, st.integers(1, 200))
     def test_burn_succeeds_exactly_when_available(
         self, policy: Overdraft | None, data: st.DataObject, at: datetime, points: int
@@ -254,6 +262,7 @@ class TestLaws:
                 assert answer.refusal.details["missing_points"] == asked - available
 
     @pytest.mark.law(10)
+    @FEW
     @given(st.data(), st.lists(st.tuples(st.integers(0, 16), DAYS), max_size=4))
     def test_reports_change_nothing(
         self, policy: Overdraft | None, data: st.DataObject, reports: list[tuple[int, datetime]]
@@ -270,6 +279,7 @@ class TestLaws:
             assert [account.books(at=at) for at in moments(account)] == [other.books(at=at) for at in moments(account)]
 
     @pytest.mark.law(11)
+    @FEW
     @given(st.data(), st.integers(1, 100))
     def test_soonest_expiry_first(self, policy: Overdraft | None, data: st.DataObject, points: int) -> None:
         """No lot that could be burned and was left untouched expires before one that was taken from."""
@@ -288,6 +298,7 @@ class TestLaws:
         assert [lots[lot_id].burn_key for lot_id in taken] == sorted(lots[lot_id].burn_key for lot_id in taken)
 
     @pytest.mark.law(12)
+    @FEW
     @given(st.data(), st.integers(0, 30))
     def test_second_step_of_a_hold_never_fails(self, policy: Overdraft | None, data: st.DataObject, days: int) -> None:
         """Whatever happened meanwhile, an open hold can be captured and voided, late too; either resolves it once."""
@@ -309,6 +320,7 @@ class TestLaws:
                     assert refused.value.refusal.reason is Reason.HOLD_RESOLVED
 
     @pytest.mark.law(12)
+    @FEW
     @given(st.data(), st.integers(1, 40))
     def test_hold_then_void_changes_nothing(self, policy: Overdraft | None, data: st.DataObject, points: int) -> None:
         """A hold that is given up leaves every lot and every balance as it was; while it counts, no part of it expires."""
@@ -327,6 +339,7 @@ class TestLaws:
         assert [after.books(at=moment) for moment in moments(account)] == [account.books(at=one) for one in moments(account)]
 
     @pytest.mark.law(13)
+    @FEW
     @given(st.data())
     def test_nothing_comes_back_beyond_what_went(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """Refunds of a burn never pass it; revocations of a lot never pass it; one more unit is refused."""
@@ -347,6 +360,7 @@ class TestLaws:
             assert refused.value.refusal.reason is Reason.EARNING_EXCEEDED
 
     @pytest.mark.law(13)
+    @FEW
     @given(st.data(), st.lists(st.integers(1, 20), min_size=1, max_size=5))
     def test_partial_refunds_equal_one(self, policy: Overdraft | None, data: st.DataObject, parts: list[int]) -> None:
         """Points of a burn given back in parts end where giving them back at once does.
@@ -367,6 +381,7 @@ class TestLaws:
                 assert bit_by_bit.ledger.lots == once.ledger.lots
 
     @pytest.mark.law(14)
+    @FEW
     @given(st.data(), st.sampled_from(Overdraft))
     def test_undoing_everything_leaves_nothing(self, policy: Overdraft | None, data: st.DataObject, last: Overdraft) -> None:
         """Void every hold, refund every burn, undo every transfer and adjustment, revoke every lot: nothing is left, or owed."""
@@ -378,6 +393,7 @@ class TestLaws:
             assert account.books(at=T0).balanced
 
     @pytest.mark.law(15)
+    @FEW
     @given(st.data())
     def test_nothing_is_minted(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """No lot ever holds more than was granted to it and not taken back; one that holds something owes nothing."""
@@ -387,6 +403,7 @@ class TestLaws:
                 assert lot.remaining <= 0 or lot.paid_in == lot.forgiven == 0
 
     @pytest.mark.law(15)
+    @FEW
     @given(st.data())
     def test_reversals_commute(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """The refund of a burn and the return of an earning lead to the same lots in either order.
@@ -416,6 +433,7 @@ class TestLaws:
             assert one.ledger.lots == other.ledger.lots
 
     @pytest.mark.law(16)
+    @FEW
     @given(st.data(), DAYS, DAYS)
     def test_available_changes_only_at_its_instants(
         self, policy: Overdraft | None, data: st.DataObject, one: datetime, other: datetime
@@ -436,6 +454,7 @@ class TestLaws:
         assert account.available(at=last) == known
 
     @pytest.mark.law(17)
+    @FEW
     @given(st.data())
     def test_what_was_known_stays_known(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """Replaying the first facts gives for ever the account that was known then, whatever came later."""
@@ -452,6 +471,7 @@ class TestLaws:
             assert {version: PointsAccount.replay(member, facts[member][:version]) for version in states} == states
 
     @pytest.mark.law(18)
+    @FEW
     @given(st.data(), DAYS)
     def test_renaming_shifting_and_scaling(self, policy: Overdraft | None, data: st.DataObject, at: datetime) -> None:
         """Renaming refs in their order changes nothing, shifting instants shifts results, scaling points scales balances.
@@ -478,6 +498,7 @@ class TestLaws:
             assert [f"x{lot_id}" for lot_id in account.ledger.lots] == list(theirs[member].ledger.lots)
 
     @pytest.mark.law(18)
+    @FEW
     @given(st.data())
     def test_members_do_not_touch_each_other(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """But for transfers, two members' calls interleaved do what they do apart."""
@@ -488,6 +509,7 @@ class TestLaws:
             assert accounts_after([call for call in apart if call.who == member])[member] == together[member]
 
     @pytest.mark.law(18)
+    @FEW
     @given(st.data())
     def test_accounts_do_not_touch_each_other(self, policy: Overdraft | None, data: st.DataObject) -> None:
         """A ledger passes over the facts of other accounts: interleaved is the same as apart."""
@@ -497,6 +519,7 @@ class TestLaws:
         assert Ledger(account="points").folded(mixed) == ours[0]["m-42"].ledger
 
     @pytest.mark.law(19)
+    @FEW
     @given(st.data(), st.integers(1, 60))
     def test_transfer_keeps_the_total_and_every_term(self, policy: Overdraft | None, data: st.DataObject, points: int) -> None:
         """What two members have together is the same at every instant, and what moved opens and ends when it would have."""
@@ -515,7 +538,8 @@ class TestLaws:
             assert (lot.available_at, lot.expires_at) == (source.available_at, source.expires_at)
         for moment in moments(*accounts.values()):
             assert sum(net(account, moment) for account in after) == net(giver, moment) + net(taker, moment)
-            if not has_open_settlement(taker):
+            # Before it, a hold may have kept what was moved once it had ended: only the sum was the same then.
+            if moment >= at and not has_open_settlement(taker):
                 before = giver.books(at=moment) + taker.books(at=moment)
                 now = after[0].books(at=moment) + after[1].books(at=moment)
                 assert (now.pending, now.live, now.expired, now.debt) == (
@@ -899,10 +923,9 @@ class TestSums:
     def test_lot_knows_what_it_came_from(self) -> None:
         """By ref, and by rule where one is named."""
         lot = Lot(lot_id="a/b/base", granted=1, granted_at=T0, available_at=T0, expires_at=None)
-        assert lot.came_from("a/b", None)
-        assert lot.came_from("a/b", "base")
-        assert not lot.came_from("a/b", "bonus")
-        assert not lot.came_from("a", None)
+        assert (lot.earned_by, lot.earn_ref, lot.rule) == ("a/b/base", "a/b", "base")
+        renewed = lot._replace(lot_id="r/renewed-1", origin="a/b/base")
+        assert (renewed.earned_by, renewed.earn_ref, renewed.rule) == ("a/b/base", "a/b", "base")
 
 
 class TestFolded:

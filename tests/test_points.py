@@ -13,28 +13,11 @@ from hypothesis import strategies as st
 
 from loyaltycore.errors import Accepted, CorruptStateError, Reason, Refused, RefusedError, UsageError
 from loyaltycore.ledger import Ledger, LedgerFact
-from loyaltycore.periods import Calendar, Period, Term, Through
-from loyaltycore.points import Basis, Books, BurnAnswer, BurnRule, EarningRule, Expiring, Overdraft, PointsAccount
+from loyaltycore.points import Books, BurnAnswer, BurnRule, Expiring, Overdraft, PointsAccount
 from loyaltycore.quantities import Rate
 
 T = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-PARIS = Calendar("Europe/Paris")
-
-
-def rule(points: int = 1, per_minor: int = 100, **fields: object) -> EarningRule:
-    """Make a rule of earning."""
-    return EarningRule(
-        **{
-            "rule_id": "order",
-            "points": points,
-            "per_minor": per_minor,
-            "basis": Basis.PAID,
-            "pending": None,
-            "expires": None,
-            **fields,
-        }  # type: ignore[arg-type]
-    )
 
 
 def burning(worth: str = "1", minimum: int = 1, share: str | None = None) -> BurnRule:
@@ -94,6 +77,10 @@ class TestAccount:
             lambda: a.revoke("a", ref=ref, overdraft=Overdraft.CARRY, at=T),
             lambda: a.adjust_down(1, ref=ref, reason="r", actor="e", at=T),
             lambda: a.reverse_adjustment("c", ref=ref, at=T),
+            lambda: a.hold(1, ref=ref, until=T + DAY, at=T),
+            lambda: a.transfer(1, to=PointsAccount.open("n"), ref=ref, at=T),
+            lambda: a.touch(ref=ref, at=T),
+            lambda: a.report_expired(ref=ref, at=T),
         ]
         for call in calls:
             with pytest.raises(UsageError, match="ref must be text"):
@@ -125,55 +112,57 @@ class TestAccount:
         assert PointsAccount.open("m").ledger == Ledger(account="points")
 
 
-class TestEarningRule:
-    @pytest.mark.parametrize(
-        "points,per_minor,basis,expected",
-        [
-            (1, 100, (7191, 1125), (83, (72, 11))),
-            (1, 100, (99,), (0, (0,))),
-            (1, 100, (100,), (1, (1,))),
-            (3, 100, (299,), (6, (6,))),
-            (1, 1, (0, 0), (0, (0, 0))),
-            (1, 5000, (4999, 1), (1, (1, 0))),
-            (2, 100, (50, 50, 100), (4, (1, 1, 2))),
-            (1, 100, (), (0, ())),
-        ],
-    )
-    def test_whole_steps(
-        self, points: int, per_minor: int, basis: tuple[int, ...], expected: tuple[int, tuple[int, ...]]
-    ) -> None:
-        """Points for whole steps of the sum, shared out in proportion."""
-        assert rule(points, per_minor).earned(basis) == expected
+class TestHold:
+    def test_set_aside_then_paid(self) -> None:
+        """Held points cannot be burned; what was paid is burned under the name of the hold, the rest is there again."""
+        a = PointsAccount.open("m").earn(100, ref="a", expires_at=None, at=T).state
+        a = a.hold(80, ref="order-1", until=T + DAY, at=T).state
+        assert (a.available(at=T), a.balance(at=T).held) == (20, 80)
+        assert (a.available(at=T + DAY), a.balance(at=T + DAY).held) == (100, 0)
+        a = a.capture("order-1", 50, at=T).state
+        assert (a.available(at=T), a.balance(at=T).held) == (50, 0)
+        assert a.refund_burn("order-1", ref="return-1", at=T).state.available(at=T) == 100
 
-    @pytest.mark.law(19)
-    @given(st.integers(1, 5), st.integers(1, 5000), st.lists(st.integers(0, 10**6), max_size=5), st.integers(0, 4))
-    def test_more_never_earns_fewer(self, points: int, per_minor: int, basis: list[int], where: int) -> None:
-        """One minor unit more anywhere earns as many points or more; shares sum to them, and nothing earns nothing."""
-        earned, shares = rule(points, per_minor).earned(basis)
-        assert sum(shares) == earned == points * (sum(basis) // per_minor)
-        assert all(share == 0 for share, part in zip(shares, basis, strict=True) if part == 0)
-        more = [part + (place == where) for place, part in enumerate(basis)]
-        assert rule(points, per_minor).earned(more)[0] >= earned
+    def test_paid_too_late_is_paid(self) -> None:
+        """An order that was paid is never refused: a late capture takes what somebody else has spent, as a debt."""
+        a = PointsAccount.open("m").earn(10, ref="a", expires_at=None, at=T).state
+        a = a.hold(10, ref="order-1", until=T + DAY, at=T).state.burn(10, ref="order-2", at=T + DAY).state
+        a = a.capture("order-1", at=T + 2 * DAY).state
+        assert a.balance(at=T + 2 * DAY).debt == 10
 
-    def test_terms(self) -> None:
-        """Available after the return window, expiring a period after that; or at once, and never."""
-        at = datetime(2026, 7, 1, 10, tzinfo=UTC)
-        year = Term(Period(months=12), through_end_of=Through.MONTH)
-        waiting = rule(pending=Term(Period(days=30)), expires=year)
-        assert waiting.terms(at, calendar=PARIS) == (
-            datetime(2026, 7, 31, 22, tzinfo=UTC),
-            datetime(2027, 8, 31, 22, tzinfo=UTC),
-        )
-        assert rule().terms(at, calendar=PARIS) == (at, None)
-        assert rule(expires=year).terms(at, calendar=PARIS) == (at, datetime(2027, 7, 31, 22, tzinfo=UTC))
 
-    @pytest.mark.parametrize(
-        "fields", [{"rule_id": "a/b"}, {"points": 0}, {"per_minor": 0}, {"points": True}, {"exclude_tags": "low"}]
-    )
-    def test_is_checked(self, fields: dict[str, object]) -> None:
-        """A step is at least one minor unit, and gives at least one point."""
-        with pytest.raises(UsageError, match=f"^({'|'.join(fields)}|labels) must be"):
-            rule(**fields)  # type: ignore[arg-type]
+class TestTransfer:
+    def test_one_reference_in_both_directions(self) -> None:
+        """Two members give each other points under one name: undoing the one leaves the other as it is."""
+        anna = PointsAccount.open("anna").earn(10, ref="a", expires_at=None, at=T).state
+        berta = PointsAccount.open("berta").earn(10, ref="b", expires_at=None, at=T).state
+        there = anna.transfer(4, to=berta, ref="gift", at=T)
+        anna, berta = there.giver.state, there.taker.state
+        back = berta.transfer(3, to=anna, ref="gift", at=T)
+        berta, anna = back.giver.state, back.taker.state
+        assert (anna.available(at=T), berta.available(at=T)) == (9, 11)
+        undone = anna.undo_transfer("gift", taker=berta, at=T)
+        assert (undone.giver.state.available(at=T), undone.taker.state.available(at=T)) == (13, 7)
+
+    def test_goes_to_another_member_on_one_account(self) -> None:
+        """Nobody gives to himself, to another kind of account, or to what is no account."""
+        anna = PointsAccount.open("anna").earn(10, ref="a", expires_at=None, at=T).state
+        status = attrs.evolve(PointsAccount.open("berta"), ledger=Ledger(account="status"))
+        for other, said in [(anna, "between two members"), (status, "on one account"), ("berta", "the other member")]:
+            with pytest.raises(UsageError, match=said):
+                anna.transfer(1, to=other, ref="gift", at=T)  # type: ignore[type-var]  # one of them is no account
+            with pytest.raises(UsageError, match=said):
+                anna.undo_transfer("gift", taker=other, at=T)  # type: ignore[type-var]  # one of them is no account
+
+    def test_undone_after_a_forgiving_return(self) -> None:
+        """The taker owes what the giver got back, though a return of some of it was forgiven before."""
+        anna = PointsAccount.open("anna").earn(10, ref="a", expires_at=None, at=T).state
+        there = anna.transfer(10, to=PointsAccount.open("berta"), ref="gift", at=T)
+        berta = there.taker.state.burn(10, ref="order-1", at=T).state
+        berta = berta.revoke("gift", 1, ref="return-1", overdraft=Overdraft.FORGIVE, at=T).state
+        undone = there.giver.state.undo_transfer("gift", taker=berta, at=T)
+        assert undone.giver.state.available(at=T) == 10
+        assert undone.taker.state.balance(at=T).debt >= 9
 
 
 class TestBurnRule:

@@ -739,6 +739,10 @@ class TestOverview:
         overview = SHOP.overview(member, at=NOW)
         assert (overview.member_id, overview.joined_at, overview.order_count) == ("m-42", NOW, 0)
         assert overview.balance == Balance(available=5, pending=0, held=0, debt=0)
+        assert overview.accounts == {"points": overview.balance}
+        both = member.on("status").earn(7, ref="status-1", expires_at=None, at=NOW).state
+        seen = SHOP.overview(both, at=NOW)
+        assert (seen.balance, seen.accounts["status"].available) == (overview.balance, 7)
         assert overview.expiring == (Expiring(NOW + 9 * DAY, 5),)
         assert overview.tier is not None
         assert (overview.tier.tier, overview.tier.next_tier, overview.tier.shortfall) == ("bronze", "silver", 30000)

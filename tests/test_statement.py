@@ -376,14 +376,52 @@ class TestStatement:
         desk.call("report_expired", ref="2026-07", at=JULY + 20 * DAY)
         desk.call("touch", ref="seen", at=JULY + 9 * DAY)
         desk.call("touch", ref="again", at=JULY + 15 * DAY)
-        assert rows(desk.told(until=JULY + 60 * DAY)) == [
+        desk.call("report_expired", ref="once more", at=JULY + 20 * DAY - timedelta(hours=1))
+        told = desk.told(until=JULY + 60 * DAY)
+        assert rows(told) == [
             ("earned", 100, 100, 100),
             ("expired", 100, -100, 0),
             ("expiry_reported", 100, 0, 0),
             ("touched", 0, 0, 0),
             ("touched", 0, 100, 100),
+            ("expiry_reported", 0, 0, 100),
             ("expired", 100, -100, 0),
         ]
+        assert [line.at for line in told.lines[2:6]] == [JULY + 20 * DAY] * 4
+
+    def test_time_comes_before_the_facts_of_its_instant(self) -> None:
+        """What ends at an instant has ended when something else happens at it."""
+        desk = Desk()
+        desk.call("earn", 100, ref="o-1", expires_at=JULY + DAY, at=JULY)
+        desk.call("earn", 5, ref="o-2", expires_at=None, at=JULY + DAY)
+        assert rows(desk.told(until=JULY + DAY)) == [
+            ("earned", 100, 100, 100),
+            ("expired", 100, -100, 0),
+            ("earned", 5, 5, 5),
+        ]
+
+    def test_a_hold_that_was_over_when_it_became_known(self) -> None:
+        """A report of a later day was there already: the hold sets nothing aside, and no end of it is told."""
+        desk = Desk()
+        desk.call("earn", 100, ref="o-1", expires_at=None, at=JULY)
+        desk.call("report_expired", ref="2026-07", at=JULY + 20 * DAY)
+        desk.call("hold", 40, ref="h-1", until=JULY + 2 * DAY, at=JULY + DAY)
+        desk.call("capture", "h-1", at=JULY + 3 * DAY)
+        assert rows(desk.told(until=JULY + 60 * DAY)) == [
+            ("earned", 100, 100, 100),
+            ("expiry_reported", 0, 0, 100),
+            ("held", 40, 0, 100),
+            ("captured", 40, -40, 60),
+        ]
+
+    def test_what_waited_lapses_once(self) -> None:
+        """At the deadline, and not again on the last day of a promotion."""
+        desk = Desk()
+        deadline, ends_at = JULY + 2 * DAY, JULY + 9 * DAY
+        desk.call("earn", 20, ref="o-1", available_at=deadline, expires_at=ends_at, awaits="delivered", at=JULY)
+        told = desk.told(until=JULY + 60 * DAY)
+        assert rows(told) == [("earned", 20, 0, 0), ("lapsed", 20, 0, 0)]
+        assert told.lines[-1].at == deadline
 
     def test_settlement_and_forgiveness(self) -> None:
         """What one lot pays for another changes no balance, but for a payer that still waits."""

@@ -78,6 +78,7 @@ from loyaltycore.wire import digest, instant_text, plain
 __all__ = [
     "ORDER_RULE",
     "Asked",
+    "BurnFirst",
     "Needs",
     "Overview",
     "Placed",
@@ -168,7 +169,8 @@ class Overview:
         member_id: Whose.
         joined_at: When; ``None`` if never.
         balance: Points of the main account: available, pending, held, owed.
-        expiring: What expires, soonest first, if nothing is burned.
+        accounts: The same of every account the member has used, by name.
+        expiring: What expires on the main account, soonest first, if nothing is burned.
         tier: Where the member stands; ``None`` in a program without tiers.
         order_count: Orders placed.
     """
@@ -176,6 +178,7 @@ class Overview:
     member_id: str
     joined_at: datetime | None
     balance: Balance
+    accounts: FrozenMap[str, Balance]
     expiring: tuple[Expiring, ...]
     tier: TierStatus | None
     order_count: int
@@ -480,6 +483,7 @@ class Program:
             member_id=membership.member_id,
             joined_at=membership.joined_at,
             balance=membership.ledger_of(POINTS).balance(at=at),
+            accounts=FrozenMap({name: ledger.balance(at=at) for name, ledger in membership.ledgers.items()}),
             expiring=membership.ledger_of(POINTS).expiring(after=at),
             tier=self.tier(membership, at=at),
             order_count=membership.order_count,
