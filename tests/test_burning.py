@@ -68,7 +68,7 @@ class TestStep:
         assert cut.details == {"asked_points": 750, "needed_points": 800, "missing_points": 50, "step_points": 100}
         assert too_few.details == {"asked_points": 450, "needed_points": 500, "missing_points": 50}
         assert explain_refusal(cut) == "points are burned 100 at a time; 50 more make 800"
-        assert explain_refusal(cut, "fr") == "points utilisables par 100 ; avec 50 de plus, ce serait 800"
+        assert explain_refusal(cut, "fr") == "points utilisables par 100 ; avec 50 de plus, ce serait 800"
         assert explain_refusal(too_few) == "at least 500 points must be burned at once; 50 are missing"
 
     def test_what_cuts_first_is_said(self) -> None:

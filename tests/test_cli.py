@@ -693,7 +693,7 @@ class TestMember:
             "Can be burned: 700",
             "Waiting: 40",
             "Set aside: 300",
-            "Set aside for 1002 through 10 August 2026: 300",
+            "Set aside for 1002 until 12:00 on 10 August 2026: 300",
             "Expires next, after 1 August 2026: 700",
             "",
             "Points, through 20 July 2026",
@@ -701,9 +701,9 @@ class TestMember:
             "1 July 2026   +1,200  1,200  earned for import (gift): 1,200; usable through 1 August 2026; by zoé",
             "1 July 2026        0  1,200  earned for gift (gift): 40; available from 30 August 2026; by zoé",
             "1 July 2026     −200  1,000  burned for 1001: 200",
-            "11 July 2026    −300    700  set aside for 1002: 300; through 10 August 2026",
-            "11 July 2026     −50    650  set aside for 1003: 50; through 16 July 2026",
-            "11 July 2026     −20    630  set aside for 1004: 20; through 10 August 2026",
+            "11 July 2026    −300    700  set aside for 1002: 300; until 12:00 on 10 August 2026",
+            "11 July 2026     −50    650  set aside for 1003: 50; until 12:00 on 16 July 2026",
+            "11 July 2026     −20    630  set aside for 1004: 20; until 12:00 on 10 August 2026",
             "11 July 2026     +20    650  no longer set aside for 1004: 20",
             "16 July 2026     +50    700  no longer set aside for 1003, its time is over: 50",
             "Balance: 700",
@@ -729,8 +729,9 @@ class TestMember:
         """Everything the library says."""
         assert run("member", "m-1", "--store", url(store), "--program", PROGRAM, "--language", "fr") == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[:3] == ["Membre m-1", "Niveau : bronze", "Utilisables : 700"]
-        assert lines[-1] == "Solde : 700"
+        assert lines[:3] == ["Membre m-1", "Niveau : bronze", "Utilisables : 700"]
+        assert lines[5] == "Réservés pour 1002 jusqu'au 10 août 2026 à 12:00 : 300"
+        assert lines[-1] == "Solde : 700"
 
     def test_from_and_to(self, store: Path, capsys: Capture) -> None:
         """Both days are told; tomorrow is not, whatever was asked."""
@@ -754,8 +755,20 @@ class TestMember:
         assert run("member", "m-2", "--store", url(store)) == 0
         assert "Can be burned: 3" in capsys.readouterr().out
 
+    def test_the_main_account_may_be_empty(self, tmp_path: Path, capsys: Capture) -> None:
+        """Everybody has it; where another was used, both are named, and the other can be asked for."""
+        path = tmp_path / "shop.db"
+        with SQLiteRepository(path) as repository:
+            shop = Loyalty(Program.load(PROGRAM), repository)
+            shop.join("m-1")
+            shop.earn(7, member_id="m-2", ref="a", expires_at=None, account="status", actor="zoé")
+        assert run("member", "m-1", "--store", url(path)) == 0
+        assert capsys.readouterr().out.splitlines()[:2] == ["Member m-1", "Can be burned: 0"]
+        assert run("member", "m-2", "--store", url(path)) == 0
+        assert capsys.readouterr().out.splitlines()[:3] == ["Member m-2", "Accounts: points, status", "Can be burned: 0"]
+
     def test_what_is_owed(self, tmp_path: Path, capsys: Capture) -> None:
-        """A debt is named."""
+        """A debt is named, and that it is taken off what can be burned already."""
         path = tmp_path / "shop.db"
         with SQLiteRepository(path) as repository:
             shop = Loyalty(Program.load(PROGRAM), repository)
@@ -764,7 +777,7 @@ class TestMember:
             shop.burn(10, member_id="n", ref="b")
             shop.undo_transfer("t", member_id="m", taker="n")
         assert run("member", "n", "--store", url(path)) == 0
-        assert capsys.readouterr().out.splitlines()[1:3] == ["Can be burned: 0", "Owed: 10"]
+        assert capsys.readouterr().out.splitlines()[1:3] == ["Can be burned: 0", "Owed, already taken off: 10"]
 
     def test_a_clock_that_ran_ahead(self, store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """The last fact is told, though the clock has not reached it."""
@@ -794,6 +807,8 @@ class TestMember:
             (["m-1", "--to", "9999-12-31"], "--to must be a date of the years 2 to 9998"),
             (["m-1", "--to", "9998-12-31"], "day must be a date of the years 2 to 9998"),
             (["m-1", "--account", "a/b"], "account must be 1 to 64 letters"),
+            (["m-1", "--account", "typo"], "--account must be one that 'm-1' has used (points), got 'typo'"),
+            (["m-2", "--account", "typo"], "--account must be one that 'm-2' has used (points, status), got 'typo'"),
             (["m-1", "--program", "nowhere.toml"], "nowhere.toml: No such file or directory"),
         ],
     )

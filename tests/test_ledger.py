@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -34,7 +35,7 @@ from loyaltycore.ledger import (
 )
 from loyaltycore.memberships import MemberJoined
 from loyaltycore.points import PointsAccount
-from loyaltycore.testing._calls import MEMBERS, PointsCall, accounts_after
+from loyaltycore.testing._calls import FROM_RELEASE, MEMBERS, SLIDING, PointsCall, accounts_after
 from loyaltycore.testing.strategies import points_accounts, points_histories
 from tests.pointwise import followed
 
@@ -311,8 +312,10 @@ class TestLaws:
                     continue
                 captured, voided = account.capture(ref, at=at).state, account.void(ref, at=at).state
                 assert captured.ledger.burns[ref].units == hold.units
-                assert net(captured, at) == net(account, at) - (0 if at < hold.until else hold.units)
-                assert net(voided, at) == net(account, at) + (hold.units if at < hold.until else 0)
+                had = net(account, at) - account.books(at=at).forgiven  # what nobody pays may become more, or less
+                counts = at < hold.until
+                assert net(captured, at) - captured.books(at=at).forgiven == had - (0 if counts else hold.units)
+                assert net(voided, at) - voided.books(at=at).forgiven == had + (hold.units if counts else 0)
                 assert captured.capture(ref, at=at).facts == voided.void(ref, at=at).facts == ()
                 for state, verb in ((captured, PointsAccount.void), (voided, PointsAccount.capture)):
                     with pytest.raises(RefusedError) as refused:
@@ -737,6 +740,7 @@ class TestRefundBurn:
         ledger = kept(ledger, ledger.refund_burn("x", 4, ref="r", at=T0))
         assert ledger.refund_burn("x", 4, ref="r", at=T0) == ()
         assert ledger.refund_burn("x", ref="r", at=T0) == ()
+        assert ledger.refund_burn("x", 4, ref="r", extended_until=day(1), at=day(9)) == ()
         for burn_ref, units, ref, details in [
             ("x", 5, "r", {"key": "refund_burn:r", "fields": ("points",)}),
             ("y", 4, "r", {"key": "refund_burn:r", "fields": ("burn_ref",)}),
@@ -881,6 +885,92 @@ class TestAdjust:
         assert refused.value.refusal.details == {"key": "reverse_adjustment:v", "fields": ("burn_ref",)}
         with pytest.raises(UsageError, match="points must be a whole number"):
             ledger.adjust_down(0, ref="t", reason="r", actor="e", at=T0)
+
+
+class TestTerms:
+    @pytest.mark.parametrize(
+        "fields,said",
+        [
+            ({"rule": "moved-1"}, "rule must not be named"),
+            ({"rule": "renewed-12"}, "rule must not be named"),
+            ({"awaits": "delivered"}, "available_at must be the deadline"),
+            ({"lasts": FROM_RELEASE}, "lasts must be sliding or come with awaits"),
+            ({"lasts": SLIDING, "expires_at": day(9)}, "lasts must be sliding or come with awaits"),
+        ],
+    )
+    def test_are_checked(self, fields: dict[str, Any], said: str) -> None:
+        """No lot has two ends, an end that nothing would tell, or the name of one that units went on to."""
+        terms = {"rule": "base", "available_at": None, "expires_at": None, **fields}
+        with pytest.raises(UsageError, match=said):
+            Ledger(account="points").grant(1, ref="1", at=T0, **terms)
+
+    def test_release(self) -> None:
+        """What awaits an event can be used from it on; too late is refused, and once is enough."""
+        ledger = Ledger(account="points")
+        terms: dict[str, Any] = {"available_at": day(5), "expires_at": None, "awaits": "delivered", "lasts": FROM_RELEASE}
+        ledger = kept(ledger, ledger.grant(3, ref="1", rule="base", at=T0, **terms))
+        assert ledger.balance(at=day(4)) == Balance(available=0, pending=3, held=0, debt=0)
+        assert ledger.books(at=day(5)).expired == 3
+        for event, at, reason in [("paid", day(1), Reason.EARNING_NOT_FOUND), ("delivered", day(5), Reason.RELEASE_TOO_LATE)]:
+            with pytest.raises(RefusedError) as refused:
+                ledger.release("1", event=event, at=at)
+            assert refused.value.refusal.reason is reason
+        ledger = kept(ledger, ledger.release("1", event="delivered", at=day(4)))
+        assert [ledger.available(at=day(number)) for number in (3, 4, 9, 10)] == [0, 3, 3, 0]
+        assert ledger.release("1", event="delivered", at=day(9)) == ()
+        assert ledger.grant(3, ref="1", rule="base", at=T0, **terms) == ()
+
+
+class TestHold:
+    def test_ends_after_it_begins(self) -> None:
+        """One microsecond is enough."""
+        ledger = granted(("1", 5, 0, None))
+        with pytest.raises(UsageError, match="until must be after"):
+            ledger.hold(1, ref="x", until=T0, at=T0)
+        assert len(ledger.hold(1, ref="x", until=T0 + TICK, at=T0)) == 1
+
+    def test_again_and_refusals(self) -> None:
+        """The same hold gives nothing; a hold and a burn share their names; it is resolved once, by no more than it holds."""
+        ledger = granted(("1", 9, 0, None))
+        ledger = kept(ledger, ledger.burn(1, ref="b", at=T0))
+        for ref in ("x", "y"):
+            ledger = kept(ledger, ledger.hold(2, ref=ref, until=day(2), at=T0))
+        for until, at in ((2, 1), (3, 1), (2, 9), (9, 8)):
+            assert ledger.hold(2, ref="x", until=day(until), at=day(at)) == ()  # made again, with whatever clock
+        ledger = kept(ledger, ledger.void("y", at=T0))
+        assert ledger.burn(1, ref="y", at=T0) != ()  # given up, it leaves its name to a burn
+        calls: list[tuple[Callable[[], object], Reason]] = [
+            (lambda: ledger.hold(3, ref="x", until=day(2), at=T0), Reason.KEY_REUSED),
+            (lambda: ledger.hold(1, ref="b", until=day(2), at=T0), Reason.KEY_REUSED),
+            (lambda: ledger.burn(2, ref="x", at=T0), Reason.KEY_REUSED),
+            (lambda: ledger.capture("x", 3, at=T0), Reason.HOLD_EXCEEDED),
+            (lambda: ledger.capture("y", at=T0), Reason.HOLD_RESOLVED),
+            (lambda: ledger.capture("z", at=T0), Reason.HOLD_NOT_FOUND),
+            (lambda: ledger.void("z", at=T0), Reason.HOLD_NOT_FOUND),
+        ]
+        for call, reason in calls:
+            with pytest.raises(RefusedError) as refused:
+                call()
+            assert refused.value.refusal.reason is reason
+
+    def test_new_end_lies_ahead(self) -> None:
+        """What goes back to an expired lot gets a later end than the refund itself."""
+        ledger = granted(("1", 9, 0, 5))
+        ledger = kept(ledger, ledger.burn(9, ref="x", at=T0))
+        with pytest.raises(UsageError, match="extended_until must be after"):
+            ledger.refund_burn("x", ref="r", extended_until=day(6), at=day(6))
+        ledger = kept(ledger, ledger.refund_burn("x", 4, ref="r", extended_until=day(7), at=day(6)))
+        assert ledger.lots["r/renewed-1"].earned_by == "1/base"
+        assert [ledger.available(at=day(number)) for number in (5, 6, 7)] == [0, 4, 0]
+
+    def test_renewed_units_pay_no_debt_of_their_own_lot(self) -> None:
+        """What comes back to an expired lot that was taken back stays there: a new lot would live, and its debt for ever."""
+        ledger = granted(("1", 10, 0, 5))
+        ledger = kept(ledger, ledger.burn(10, ref="x", at=T0))
+        ledger = kept(ledger, ledger.revoke("1", ref="return", overdraft=Overdraft.CARRY, at=T0))
+        ledger = kept(ledger, ledger.refund_burn("x", ref="r", extended_until=day(20), at=day(6)))
+        assert list(ledger.lots) == ["1/base"]
+        assert ledger.balance(at=day(6)) == Balance(available=0, pending=0, held=0, debt=0)
 
 
 class TestSums:

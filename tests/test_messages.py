@@ -54,6 +54,18 @@ class TestCatalogue:
             assert len({texts[f"refused.{reason.value}"] for reason in Reason if reason.public == "coupon_invalid"}) == 1
 
 
+    def test_no_line_breaks_before_a_mark(self) -> None:
+        """French sets a blank before some marks; it is a narrow one at which no line breaks, and English sets none."""
+        marked = [text for text in _CATALOGUE["fr"].values() if any(mark in text for mark in ";:")]
+        assert len(marked) > 50
+        assert all(text[at - 1] == "\N{NARROW NO-BREAK SPACE}" for text in marked for at, c in enumerate(text) if c in ";:")
+        assert not any(f" {mark}" in text for text in _CATALOGUE["en"].values() for mark in ";:")
+
+    def test_a_shops_own_words_are_left_alone(self) -> None:
+        """What is filled in keeps its blanks."""
+        assert say("clause.reason", "fr", reason="colis perdu : geste") == "colis perdu : geste"
+
+
 class TestMoneyText:
     @pytest.mark.parametrize(
         "money,english,french",
@@ -107,7 +119,7 @@ class TestSay:
         """Money in the language's way, several texts with commas, numbers as they are."""
         assert say("nudge.percent_off", "en", missing=Money.of("5", "EUR"), percent="10") == "Spend €5.00 more for 10% off"
         assert say("nudge.percent_off", "fr", missing=Money.of("5", "EUR"), percent="10") == "Encore 5,00 € pour −10 %"
-        assert say("explain.earn", "fr", points=40) == "Points à gagner : 40"
+        assert say("explain.earn", "fr", points=40) == "Points à gagner : 40"
         assert say("refused.key_reused", "en", fields=("actor", "points")).endswith("other values of actor, points")
 
     def test_values_are_text_and_nothing_more(self) -> None:
@@ -172,12 +184,12 @@ class TestExplainRefusal:
                     {"rule": "order", "cap": "balance", "desired_points": 80, "granted_points": 20, "cap_points": 500},
                 ),
                 "at most 500 points on the account; 20 of 80 are given",
-                "au plus 500 points sur le compte ; 20 sur 80 sont donnés",
+                "au plus 500 points sur le compte ; 20 sur 80 sont donnés",
             ),
             (
                 Refusal(Reason.POINTS_BELOW_MINIMUM, {"needed_points": 800, "missing_points": 50, "step_points": 100}),
                 "points are burned 100 at a time; 50 more make 800",
-                "points utilisables par 100 ; avec 50 de plus, ce serait 800",
+                "points utilisables par 100 ; avec 50 de plus, ce serait 800",
             ),
             (Refusal(Reason.MEMBER_REQUIRED), "this is for members", "réservé aux membres"),
             (Refusal(Reason.CODE_UNKNOWN, {"code": "X"}), "this is no valid code", "ce code n'est pas valable"),

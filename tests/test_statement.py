@@ -579,13 +579,14 @@ class TestText:
             "Balance: 605",
         ]
         first = (
-            "gagnés pour o-1 (base) : 1 200; disponibles à partir du 31 juillet 2026; utilisables jusqu'au 31 juillet 2027 inclus"
+            "gagnés pour o-1 (base) : 1 200 ; disponibles à partir du 31 juillet 2026 ; "
+            "utilisables jusqu'au 31 juillet 2027 inclus"
         )
         assert told.text("fr", calendar=PARIS).splitlines()[:4] == [
             "Points, du 1er juillet 2026 au 2 août 2026 inclus",
-            "Solde avant : 0",
+            "Solde avant : 0",
             f"1er juillet 2026       0      0  {first}",
-            "31 juillet 2026   +1 200  1 200  désormais disponibles (o-1) : 1 200",
+            "31 juillet 2026   +1 200  1 200  désormais disponibles (o-1) : 1 200",
         ]
 
     @pytest.mark.parametrize(
@@ -602,7 +603,9 @@ class TestText:
                 line(Movement.EARNED, rule="base", available_at="2026-07-01T22:00:00Z"),
                 "earned for r (base): 1,200; available from 2 July 2026",
             ),
-            (line(Movement.HELD, until="2026-07-02T10:00:00Z"), "set aside for r: 1,200; through 2 July 2026"),
+            (line(Movement.HELD, until="2026-07-02T10:00:00Z"), "set aside for r: 1,200; until 12:00 on 2 July 2026"),
+            (line(Movement.HELD, until="2026-07-02T10:00:30Z"), "set aside for r: 1,200; until 12:00:30 on 2 July 2026"),
+            (line(Movement.HELD, until="2026-07-02T22:00:00Z"), "set aside for r: 1,200; through 2 July 2026"),
             (line(Movement.CAPTURED, late="yes"), "set aside before, now burned for r: 1,200; after its time was over"),
             (line(Movement.REVOKED, earn_ref="o-7"), "taken back of what was earned for o-7 (r): 1,200"),
             (

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from functools import partial
+from itertools import pairwise
+from typing import Any, get_args
 
 import attrs
 import pytest
@@ -17,11 +19,13 @@ from loyaltycore.basket import Basket, Line, Return
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_id, fold_code
 from loyaltycore.ladders import Ladder, Rung
+from loyaltycore.ledger import Overdraft
 from loyaltycore.members import Profile
 from loyaltycore.orders import Counted, Order, OrderPlaced, OrderReturned, Shape
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
 from loyaltycore.testing import strategies
+from loyaltycore.testing._calls import PointsCall, Verb
 from loyaltycore.testing.strategies import (
     PRODUCTS,
     baskets,
@@ -34,6 +38,8 @@ from loyaltycore.testing.strategies import (
     monies,
     orders,
     periods,
+    points_accounts,
+    points_histories,
     profiles,
     rates,
     refs,
@@ -76,6 +82,8 @@ SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (returns_of(SENT), lambda back: bool(back.lines), Return(lines={"b": 1})),
     (returns_of(SENT), lambda back: back.shipping is not None, Return(shipping=Money.minor(1, "EUR"))),
     (shop_histories(SHOP).map(lambda history: history.orders), lambda _: True, ()),
+    (points_histories(), lambda _: True, ()),
+    (points_histories(), bool, (PointsCall(verb="earn", ref="a0", points=25),)),
 ]
 
 
@@ -98,6 +106,11 @@ def steps_of(order: Order) -> set[int]:
 def counted_of(order: Order) -> list[dict[str, Counted]]:
     """Give what each rule counted, by line."""
     return [{part.line_id: part for part in earned.counted} for earned in booked(order).earned]
+
+
+def has_call(verb: Verb, calls: tuple[PointsCall, ...]) -> bool:
+    """Say whether a verb is called."""
+    return any(call.verb == verb for call in calls)
 
 
 REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
@@ -145,6 +158,13 @@ REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (orders(), lambda order: any(back.shipping_minor and back.lines for back in came_back(order))),
     (orders(), lambda order: any(back.shipping_minor and back.amount_minor for back in came_back(order))),
     (orders(), lambda order: any(back.shipping_minor == back.money_minor > 0 for back in came_back(order))),
+    *((points_histories(), partial(has_call, verb)) for verb in get_args(Verb)),
+    (points_histories(), lambda calls: any(call.at < before.at for before, call in pairwise(calls))),
+    (points_histories(), lambda calls: any(attrs.evolve(call, at=before.at) == before for before, call in pairwise(calls))),
+    (points_histories(overdraft=Overdraft.SETTLE), lambda calls: any(call.overdraft is Overdraft.SETTLE for call in calls)),
+    (points_accounts(), lambda account: any(lot.forgiven for lot in account.ledger.lots.values())),
+    (points_accounts(), lambda account: any(lot.paid_in for lot in account.ledger.lots.values())),
+    (points_accounts(), lambda account: any(hold.captured for hold in account.ledger.holds.values())),
     (shop_histories(SHOP), lambda history: any(order.shipping_minor for order in history.orders)),
     (shop_histories(SHOP), lambda history: any(back.points_revoked for order in history.orders for back in came_back(order))),
 ]

@@ -19,12 +19,12 @@ from loyaltycore._purchase import to_take
 from loyaltycore.errors import Reason, Refusal, RefusedError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, within
-from loyaltycore.ledger import BurnOrder, Overdraft, newest_first, oldest_first, soonest_expiry
+from loyaltycore.ledger import BurnOrder, Hold, Overdraft, newest_first, oldest_first, soonest_expiry
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
 from loyaltycore.orders import OrderPlaced, OrderReturned, TakenBack
 from loyaltycore.periods import Calendar, Term, Terms
 
-__all__ = ["BurnFirst", "book_action", "book_order", "book_release", "book_return"]
+__all__ = ["BurnFirst", "book_action", "book_order", "book_release", "book_return", "own_hold"]
 
 
 @final
@@ -72,7 +72,7 @@ _ORDERS: Final[Mapping[BurnFirst, BurnOrder]] = {
 
 
 def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnFirst, calendar: Calendar) -> Posting[Membership]:
-    """Count an order, burn what it burned, and give what it earned.
+    """Count an order, burn what it burned, from the hold in its name where there is one, and give what it earned.
 
     Raises:
         RefusedError: ``key_reused`` where its id already names an order, a burn or an earning of the member.
@@ -81,14 +81,23 @@ def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnF
     order_id, at = placed.order_id, placed.at
     moves = _Moves(membership)
     moves.add(OrderCounted(order_id=order_id, day=calendar.day_of(at), qualifying_minor=placed.qualifying_minor, at=at))
-    if placed.burn_points:
-        moves.follow(moves.state.on(POINTS).burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
+    verbs = moves.state.on(POINTS)
+    if own_hold(membership, order_id) is not None:
+        moves.follow(verbs.capture(order_id, placed.burn_points, at=at) if placed.burn_points else verbs.void(order_id, at=at))
+    elif placed.burn_points:
+        moves.follow(verbs.burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
     for earned in placed.earned:
         if earned.carried:
             moves.add(SpendCarried(rule=earned.rule, ref=order_id, minor=earned.counted_minor, at=at))
         if earned.points:
             moves.follow(_granted(moves.state, earned, order_id, at))
     return moves.posting()
+
+
+def own_hold(membership: Membership, order_id: str) -> Hold | None:
+    """Give the hold in an order's name that is not resolved, in time or late; ``None`` where there is none."""
+    hold = membership.ledger_of(POINTS).holds.get(order_id)
+    return hold if hold is not None and hold.is_open else None
 
 
 def _granted(state: Membership, earned: EarnedPoints, order_id: str, at: datetime) -> Posting[Membership]:
@@ -144,7 +153,7 @@ def book_return(
             earn_ref = None if one.earned.carried else order_id
             verbs = moves.state.on(account)
             moves.follow(verbs.revoke(earn_ref, points, ref=own_ref, overdraft=overdraft, rule=rule, at=at))
-            revoked += points
+            revoked += points if account == POINTS else 0
     if planned.points_given_back:
         until = None if restore is None else restore.end_after(at, calendar=calendar)
         verbs = moves.state.on(POINTS)
@@ -187,7 +196,9 @@ def book_release(membership: Membership, event: str, *, ref: str, at: datetime) 
         except RefusedError as error:
             refusals += error.refusals
     if not found:
-        raise RefusedError(*(refusals or [Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": ref})]))
+        # Where something awaited it on one account, that nothing did on another is no news.
+        late = [refusal for refusal in refusals if refusal.reason is not Reason.EARNING_NOT_FOUND]
+        raise RefusedError(*(late or [Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": ref, "event": event})]))
     return moves.posting()
 
 

@@ -47,7 +47,7 @@ from loyaltycore.messages import Language, date_text, number_text, say
 from loyaltycore.periods import Calendar, Lasting, Window
 from loyaltycore.wire import instant_text, parse_instant
 
-__all__ = ["Movement", "Statement", "StatementLine", "statement"]
+__all__ = ["Movement", "Statement", "StatementLine", "statement", "until_text"]
 
 REFS_SHOWN: Final = 3
 """References that a line of text names; beyond them it says how many more there are."""
@@ -124,8 +124,10 @@ class StatementLine:
         refs = [_ref_of(self.why["debtor_id"])] if "debtor_id" in self.why else list(dict.fromkeys(earned))
         named = ", ".join(refs[:REFS_SHOWN]) + (f" + {len(refs) - REFS_SHOWN}" if len(refs) > REFS_SHOWN else "")
         said: dict[str, str] = {**self.why, "ref": self.ref, "refs": named, "units": number_text(self.units, language)}
-        clauses = [say(key, language, **{**said, **days}) for key, days in self._clauses(calendar)]
-        return "; ".join([say(f"statement.{self.movement.value}", language, **said), *clauses])
+        told = say(f"statement.{self.movement.value}", language, **said)
+        for key, days in self._clauses(calendar):
+            told = say("statement.more", language, told=told, clause=say(key, language, **{**said, **days}))
+        return told
 
     def _clauses(self, calendar: Calendar) -> Iterable[tuple[str, dict[str, str]]]:
         """Name what else is worth saying, with the days that it needs."""
@@ -140,7 +142,7 @@ class StatementLine:
         if self.why.get("lasts") == "sliding":
             yield "clause.sliding", {}
         if "until" in self.why:
-            yield "clause.until", {"until_on": _last_day(self.why["until"], calendar)}
+            yield _until(parse_instant(self.why["until"]), calendar)
         yield from ((f"clause.{name}", {}) for name in ("late", "reason", "actor") if name in self.why)
         if self.why.get("overdraft") in {"settle", "forgive"}:
             yield f"clause.{self.why['overdraft']}", {}
@@ -155,6 +157,36 @@ def _ref_of(lot_id: str) -> str:
 def _last_day(end: str, calendar: Calendar) -> str:
     """Name the last local day before an instant."""
     return calendar.day_of(parse_instant(end) - _TICK).isoformat()
+
+
+def _until(end: datetime, calendar: Calendar) -> tuple[str, dict[str, str]]:
+    """Choose how an end is said: by its last day where it ends with one, by the time of day where it is in the middle."""
+    last_on, day = calendar.day_of(end - _TICK), calendar.day_of(end)
+    if last_on != day:
+        return "until.day", {"until_on": last_on.isoformat()}
+    clock = calendar.local(end)
+    time = clock.strftime("%H:%M:%S" if clock.second else "%H:%M")
+    return "until.time", {"until_on": clock.date().isoformat(), "until_time": time}
+
+
+def until_text(end: datetime, language: Language, *, calendar: Calendar) -> str:
+    """Say to a person until when something lasts.
+
+    Args:
+        end: The first instant after it.
+        language: ``"en"`` or ``"fr"``.
+        calendar: Whose local days and clocks are named.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> paris = Calendar("Europe/Paris")
+        >>> until_text(datetime(2026, 7, 11, 22, tzinfo=UTC), "en", calendar=paris)  # midnight in Paris
+        'through 11 July 2026'
+        >>> until_text(datetime(2026, 7, 11, 10, 15, tzinfo=UTC), "en", calendar=paris)
+        'until 12:15 on 11 July 2026'
+    """
+    key, said = _until(end, calendar)
+    return say(key, language, **said)
 
 
 @final

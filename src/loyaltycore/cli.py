@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 
 from loyaltycore._checks import check_day, shown
 from loyaltycore._history import Fields, take_basket
-from loyaltycore._statement import statement
+from loyaltycore._statement import statement, until_text
 from loyaltycore._steps import until_now
 from loyaltycore.basket import Basket
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
@@ -402,6 +402,11 @@ def _member(options: argparse.Namespace) -> int:
     ends_at = until_now(facts, now=utc_now())
     last_at = ends_at - _TICK
     membership = Membership.replay(options.member_id, facts).on(options.account)
+    if options.account not in {POINTS, *membership.ledgers}:
+        # Everybody has the main account; another one that is empty is a slip of the keyboard.
+        there_are = ", ".join(sorted({POINTS, *membership.ledgers}))
+        msg = f"--account must be one that {options.member_id!r} has used ({there_are}), got {shown(options.account)}"
+        raise UsageError(msg)
     if last_on is not None:
         ends_at = min(ends_at, calendar.first_instant(last_on + timedelta(days=1)))
     starts_at = None if first_on is None else calendar.first_instant(first_on)
@@ -422,8 +427,9 @@ def _head(
     """Lay out where a member stands."""
     balance, ledger = membership.balance(at=at), membership.ledger
     yield say("member.title", language, member=membership.member_id)
-    if len(membership.ledgers) > 1:
-        yield say("member.accounts", language, accounts=", ".join(sorted(membership.ledgers)))
+    accounts = sorted({POINTS, *membership.ledgers})
+    if len(accounts) > 1:
+        yield say("member.accounts", language, accounts=", ".join(accounts))
     if tier is not None:
         yield say("member.tier", language, tier=tier.tier or "–")
     yield say("member.available", language, points=number_text(balance.available, language))
@@ -433,8 +439,8 @@ def _head(
             yield say(f"member.{name}", language, points=number_text(points, language))
     for ref, hold in sorted(ledger.holds.items()):
         if hold.is_open and at < hold.until:
-            until_on = calendar.day_of(hold.until - _TICK).isoformat()
-            yield say("member.hold", language, ref=ref, until_on=until_on, points=number_text(hold.units, language))
+            until = until_text(hold.until, language, calendar=calendar)
+            yield say("member.hold", language, ref=ref, until=until, points=number_text(hold.units, language))
     for expiring in ledger.expiring(after=at)[:1]:
         last_on = calendar.day_of(expiring.expires_at - _TICK).isoformat()
         yield say("member.expiring", language, last_on=last_on, points=number_text(expiring.units, language))

@@ -272,9 +272,10 @@ class Ledger(Holdings):
         Raises:
             RefusedError: ``at_before_last``, ``points_insufficient`` or ``key_reused``.
         """
-        known = self.burns.get(ref)
-        if known is not None or ref in self.holds:
-            _check_same(f"burn:{ref}", points=known is not None and known.units == units, verb=ref not in self.holds)
+        known, hold = self.burns.get(ref), self.holds.get(ref)
+        is_held = hold is not None and hold.captured != 0  # a hold that was given up leaves its name to a burn
+        if known is not None or is_held:
+            _check_same(f"burn:{ref}", points=known is not None and known.units == units, verb=not is_held)
             return ()
         parts = _accepted(self.check_burn(units, at=at, order=order))
         return (Burned(account=self.account, ref=ref, parts=parts, at=at),)
@@ -287,7 +288,7 @@ class Ledger(Holdings):
         Args:
             units: How many, at least 1.
             ref: What they are held for; the burn that may follow has the same name.
-            until: First instant at which the hold no longer counts.
+            until: First instant at which the hold no longer counts; held again under the same ref, the first counts.
             order: What is taken first.
             at: Not before the last fact.
 
@@ -296,14 +297,15 @@ class Ledger(Holdings):
             RefusedError: ``at_before_last``, ``points_insufficient`` or ``key_reused``.
         """
         check_instant("at", at)
-        if check_instant("until", until) <= at:
-            msg = f"until must be after {instant_text(at)}, got {instant_text(until)}"
-            raise UsageError(msg)
+        check_instant("until", until)
         known = self.holds.get(ref)
         if known is not None or ref in self.burns:
-            same = known is not None and known.units == units
-            _check_same(f"hold:{ref}", points=same, until=known is not None and known.until == until)
+            # Like the instant of a command its end is no part of it: a call made again has a later clock.
+            _check_same(f"hold:{ref}", points=known is not None and known.units == units, verb=known is not None)
             return ()
+        if until <= at:
+            msg = f"until must be after {instant_text(at)}, got {instant_text(until)}"
+            raise UsageError(msg)
         parts = _accepted(self.check_burn(units, at=at, order=order))
         return (Held(account=self.account, ref=ref, parts=parts, until=until, at=at),)
 
@@ -367,12 +369,14 @@ class Ledger(Holdings):
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
         check_instant("at", at)
-        if extended_until is not None and check_instant("extended_until", extended_until) <= at:
-            msg = f"extended_until must be after {instant_text(at)}, got {instant_text(extended_until)}"
-            raise UsageError(msg)
+        if extended_until is not None:
+            check_instant("extended_until", extended_until)
         parts = self._going_back(self.burns, "refund_burn", burn_ref, units, ref=ref)
         if not parts:
             return ()
+        if extended_until is not None and extended_until <= at:
+            msg = f"extended_until must be after {instant_text(at)}, got {instant_text(extended_until)}"
+            raise UsageError(msg)
         fact = BurnRefunded(account=self.account, ref=ref, burn_ref=burn_ref, parts=parts, at=at)
         return self._balanced((fact,), ref=ref, back=parts, extended_until=extended_until, at=at)
 

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Final, final
 import attrs
 
 from loyaltycore._checks import check_kind
-from loyaltycore._formula import SHIPPING_LINE, Counted, EarnedPoints, Formula, Shape
+from loyaltycore._formula import POINTS, SHIPPING_LINE, Counted, EarnedPoints, Formula, Shape
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
@@ -145,8 +145,8 @@ class OrderPlaced(Fact):
 
     @property
     def points(self) -> int:
-        """Points earned by all rules, on all accounts."""
-        return sum(earned.points for earned in self.earned)
+        """Points earned on the main account; ``earned`` tells those of the others."""
+        return sum(earned.points for earned in self.earned if earned.account == POINTS)
 
     @property
     def shared_burn_points(self) -> int:
@@ -172,7 +172,7 @@ class OrderReturned(Fact):
         amount_minor: The amount that came back without goods.
         shipping_minor: What came back of shipping.
         money_minor: What the shopper gets back.
-        points_revoked: Earned points taken back, of all rules and accounts.
+        points_revoked: Earned points taken back on the main account.
         points_given_back: Burned points given back.
         qualifying_minor: What no longer counts for tiers.
     """
@@ -342,7 +342,7 @@ class Order:
             attrs.evolve(
                 planned,
                 money_minor=moved.money_minor + planned.shipping_minor,
-                points_revoked=sum(taken.points for taken in self.taken_by(planned)),
+                points_revoked=sum(taken.points for taken in self.taken_by(planned) if taken.earned.account == POINTS),
                 points_given_back=moved.burn_points,
                 qualifying_minor=moved.qualifying_minor,
             )

@@ -254,7 +254,8 @@ class PointsVerbs:
         Args:
             points: How many, at least 1.
             ref: The shop's own name for what they are to pay; the burn that may follow has the same.
-            until: First instant at which the hold ends by itself, with no job to run.
+            until: First instant at which the hold ends by itself, with no job to run; held again under the same ref, the
+                first counts.
             order: What is taken first.
             at: Not before the last fact.
 

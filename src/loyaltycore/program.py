@@ -41,7 +41,7 @@ from typing import final
 
 import attrs
 
-from loyaltycore._booking import BurnFirst, book_action, book_order, book_release, book_return
+from loyaltycore._booking import BurnFirst, book_action, book_order, book_release, book_return, own_hold
 from loyaltycore._checks import check_count, check_kind, check_mapping, check_several
 from loyaltycore._earning import RULES_LIMIT, Action, Combine, EarningRule, check_together
 from loyaltycore._frozen import FrozenMap
@@ -64,7 +64,7 @@ from loyaltycore.coupons import CodeAnswer, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import StreamId, check_id, check_slug, fold_code, member_stream, order_stream
-from loyaltycore.ledger import Balance, Expiring
+from loyaltycore.ledger import Balance, Expiring, Hold
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import Evaluation, OfferBook
@@ -312,6 +312,7 @@ class Program:
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        order_id: str | None = None,
         at: datetime,
     ) -> Quote:
         """Price a basket: what is shown is what can be booked.
@@ -322,6 +323,7 @@ class Program:
             profile: What the shop tells about the person.
             codes: As typed; each gets an answer.
             burn: Points to burn, at least 0; as many as are allowed are granted, and ``quote.burn`` says why fewer.
+            order_id: The order it is to become, where points are held in its name: then these are the ones to burn.
             at: Timezone-aware.
 
         Raises:
@@ -334,12 +336,15 @@ class Program:
             codes=codes,
             burn=burn,
         )
-        return self._price(asked, membership, at)
+        return self._price(asked, membership, order_id, at)
 
     def place(
         self, quote: Quote, membership: Membership | None = None, *, order_id: str, order: Order | None = None, at: datetime
     ) -> Placed:
         """Book exactly what was quoted.
+
+        Where points are held in the order's name, they are what it burns, however late it is paid; what is held and not
+        burned goes back.
 
         Args:
             quote: What the shopper saw.
@@ -363,7 +368,7 @@ class Program:
             raise UsageError(msg)
         if known.placed is not None:
             return self._placed_again(known, known.placed, quote, membership)
-        fresh = self._price(quote.asked, membership, at)
+        fresh = self._price(quote.asked, membership, order_id, at)
         _check_unchanged(quote, fresh)
         return self._book(fresh, membership, known)
 
@@ -382,7 +387,7 @@ class Program:
             UsageError: Another currency, a naive time, another member's state.
         """
         _check_member(asked.member_id, membership)
-        return self._book(self._price(asked, membership, at), membership, Order.open(order_id))
+        return self._book(self._price(asked, membership, order_id, at), membership, Order.open(order_id))
 
     def refund(
         self, order: Order, membership: Membership | None = None, *, back: Return, return_id: str, at: datetime
@@ -489,7 +494,7 @@ class Program:
             order_count=membership.order_count,
         )
 
-    def _price(self, asked: Asked, membership: Membership | None, at: datetime) -> Quote:
+    def _price(self, asked: Asked, membership: Membership | None, order_id: str | None, at: datetime) -> Quote:
         """Go through the steps of a quote."""
         basket = asked.basket
         if basket.currency != self.currency:
@@ -499,7 +504,9 @@ class Program:
         folded, malformed = read_codes(asked.codes)
         situation = self._situation(asked, membership, folded.values(), at)
         offers = self.book.evaluate(groups, shipping_minor=_minor(basket.shipping), situation=situation)
-        burn = self._burn(asked.burn, membership, groups, offers, situation)
+        hold = None if membership is None or order_id is None else own_hold(membership, order_id)
+        goods_minor = 0 if self.burning is None else sum(payable(self.burning, groups, offers))
+        burn = self._burn(asked.burn, membership, hold, goods_minor, situation)
         shipping = shipping_after(basket, offers)
         earnings, shared = self._shared(asked, membership, offers, burn, situation)
         total = Money(sum(shared.net) + (_minor(shipping) or 0), self.currency)
@@ -541,25 +548,20 @@ class Program:
         )
 
     def _burn(
-        self,
-        asked: int,
-        membership: Membership | None,
-        groups: tuple[UnitGroup, ...],
-        offers: Evaluation,
-        situation: Situation,
+        self, asked: int, membership: Membership | None, hold: Hold | None, goods_minor: int, situation: Situation
     ) -> BurnAnswer:
         if asked == 0:
             return BurnAnswer()
         if membership is None:
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.MEMBER_REQUIRED))
         too_early = membership.ledger_of(POINTS).check_at(situation.at)
-        if too_early is not None:
+        if too_early is not None and hold is None:
             return BurnAnswer(asked=asked, refusal=too_early)
         if self.burning is None:
             details = {"asked_points": asked, "granted_points": 0}
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.POINTS_ABOVE_SHARE, details))
-        goods_minor = sum(payable(self.burning, groups, offers))
-        return self.burning.answer(asked, available=situation.points, goods_minor=goods_minor)
+        available = situation.points if hold is None else hold.units
+        return self.burning.answer(asked, available=available, goods_minor=goods_minor)
 
     def _shared(
         self, asked: Asked, membership: Membership | None, offers: Evaluation, burn: BurnAnswer, situation: Situation

@@ -72,7 +72,7 @@ from loyaltycore.points import POINTS, Transferred
 from loyaltycore.program import ORDER_RULE, Asked, Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Repository, StoredStream
-from loyaltycore.wire import Json, instant_text, plain
+from loyaltycore.wire import Json, plain
 
 __all__ = ["ACTOR", "Loyalty", "utc_now"]
 
@@ -123,6 +123,7 @@ class Loyalty(Service):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        order_id: str | None = None,
     ) -> Quote:
         """Price a basket; see ``Program.quote``.
 
@@ -132,9 +133,10 @@ class Loyalty(Service):
             profile: What the shop tells about the person.
             codes: As typed.
             burn: Points to burn.
+            order_id: The order it is to become, where points are held in its name.
         """
         asked = Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
-        return self._run(self._quote(asked))
+        return self._run(self._quote(asked, order_id))
 
     def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
@@ -448,7 +450,6 @@ class Loyalty(Service):
             account=account,
             actor=actor,
             points=check_count("points", points),
-            until=instant_text(until),
         )
 
     def capture(
@@ -622,11 +623,13 @@ class Loyalty(Service):
         """
         return self._run(self._order(order_id))
 
-    def _quote(self, asked: Asked) -> Steps[Quote]:
+    def _quote(self, asked: Asked, order_id: str | None) -> Steps[Quote]:
         streams = self.program.needs(asked.member_id).streams
         membership = loaded_membership((yield from self._load(streams)) if streams else {}, asked.member_id)
         at = not_before_last(membership, check_instant("clock()", self.clock()))
-        return self.program.quote(asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, at=at)
+        return self.program.quote(
+            asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, order_id=order_id, at=at
+        )
 
     def _membership(self, member_id: str) -> Steps[Membership]:
         stream = member_stream(member_id)

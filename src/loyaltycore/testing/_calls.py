@@ -22,6 +22,7 @@ from loyaltycore.points import PointsAccount
 
 __all__ = [
     "FIRST_DAY",
+    "FROM_RELEASE",
     "MEMBERS",
     "ORDERS",
     "SLIDING",

@@ -1,19 +1,37 @@
-"""A check of the port at work: its calls, its facts, and a look at everything they may have touched."""
+"""A check of the port at work: its calls, the facts it plays with, and a look at everything they may have touched."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, assert_never, final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Final, TypeVar, assert_never, final
 
+from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
-from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact
+from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact, Posting
 from loyaltycore.identity import CounterId, Key, StreamId
-from loyaltycore.ledger import Granted
+from loyaltycore.ledger import Granted, MovedLot, Overdraft
+from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
+from loyaltycore.orders import Counted, EarnedPoints, Formula, OfferCost, OrderLine, OrderPlaced, OrderReturned, Shape
+from loyaltycore.periods import Lasting, Period, Term
+from loyaltycore.points import PointsVerbs
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
 from loyaltycore.testing._stage import Source, Stage
 
-__all__ = ["AT", "DUE", "HOUR", "TICK", "Port", "append_to", "claim_of", "marker"]
+__all__ = [
+    "AT",
+    "DUE",
+    "HOUR",
+    "TICK",
+    "Port",
+    "append_to",
+    "claim_of",
+    "life_of",
+    "life_of_member",
+    "life_of_order",
+    "marker",
+]
 
 AT: Final = datetime(2026, 7, 1, 10, 30, 15, 123456, tzinfo=UTC)
 TICK: Final = timedelta(microseconds=1)
@@ -22,7 +40,14 @@ HOUR: Final = timedelta(hours=1)
 # Long before anything real is due: a listing starts with what the kit put there.
 DUE: Final = datetime(1950, 1, 1, tzinfo=UTC)
 
+_YEAR: Final = Lasting(Term(Period(months=12)), "Europe/Paris")
+_SLIDING: Final = Lasting(Term(Period(months=6)), "Europe/Paris", sliding=True)
+_SHORT: Final = Lasting(Term(Period(days=1)), "Asia/Kathmandu", sliding=True)
+
 _REFUSALS: Final = (ConflictError, DuplicateError, LimitReachedError)
+
+
+A = TypeVar("A", bound=PointsVerbs)
 
 
 @final
@@ -168,6 +193,138 @@ class Port(Stage[Repository]):
 def marker(ref: str) -> Granted:
     """Make a fact that is told apart by its ref."""
     return Granted(account="points", ref=ref, rule="kit", units=1, available_at=AT, at=AT)
+
+
+def life_of(account: A) -> Iterator[Posting[A]]:
+    """Give postings that hold every movement of points there is, each on the state before.
+
+    What they leave behind: an open hold, debts that others paid, that were forgiven and that stand, lots that await an event,
+    ends that slide and one that no longer does, transfers both ways, and takes that were given back in part.
+    """
+    stories: tuple[Callable[[A], Iterator[Posting[A]]], ...] = (
+        _spends_and_returns,
+        *(partial(_owes, policy=policy) for policy in (Overdraft.SETTLE, Overdraft.FORGIVE, Overdraft.CARRY)),
+        _holds_points,
+        _moves_points,
+        _waits_and_lasts,
+    )
+    return _told(account, stories)
+
+
+def _told(account: A, stories: Iterable[Callable[[A], Iterator[Posting[A]]]]) -> Iterator[Posting[A]]:
+    for story in stories:
+        for posting in story(account):
+            yield posting
+            account = posting.state
+
+
+def _each(account: A, *decisions: Callable[[A], Posting[A]]) -> Iterator[Posting[A]]:
+    for decide in decisions:
+        posting = decide(account)
+        yield posting
+        account = posting.state
+
+
+def _spends_and_returns(account: A) -> Iterator[Posting[A]]:
+    late = AT.astimezone(timezone(timedelta(hours=5, minutes=45)))
+    return _each(
+        account,
+        lambda a: a.earn(71, ref="o-1", available_at=AT + HOUR, expires_at=AT + 2 * HOUR, at=AT),
+        lambda a: a.earn(500, ref="welcome", rule="gift", expires_at=None, reason="by hand", actor="kit", at=late),
+        lambda a: a.burn(100, ref="o-2", at=AT),
+        lambda a: a.refund_burn("o-2", 30, ref="r-2", at=AT),
+        lambda a: a.revoke("o-1", ref="r-1", overdraft=Overdraft.CARRY, at=AT),
+        lambda a: a.adjust_down(5, ref="t-1", reason="by hand", actor="kit", at=AT),
+        lambda a: a.reverse_adjustment("t-1", ref="t-2", at=AT),
+        lambda a: a.adjust_down(7, ref="t-3", reason="by hand again", actor="kit", at=AT),
+    )
+
+
+def _owes(account: A, *, policy: Overdraft) -> Iterator[Posting[A]]:
+    """Spend what is taken back then, and give back a part of what was spent: some of the debt is no more."""
+    ref = policy.value
+    return _each(
+        account,
+        lambda a: a.earn(10, ref=ref, expires_at=AT + HOUR, at=AT),
+        lambda a: a.burn(10, ref=f"{ref}-spent", at=AT),
+        lambda a: a.revoke(ref, ref=f"{ref}-revoked", overdraft=policy, at=AT),
+        lambda a: a.refund_burn(f"{ref}-spent", 4, ref=f"{ref}-given-back", at=AT),
+    )
+
+
+def _holds_points(account: A) -> Iterator[Posting[A]]:
+    return _each(
+        account,
+        lambda a: a.hold(50, ref="h-1", until=AT + 24 * HOUR, at=AT),
+        lambda a: a.capture("h-1", 30, at=AT + HOUR),
+        lambda a: a.hold(20, ref="h-2", until=AT + 24 * HOUR, at=AT + HOUR),
+        lambda a: a.void("h-2", at=AT + HOUR),
+        lambda a: a.hold(5, ref="h-3", until=AT + 2 * HOUR, at=AT + HOUR),
+        lambda a: a.capture("h-3", at=AT + 2 * HOUR),
+        lambda a: a.hold(20, ref="h-4", until=AT + 100 * HOUR, at=AT + 2 * HOUR),
+    )
+
+
+def _moves_points(account: A) -> Iterator[Posting[A]]:
+    at = AT + 2 * HOUR
+    moved = (
+        MovedLot(units=8, granted_at=AT - HOUR, available_at=AT, expires_at=AT + 90 * HOUR),
+        MovedLot(units=9, granted_at=AT, available_at=AT),
+    )
+    return _each(
+        account,
+        lambda a: a.posting(a.ledger.transfer_out(11, ref="g-1", to="friend", at=at)),
+        lambda a: a.posting(a.ledger.transfer_out(12, ref="g-2", to="friend", at=at)),
+        lambda a: a.posting(a.ledger.undo_transfer_out("g-2", at=at)),
+        lambda a: a.posting(a.ledger.transfer_in(moved, ref="g-3", giver="friend", at=at)),
+        lambda a: a.posting(a.ledger.transfer_in(moved[1:], ref="g-4", giver="friend", at=at)),
+        lambda a: a.posting(a.ledger.undo_transfer_in("g-4", at=at)),
+    )
+
+
+def _waits_and_lasts(account: A) -> Iterator[Posting[A]]:
+    deadline = AT + 48 * HOUR
+    return _each(
+        account,
+        lambda a: a.earn(40, ref="review", expires_at=None, lasts=_SLIDING, at=AT),
+        lambda a: a.earn(6, ref="visit", expires_at=None, lasts=_SHORT, at=AT),
+        lambda a: a.earn(30, ref="o-3", awaits="delivered", available_at=deadline, expires_at=None, lasts=_SLIDING, at=AT),
+        lambda a: a.earn(20, ref="o-4", awaits="delivered", available_at=deadline, expires_at=None, lasts=_YEAR, at=AT),
+        lambda a: a.release("o-3", event="delivered", at=AT + 3 * HOUR),
+        lambda a: a.earn(10, ref="o-5", expires_at=AT + 4 * HOUR, at=AT),
+        lambda a: a.burn(10, ref="o-6", at=AT + 3 * HOUR),
+        lambda a: a.refund_burn("o-6", ref="r-6", extended_until=AT + 90 * HOUR, at=AT + 5 * HOUR),
+        lambda a: a.touch(ref="came-back", at=AT + 72 * HOUR),
+        lambda a: a.report_expired(ref="july", at=AT + 72 * HOUR),
+        lambda a: a.earn(15, ref="forgotten", expires_at=None, at=AT - 720 * HOUR),
+    )
+
+
+def life_of_member(member: Membership) -> Iterator[Posting[Membership]]:
+    """Give postings that hold every kind of fact of a member, on two accounts, each on the state before."""
+    counted = OrderCounted(order_id="o-1", day=AT.date(), qualifying_minor=7191, at=AT)
+    returned = ReturnCounted(order_id="o-1", return_id="r-1", qualifying_minor=7191, at=AT)
+    carried = SpendCarried(rule="base", ref="o-1", minor=-91, at=AT)
+    stories: tuple[Callable[[Membership], Iterator[Posting[Membership]]], ...] = (
+        lambda m: _each(m, lambda m: m.join(at=AT), lambda m: m.posting([counted, carried])),
+        life_of,
+        lambda m: life_of(m.on("status")),
+        lambda m: _each(m.on("points"), lambda m: m.posting([returned]), lambda m: m.touch(ref="last", at=AT + 80 * HOUR)),
+    )
+    return _told(member, stories)
+
+
+def life_of_order(order_id: str) -> tuple[Fact, ...]:
+    """Give an order, and its return."""
+    line = OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7)
+    step = Formula(shape=Shape.STEP, points=1, per_minor=100)
+    earned = EarnedPoints(rule="base", points=29, formula=step, counted=(Counted("1", 2990),), available_at=AT + HOUR)
+    offer = OfferCost(offer_id="ten", discount_minor=10)
+    placed = OrderPlaced(
+        order_id=order_id, member_id="m", currency="EUR", lines=(line,), offers=(offer,), earned=(earned,), codes=("ÉTÉ",), at=AT
+    )
+    back = OrderReturned(order_id=order_id, return_id="r-1", currency="EUR", lines=FrozenMap({"1": 2}), money_minor=1993, at=AT)
+    return placed, back
 
 
 def append_to(stream: StreamId, version: int, *facts: Fact, due_at: datetime | None = None) -> Append:

@@ -23,8 +23,7 @@ Repository 1 ``load`` answers every stream asked for; one never written has vers
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta, timezone
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 from typing import ClassVar, Final, TypeAlias, final
@@ -32,16 +31,26 @@ from uuid import uuid4
 
 import attrs
 
-from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Change, Command, Expect, Fact, Posting
 from loyaltycore.identity import Key, StreamId
-from loyaltycore.ledger import Granted, Overdraft
-from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted
-from loyaltycore.orders import Counted, EarnedPoints, Formula, OfferCost, OrderLine, OrderPlaced, OrderReturned, Shape
+from loyaltycore.ledger import Granted, Ledger
+from loyaltycore.memberships import Membership
 from loyaltycore.points import PointsAccount
 from loyaltycore.repositories import Claimed, Enumerable, PointsAccountRepository, Repository
-from loyaltycore.testing._port import AT, DUE, HOUR, TICK, Port, append_to, claim_of, marker
+from loyaltycore.testing._port import (
+    AT,
+    DUE,
+    HOUR,
+    TICK,
+    Port,
+    append_to,
+    claim_of,
+    life_of,
+    life_of_member,
+    life_of_order,
+    marker,
+)
 from loyaltycore.testing._stage import ConformanceError, Source, Stage
 
 __all__ = ["ConformanceError", "check_points_repository", "check_repository"]
@@ -162,6 +171,21 @@ def _keeps_the_order(port: Port) -> None:
         port.holds(stream, *facts[: version + 1])
 
 
+def _keeps_what_is_told_late(port: Port) -> None:
+    bit_by_bit, at_once = port.stream("bits"), port.stream("once")
+    facts = [attrs.evolve(marker(ref), at=AT + hours * HOUR) for ref, hours in _TOLD]
+    port.keeps(port.command("first"), append_to(bit_by_bit, 0, *facts[:4]))
+    for version in range(4, len(facts)):
+        port.keeps(port.command(f"then {version}"), append_to(bit_by_bit, version, facts[version]))
+        port.holds(bit_by_bit, *facts[: version + 1])
+    port.keeps(port.command("all"), append_to(at_once, 0, *facts))
+    port.holds(at_once, *facts)
+
+
+_TOLD: Final = (("d", 2), ("b", 2), ("c", 0), ("a", 2), ("e", -720), ("f", -720), ("e", -720), ("b", 0), ("g", -720), ("a", 1))
+"""Refs and hours of facts as they are told: dated back, several of one instant, one twice; in no order but their own."""
+
+
 def _keeps_text(text: str) -> Callable[[Port], None]:
     def check(port: Port) -> None:
         member = Membership.open(f"{port.mark}-text")
@@ -177,50 +201,21 @@ def _keeps_text(text: str) -> Callable[[Port], None]:
 def _keeps_every_kind(port: Port) -> None:
     member, version = Membership.open(f"{port.mark}-m"), 0
     facts = list[Fact]()
-    for number, posting in enumerate(_life_of(member)):
+    for number, posting in enumerate(life_of_member(member)):
         port.keeps(port.command(str(number)), append_to(posting.stream, version, *posting.facts))
         facts += posting.facts
         version += len(posting.facts)
     port.holds(port.stream("m"), *facts)
-    order = _order(f"{port.mark}-o")
+    order = life_of_order(f"{port.mark}-o")
     port.keeps(port.command("order"), append_to(port.stream("o", kind="order"), 0, *order))
     port.holds(port.stream("o", kind="order"), *order)
 
 
-def _life_of(member: Membership) -> Iterator[Posting[Membership]]:
-    """Give one posting of each kind, each on the state before."""
-    counted = OrderCounted(order_id="o-1", day=AT.date(), qualifying_minor=7191, at=AT)
-    returned = ReturnCounted(order_id="o-1", return_id="r-1", qualifying_minor=7191, at=AT)
-    late = AT.astimezone(timezone(timedelta(hours=5, minutes=45)))
-    decisions: tuple[Callable[[Membership], Posting[Membership]], ...] = (
-        lambda m: m.join(at=AT),
-        lambda m: m.posting([counted]),
-        lambda m: m.earn(71, ref="o-1", available_at=AT + HOUR, expires_at=AT + 2 * HOUR, at=AT),
-        lambda m: m.earn(500, ref="welcome", expires_at=None, at=late),
-        lambda m: m.burn(100, ref="o-2", at=AT),
-        lambda m: m.refund_burn("o-2", 30, ref="r-2", at=AT),
-        lambda m: m.posting([returned]),
-        lambda m: m.revoke("o-1", ref="r-1", overdraft=Overdraft.CARRY, at=AT),
-        lambda m: m.adjust_down(5, ref="t-1", reason="by hand", actor="kit", at=AT),
-        lambda m: m.reverse_adjustment("t-1", ref="t-2", at=AT),
-    )
-    for decide in decisions:
-        posting = decide(member)
-        yield posting
-        member = posting.state
-
-
-def _order(order_id: str) -> tuple[Fact, ...]:
-    """Give an order, and its return."""
-    line = OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7)
-    step = Formula(shape=Shape.STEP, points=1, per_minor=100)
-    earned = EarnedPoints(rule="base", points=29, formula=step, counted=(Counted("1", 2990),), available_at=AT + HOUR)
-    offer = OfferCost(offer_id="ten", discount_minor=10)
-    placed = OrderPlaced(
-        order_id=order_id, member_id="m", currency="EUR", lines=(line,), offers=(offer,), earned=(earned,), codes=("ÉTÉ",), at=AT
-    )
-    back = OrderReturned(order_id=order_id, return_id="r-1", currency="EUR", lines=FrozenMap({"1": 2}), money_minor=1993, at=AT)
-    return placed, back
+def _keeps_accounts_apart(port: Port) -> None:
+    stream = port.stream("two")
+    facts = [attrs.evolve(marker(str(number % 4)), account="status" if number % 3 else "points") for number in range(12)]
+    port.keeps(port.command("all"), append_to(stream, 0, *facts))
+    port.holds(stream, *facts)
 
 
 # ---- committing ----
@@ -431,6 +426,13 @@ def _answers_receipts(port: Port) -> None:
     port.demand("the receipt of the key in another home", port.receipt(port.command("asked", home=b)), None)
 
 
+def _answers_in_the_order_told(port: Port) -> None:
+    a, command = port.stream("a"), port.command("told")
+    facts = tuple(attrs.evolve(marker(ref), at=AT + hours * HOUR) for ref, hours in _TOLD)
+    port.keeps(command, append_to(a, 0, *facts))
+    _demand_receipt(port, command, {a: facts})
+
+
 def _answers_for_claims_alone(port: Port) -> None:
     command = port.command("claims")
     port.keeps(command, claim_of(port.counter("c"), port.key("holder"), 1, 5))
@@ -593,7 +595,7 @@ def _lists_streams(port: Port) -> None:
         port.keeps(port.command(f"{name} again"), append_to(port.stream(name), 1, marker(name)))
     port.keeps(port.command("read"), Expect(stream=port.stream("e"), version=0))
     order = port.stream("a", kind="order")
-    port.keeps(port.command("order"), append_to(order, 0, *_order(f"{port.mark}-a")))
+    port.keeps(port.command("order"), append_to(order, 0, *life_of_order(f"{port.mark}-a")))
     for kind, wanted in (("member", [port.stream(name) for name in "abcd"]), ("order", [order])):
         for limit in (1, 3, 1000):
             port.demand(f"the {kind} streams, by pages of {limit}", _pages(port, kind, limit), wanted)
@@ -636,7 +638,14 @@ _CHECKS: Final[tuple[tuple[type, int, Callable[[Port], None]], ...]] = tuple(
     (Repository, clause, check)
     for clause, checks in {
         1: (_answers_every_stream,),
-        2: (_keeps_the_order, _tells_streams_apart, _keeps_every_kind, *map(_keeps_text, _TEXTS)),
+        2: (
+            _keeps_the_order,
+            _keeps_what_is_told_late,
+            _tells_streams_apart,
+            _keeps_accounts_apart,
+            _keeps_every_kind,
+            *map(_keeps_text, _TEXTS),
+        ),
         3: (_keeps_all, *map(_keeps_none, _SPOILS)),
         4: (
             _compares_versions(lambda stream, version: append_to(stream, version, marker("late"))),
@@ -647,7 +656,7 @@ _CHECKS: Final[tuple[tuple[type, int, Callable[[Port], None]], ...]] = tuple(
         6: (_remembers_commands, _tells_keys_apart, _takes_a_command_once),
         7: (_keeps_keys_by_home,),
         8: (_says_the_first_thing_first, _tells_repeats_from_conflicts),
-        9: (_answers_receipts, _answers_for_claims_alone),
+        9: (_answers_receipts, _answers_in_the_order_told, _answers_for_claims_alone),
         10: (_claims_are_absolute, _tells_counters_apart),
         11: (_holds_the_limit, _lets_a_decrease_pass, _counts_one_commit_together, *map(_races_for_the_limit, (1, 3))),
         12: (_claims_time_out, _claims_are_renewed),
@@ -683,7 +692,7 @@ class _Accounts(Stage[PointsAccountRepository]):
         refusal = self.save(posting)
         if refusal is not None:
             self.fail(f"the last save raised {type(refusal).__name__}: {refusal}")
-        self.demand("the account read again", self.get(posting.state.member_id), posting.state)
+        self.equals("the account read again", self.get(posting.state.member_id), posting.state)
 
     def refuses(self, posting: Posting[PointsAccount]) -> None:
         """Save what must be refused, and leave nothing behind."""
@@ -691,6 +700,27 @@ class _Accounts(Stage[PointsAccountRepository]):
         if self.save(posting) is None:
             self.fail("the last save raised nothing, not ConflictError")
         self.demand("the account after a refused save", self.get(posting.state.member_id), before)
+
+    def equals(self, what: str, found: PointsAccount, wanted: PointsAccount) -> None:
+        """Demand an equal account; where it is not, the failure shows the part that differs."""
+        found_parts, wanted_parts = _parts(found), _parts(wanted)
+        for name in found_parts and wanted_parts | found_parts:
+            self.demand(f"{name} of {what}", found_parts.get(name), wanted_parts.get(name))
+        self.demand(what, found, wanted)
+
+
+def _parts(account: object) -> dict[str, object]:
+    """Take an account apart, each lot and each burn by itself; what is no account has no parts."""
+    parts = dict[str, object]()
+    if isinstance(account, PointsAccount):
+        for field in attrs.fields(Ledger):
+            value = getattr(account.ledger, field.name) if field.eq else ()
+            parts |= (
+                {f"{field.name}[{key!r}]": item for key, item in value.items()}
+                if isinstance(value, Mapping)
+                else {field.name: value}
+            )
+    return parts
 
 
 _NewMember: TypeAlias = Callable[[], str]
@@ -714,6 +744,14 @@ def _keeps_accounts(accounts: _Accounts, new_member: _NewMember) -> None:
         accounts.keeps(accounts.get(first).adjust_down(1, ref=f"t-{number}", reason=text, actor="kit", at=AT))
     accounts.keeps(_earned(accounts.get(first), "first"))  # the same ref again: a posting without facts
     accounts.demand("the account of another member", accounts.get(second), other.state)
+
+
+def _keeps_whole_accounts(accounts: _Accounts, new_member: _NewMember) -> None:
+    for posting in life_of(accounts.get(new_member())):
+        accounts.keeps(posting)
+    status = PointsAccount(member_id=new_member(), ledger=Ledger(account="status"))
+    for posting in life_of(status):
+        accounts.keeps(posting)
 
 
 def _compares_accounts(accounts: _Accounts, new_member: _NewMember) -> None:
@@ -744,6 +782,7 @@ def _save(accounts: _Accounts, posting: Posting[PointsAccount], repository: Poin
 _POINTS_CHECKS: Final = (
     (1, _opens_accounts),
     (2, _keeps_accounts),
+    (2, _keeps_whole_accounts),
     (2, _compares_accounts),
     (2, _lets_one_save),
 )
