@@ -13,8 +13,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
 from threading import RLock
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -22,11 +23,22 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact, Posting
 from loyaltycore.identity import CounterId, Key, StreamId
-from loyaltycore.ledger import Adjusted
+from loyaltycore.ledger import (
+    Adjusted,
+    Captured,
+    Granted,
+    Ledger,
+    LedgerFact,
+    Lot,
+    Overdraft,
+    Part,
+    Reversal,
+    Take,
+)
 from loyaltycore.points import PointsAccount
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream
 
-__all__ = ["CANARIES", "POINTS_CANARIES", "Plain", "PlainAccounts"]
+__all__ = ["CANARIES", "POINTS_CANARIES", "Plain", "PlainAccounts", "RebuildsAccounts"]
 
 GAP_SECONDS: Final = 0.002
 """Between check and act, where a liar leaves a gap: long enough for another thread."""
@@ -278,6 +290,73 @@ class KeepsSeconds(Plain):
 
     def kept(self, fact: Fact) -> Fact:
         return attrs.evolve(fact, at=fact.at.replace(microsecond=0))
+
+
+class SortsByInstant(Plain):
+    """Facts come back as they happened, not as they were told."""
+
+    def stored(self, stream: StreamId) -> StoredStream:
+        stored = super().stored(stream)
+        return attrs.evolve(stored, facts=tuple(sorted(stored.facts, key=lambda fact: fact.at)))
+
+
+class SortsWhatItAppends(Plain):
+    """The facts of one append are written as they happened."""
+
+    def write_change(self, change: Change) -> None:
+        if isinstance(change, Append):
+            change = attrs.evolve(change, facts=sorted(change.facts, key=lambda fact: fact.at))
+        super().write_change(change)
+
+
+class TurnsTiesAround(Plain):
+    """Of the facts of one instant, the last told comes first."""
+
+    def stored(self, stream: StreamId) -> StoredStream:
+        stored = super().stored(stream)
+        runs = (reversed(list(run)) for _, run in groupby(stored.facts, key=lambda fact: fact.at))
+        return attrs.evolve(stored, facts=tuple(fact for run in runs for fact in run))
+
+
+class KeepsEqualFactsOnce(Plain):
+    """A fact that is told twice is kept once."""
+
+    def stored(self, stream: StreamId) -> StoredStream:
+        facts = tuple(dict.fromkeys(super().stored(stream).facts))
+        return StoredStream(len(facts), facts)
+
+    def check_version(self, stream: StreamId, version: int) -> None:
+        if super().stored(stream).version != version:
+            raise ConflictError(stream)
+
+
+class SortsByAccount(Plain):
+    """Each account has a table of its own, and they are read one after another."""
+
+    def stored(self, stream: StreamId) -> StoredStream:
+        stored = super().stored(stream)
+        return attrs.evolve(stored, facts=tuple(sorted(stored.facts, key=lambda fact: getattr(fact, "account", ""))))
+
+
+class KnowsOneAccount(Plain):
+    """Everything is on the main account."""
+
+    def kept(self, fact: Fact) -> Fact:
+        return attrs.evolve(fact, account="points") if isinstance(fact, LedgerFact) else fact
+
+
+class ForgetsHowLong(Plain):
+    """How an end is counted has no column."""
+
+    def kept(self, fact: Fact) -> Fact:
+        return attrs.evolve(fact, lasts=None) if isinstance(fact, Granted) else fact
+
+
+class ForgetsLateness(Plain):
+    """Every capture came in time."""
+
+    def kept(self, fact: Fact) -> Fact:
+        return attrs.evolve(fact, late=False) if isinstance(fact, Captured) else fact
 
 
 # ---- committing ----
@@ -543,6 +622,17 @@ class RemembersFactsAlone(Plain):
         return receipt if receipt is not None and receipt.facts else None
 
 
+class RemembersByInstant(Plain):
+    """The receipt holds the facts as they happened, not as they were told."""
+
+    def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
+        receipt = super().receipt(home, key)
+        if receipt is None:
+            return None
+        told = receipt.facts.items()
+        return attrs.evolve(receipt, facts={stream: tuple(sorted(facts, key=lambda fact: fact.at)) for stream, facts in told})
+
+
 # ---- claims ----
 
 
@@ -774,6 +864,14 @@ CANARIES: Final[Mapping[tuple[str, int], tuple[type[Plain], ...]]] = {
         CutsText,
         StripsText,
         KeepsSeconds,
+        SortsByInstant,
+        SortsWhatItAppends,
+        TurnsTiesAround,
+        KeepsEqualFactsOnce,
+        SortsByAccount,
+        KnowsOneAccount,
+        ForgetsHowLong,
+        ForgetsLateness,
     ),
     ("Repository", 3): (WritesAsItGoes, WritesTheReceiptFirst, ChokesHalfWay, LosesClaims, LosesReceipts),
     ("Repository", 4): (ComparesNoVersions, ComparesOneWay, IgnoresExpectations, WritesExpectations),
@@ -788,7 +886,13 @@ CANARIES: Final[Mapping[tuple[str, int], tuple[type[Plain], ...]]] = {
     ),
     ("Repository", 7): (SharesKeysAmongHomes,),
     ("Repository", 8): (ComparesVersionsFirst, LooksAtLimitsFirst, LooksForRepeatsEarly),
-    ("Repository", 9): (RemembersTheHomeAlone, RemembersAnotherCommand, RemembersTooMuch, RemembersFactsAlone),
+    ("Repository", 9): (
+        RemembersTheHomeAlone,
+        RemembersAnotherCommand,
+        RemembersTooMuch,
+        RemembersFactsAlone,
+        RemembersByInstant,
+    ),
     ("Repository", 10): (AddsClaims, NeverFrees, IgnoresCaseOfCounters, AnswersOneForAll),
     ("Repository", 11): (HoldsOneFewer, HoldsOneMore, CountsItselfTwice, RefusesDecreases, CountsClaimsAlone, CountsThenClaims),
     ("Repository", 12): (ClaimsForEver, ClaimsTooLong, KeepsTheRoom, KeepsTheFirstEnd),
@@ -893,7 +997,182 @@ class ReadsThenSaves(PlainAccounts):
         self.rows[posting.state.member_id] = posting.state
 
 
+class AnswersTheColumn(PlainAccounts):
+    """What was saved comes back as it is stored."""
+
+    def get(self, member_id: str, /) -> PointsAccount:
+        account = super().get(member_id)
+        return cast("PointsAccount", account.to_dict()) if account.version else account
+
+    def save(self, posting: Posting[PointsAccount], /) -> None:
+        self.rows[posting.state.member_id] = posting.state
+
+
+class RebuildsAccounts(PlainAccounts):
+    """An account is made anew from tables; a liar has no table for one thing."""
+
+    def get(self, member_id: str, /) -> PointsAccount:
+        account = super().get(member_id)
+        return attrs.evolve(account, ledger=self.rebuilt(account.ledger))
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        lots = {lot_id: self.rebuilt_lot(lot) for lot_id, lot in ledger.lots.items()}
+        return attrs.evolve(ledger, lots=FrozenMap(lots))
+
+    def rebuilt_lot(self, lot: Lot) -> Lot:
+        return lot
+
+
+class ForgetsOpenHolds(RebuildsAccounts):
+    """Holds are written when they are resolved."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        resolved = {ref: hold for ref, hold in ledger.holds.items() if not hold.is_open}
+        return attrs.evolve(ledger, holds=FrozenMap(resolved))
+
+
+class ForgetsResolvedHolds(RebuildsAccounts):
+    """Holds are deleted when they are resolved."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        waiting = {ref: hold for ref, hold in ledger.holds.items() if hold.is_open}
+        return attrs.evolve(ledger, holds=FrozenMap(waiting))
+
+
+class ForgetsPayments(RebuildsAccounts):
+    """Who paid a debt is lost."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, payments=FrozenMap[str, tuple[Part, ...]]())
+
+
+class SortsPayments(RebuildsAccounts):
+    """Who paid first is lost."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        payments = {lot_id: parts[::-1] for lot_id, parts in ledger.payments.items()}
+        return attrs.evolve(ledger, payments=FrozenMap(payments))
+
+
+class ForgetsSpans(RebuildsAccounts):
+    """Ends that slide are lost."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, spans=())
+
+
+class OpensSpansAgain(RebuildsAccounts):
+    """An end that no longer slides does so again."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, spans=tuple(span._replace(is_closed=False) for span in ledger.spans))
+
+
+class ForgetsTransfers(RebuildsAccounts):
+    """What went to other members is lost."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, transfers=FrozenMap[str, Take]())
+
+
+class ForgetsAdjustments(RebuildsAccounts):
+    """What was taken by hand is lost."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, adjustments=FrozenMap[str, Take]())
+
+
+class ForgetsReturns(RebuildsAccounts):
+    """What was done once can be done again."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, returned=FrozenMap[str, Reversal]())
+
+
+class GivesBackAgain(RebuildsAccounts):
+    """What was given back of a burn is lost."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        burns = {ref: take._replace(given_back=0) for ref, take in ledger.burns.items()}
+        return attrs.evolve(ledger, burns=FrozenMap(burns))
+
+
+class ForgetsTheLastInstant(RebuildsAccounts):
+    """The last instant is that of the last lot."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        last = max((lot.granted_at for lot in ledger.lots.values()), default=None)
+        return attrs.evolve(ledger, last_at=last)
+
+
+class NamesTheMainAccount(RebuildsAccounts):
+    """Every account is the main one."""
+
+    def rebuilt(self, ledger: Ledger) -> Ledger:
+        return attrs.evolve(ledger, account="points")
+
+
+class AwaitsNothing(RebuildsAccounts):
+    """A lot that awaits an event is one that opens by itself."""
+
+    def rebuilt_lot(self, lot: Lot) -> Lot:
+        return lot._replace(awaits="")
+
+
+class ForgetsDebtPolicies(RebuildsAccounts):
+    """Every debt stands."""
+
+    def rebuilt_lot(self, lot: Lot) -> Lot:
+        return lot._replace(overdraft=Overdraft.CARRY)
+
+
+class ForgetsForgiveness(RebuildsAccounts):
+    """What was forgiven is owed again."""
+
+    def rebuilt_lot(self, lot: Lot) -> Lot:
+        return lot._replace(forgiven=0)
+
+
+class ForgetsOrigins(RebuildsAccounts):
+    """A lot that went on from another is one of its own."""
+
+    def rebuilt_lot(self, lot: Lot) -> Lot:
+        return lot._replace(origin="")
+
+
+class ForgetsDebts(RebuildsAccounts):
+    """A column of a lot holds no number below zero."""
+
+    def rebuilt_lot(self, lot: Lot) -> Lot:
+        return lot._replace(revoked=lot.revoked + min(0, lot.remaining))
+
+
 POINTS_CANARIES: Final[Mapping[int, tuple[type[PlainAccounts], ...]]] = {
     1: (KnowsNobody, OpensOneForAll),
-    2: (SavesNothing, SavesOverAll, SavesTheLast, SavesThenRefuses, RefusesWithoutFacts, ReadsThenSaves),
+    2: (
+        SavesNothing,
+        SavesOverAll,
+        SavesTheLast,
+        SavesThenRefuses,
+        RefusesWithoutFacts,
+        ReadsThenSaves,
+        AnswersTheColumn,
+        ForgetsOpenHolds,
+        ForgetsResolvedHolds,
+        ForgetsPayments,
+        SortsPayments,
+        ForgetsSpans,
+        OpensSpansAgain,
+        ForgetsTransfers,
+        ForgetsAdjustments,
+        ForgetsReturns,
+        GivesBackAgain,
+        ForgetsTheLastInstant,
+        NamesTheMainAccount,
+        AwaitsNothing,
+        ForgetsDebtPolicies,
+        ForgetsForgiveness,
+        ForgetsOrigins,
+        ForgetsDebts,
+    ),
 }

@@ -32,6 +32,7 @@ class Slide:
     """The common end of what lasts until some time after the last activity."""
 
     lasts: Lasting
+    opened_at: datetime
     ends_at: datetime
     is_closed: bool = False
 
@@ -84,6 +85,8 @@ class Point:
     is_taken: bool = False
     is_revoked: bool = False
     is_forgiven: bool = False
+    is_beyond: bool = False
+    """It was never earned: a late capture took more than there was."""
     payer: Point | None = None
 
     @property
@@ -267,8 +270,12 @@ class Pointwise:
         self._unwind()
         for bag in self.bags.values():
             if bag.overdraft is Overdraft.FORGIVE:
-                for point in bag.points:
-                    point.is_forgiven = point.is_forgiven or point.is_owed
+                # Forgiven is what revocations called back, and no more.
+                called = [point for point in bag.points if point.is_revoked]
+                done = [point for point in bag.points if point.is_beyond or point.is_forgiven]
+                owed = [point for point in bag.points if point.is_owed]
+                for point in owed[: max(0, len(called) - len(done))]:
+                    point.is_forgiven = True
         debtors = [bag for bag in self.bags.values() if bag.overdraft is Overdraft.SETTLE]
         for bag in sorted(debtors, key=lambda bag: (bag.granted_at, bag.lot_id)):
             owed = [point for point in bag.points if point.is_owed]
@@ -319,17 +326,17 @@ class Pointwise:
         """Move on what has not ended, from the activity or the day until which it reaches; close what has, for good."""
         for slide in self.slides:
             slide.is_closed = slide.is_closed or slide.ends_at <= at
-            if not slide.is_closed:
+            if not slide.is_closed and slide.opened_at <= at:
                 slide.ends_at = max(slide.ends_at, slide.lasts.ends_after(until or at))
 
-    def _slide(self, lasts: Lasting | None, until: datetime) -> Slide | None:
-        """Find the common end that something joins; after a gap it begins a new one."""
+    def _slide(self, lasts: Lasting | None, at: datetime, until: datetime) -> Slide | None:
+        """Find the common end that something joins; after a gap, or before all that is known, it begins a new one."""
         if lasts is None or not lasts.sliding:
             return None
         for slide in self.slides:
-            if slide.lasts == lasts and not slide.is_closed:
+            if slide.lasts == lasts and not slide.is_closed and slide.opened_at <= at < slide.ends_at:
                 return slide
-        self.slides.append(Slide(lasts, lasts.ends_after(until)))
+        self.slides.append(Slide(lasts, at, lasts.ends_after(until)))
         return self.slides[-1]
 
     def _earn(self, call: PointsCall) -> None:
@@ -337,7 +344,7 @@ class Pointwise:
         until = call.at if call.awaits else call.opens_at
         self._active(call.at, until)
         lot_id = f"{call.ref}/{call.rule}"
-        slide = None if call.awaits else self._slide(call.lasts, until)
+        slide = None if call.awaits else self._slide(call.lasts, call.at, until)
         bag = Bag(lot_id, call.at, call.opens_at, call.ends_at, call.awaits, call.lasts, slide, earned_by=lot_id)
         bag.points = [Point(bag) for _ in range(call.points or 1)]
         self.bags[lot_id] = bag
@@ -347,7 +354,7 @@ class Pointwise:
         for bag in self.bags.values():
             if bag.came_from(call.of, None) and bag.awaits == call.awaits and call.at < bag.opens_at:
                 bag.awaits, bag.opens_at = "", call.at
-                bag.slide = self._slide(bag.lasts, call.at)
+                bag.slide = self._slide(bag.lasts, call.at, call.at)
                 if bag.lasts is not None and bag.slide is None:
                     bag.fixed_end = bag.lasts.ends_after(call.at)
 
@@ -368,7 +375,7 @@ class Pointwise:
             left = [point for point in bag.points if not point.is_taken]
             left.sort(key=lambda point: point.is_revoked)
             if not left:
-                bag.points.append(Point(bag, is_revoked=True))
+                bag.points.append(Point(bag, is_revoked=True, is_beyond=True))
                 left = [bag.points[-1]]
             left[0].is_taken = True
             burned.append(left[0])

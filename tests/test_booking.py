@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loyaltycore import Basket, Line, Membership, Money, Order, Program, Return
 from loyaltycore._booking import BurnFirst
 from loyaltycore.errors import Reason, RefusedError
-from loyaltycore.ledger import Balance
+from loyaltycore.ledger import Balance, Overdraft
 from loyaltycore.memberships import SpendCarried
 from loyaltycore.orders import OrderPlaced
 from tests.programs import NOW
@@ -355,13 +355,38 @@ class TestCarryOver:
             assert held == 2 * (sum(kept) // 5_000)
             assert member.carried.get("order", 0) == sum(kept)
 
+    @pytest.mark.law(48)
+    def test_a_return_takes_by_the_step_the_order_was_bought_under(self) -> None:
+        """Bought at 2 per 50.00 and returned in a program that gives 1 per 1.00: two points go, not a hundred."""
+        generous = shop('earn = "1 per 1.00"\ncarry_over = true')
+        old, member = bought(CARRIES, NOBODY, euros(5_000, 2), "1")
+        new, member = bought(generous, member, euros(90_000), "2")
+        assert (earned(old), earned(new)) == ({"order": 4}, {"order": 900})
+        old, member, points = returned(generous, old, member, Return(lines={"a": 1}))
+        assert (points, member.available(at=NOW)) == (2, 902)
+        assert earned(bought(generous, member, euros(100), "3")[0]) == {"order": 1}
+
+    @pytest.mark.law(13, 48)
+    def test_points_that_came_back_with_a_later_end_are_still_the_orders(self) -> None:
+        """Burned, expired, given back with a new end: returns in two steps take them all, and nothing is refused."""
+        lasting = Program.parse(
+            HEAD.replace('"never"', '"30 days"') + 'earn = "1 per 1.00"\ncarry_over = true\nrestore = "30 days"'
+        )
+        order, member = bought(lasting, NOBODY, euros(5_000, 2))
+        late = NOW + 35 * DAY
+        member = member.burn(100, ref="b", at=NOW + DAY).state
+        member = member.refund_burn("b", ref="rb", extended_until=late + 30 * DAY, at=late).state
+        for number, left_over in enumerate((50, 0)):
+            order, member, points = returned(lasting, order, member, Return(lines={"a": 1}), f"r{number}", at=late)
+            assert (points, member.available(at=late)) == (50, left_over)
+
     @pytest.mark.law(14, 48)
     def test_a_changed_step_leaves_nothing_behind(self) -> None:
-        """The step is lowered between two orders: the next order counts all the spend anew; all returned, nothing is left."""
+        """The step is lowered between two orders: each gives and takes by its own, and all returned, nothing is left."""
         finer = shop('earn = "2 per 30.00"\ncarry_over = true')
         first, member = bought(CARRIES, NOBODY, euros(7_500), "1")
         second, member = bought(finer, member, euros(1_500), "2")
-        assert (earned(first), earned(second)) == ({"order": 2}, {"order": 4})
+        assert (earned(first), earned(second)) == ({"order": 2}, {"order": 2})
         for order in (first, second):
             _, member, _ = returned(CARRIES, order, member, ALL_OF_IT)
         assert sum(lot.remaining for lot in member.ledger.lots.values()) == 0
@@ -529,3 +554,59 @@ class TestHeldForAnOrder:
         quote = self.RULES.quote(euros(5_000), member, burn=700, at=NOW)
         placed = self.RULES.place(quote, member, order_id="1001", at=NOW)
         assert placed.membership.on("status").balance(at=NOW).held == 600
+
+    @pytest.mark.law(43)
+    def test_an_abandoned_checkout_pays_nothing_twice(self) -> None:
+        """Points held and let go for several orders, quoted anew long after, pay once."""
+        member = self.MEMBER
+        for number in range(3):
+            at = NOW + timedelta(hours=number)
+            member = member.hold(1_000, ref=f"o{number}", until=at + timedelta(minutes=10), at=at).state
+        later, granted = NOW + DAY, []
+        for number in range(3):
+            quote = self.RULES.quote(euros(5_000), member, burn=1_000, order_id=f"o{number}", at=later)
+            member = self.RULES.place(quote, member, order_id=f"o{number}", at=later).membership
+            granted.append(quote.burn.granted)
+        assert granted == [1_000, 40, 49]  # 40.00 paid earned 40 points, 49.60 paid 49
+        books = member.books(at=later)
+        assert books.live >= books.debt  # what was held is taken below zero, what was earned since nets it
+
+
+class TestReturnsAreNeverRefused:
+    """Whatever was done by hand before: what is left goes back, and no return fails for points."""
+
+    RULES = shop('earn = "1 per 1.00"\nworth = "0.01"')
+
+    def test_some_was_revoked_by_hand(self) -> None:
+        """The return takes what is left of the points."""
+        order, member = bought(self.RULES, NOBODY, euros(10_000, 2))
+        member = member.revoke("1001", 50, ref="desk", overdraft=Overdraft.CARRY, at=NOW).state
+        order, member, points = returned(self.RULES, order, member, Return(lines={"a": 2}))
+        assert (points, member.balance(at=NOW).debt, member.available(at=NOW)) == (150, 0, 0)
+
+    def test_some_of_the_burn_came_back_by_hand(self) -> None:
+        """The return gives back what is left of the burn, and says so."""
+        member = NOBODY.earn(1_000, ref="gift", expires_at=None, at=NOW).state
+        order, member = bought(self.RULES, member, euros(10_000), burn=1_000)
+        member = member.refund_burn("1001", 100, ref="goodwill", at=NOW).state
+        refunded = self.RULES.refund(order, member, back=ALL_OF_IT, return_id="r", at=NOW)
+        assert refunded.fact.points_given_back == 900
+        assert refunded.membership.available(at=NOW) == 1_000
+
+    def test_a_name_of_the_shops_own_stands_in_no_returns_way(self) -> None:
+        """The name of a return may have been used for something else: it takes the next."""
+        member = NOBODY.earn(1_000, ref="gift", expires_at=None, at=NOW).state
+        order, member = bought(self.RULES, member, euros(10_000), burn=500)
+        member = member.burn(50, ref="b", at=NOW).state.refund_burn("b", 5, ref="1001/r", at=NOW).state
+        member = member.revoke("gift", 5, ref="1001/r", overdraft=Overdraft.CARRY, at=NOW).state
+        refunded = self.RULES.refund(order, member, back=ALL_OF_IT, return_id="r", at=NOW)
+        assert (refunded.fact.points_revoked, refunded.fact.points_given_back) == (95, 500)
+        assert {"revoke:1001/r+", "refund_burn:1001/r+"} <= refunded.membership.ledger.returned.keys()
+
+    @pytest.mark.parametrize("order_id,return_id", [("o" * 200, "r"), ("o" * 100, "r" * 100), ("/" * 70, "/" * 70)])
+    def test_long_names_can_be_returned(self, order_id: str, return_id: str) -> None:
+        """Whatever order could be placed can be returned."""
+        member = NOBODY.earn(1_000, ref="gift", expires_at=None, at=NOW).state
+        order, member = bought(self.RULES, member, euros(10_000), order_id, burn=500)
+        order, member, points = returned(self.RULES, order, member, ALL_OF_IT, return_id)
+        assert (points, member.available(at=NOW)) == (95, 1_000)

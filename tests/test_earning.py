@@ -585,12 +585,13 @@ class TestCarryOver:
         assert one(ask([self.FIFTY], euros(1_999), member)).points == 0
         assert one(ask([self.FIFTY], euros(12_000), member)).points == 3
 
-    def test_what_is_held_already_is_not_given_again(self) -> None:
-        """The target is that of the whole sum; revoked points are missing from what is held."""
+    def test_an_order_gives_the_steps_it_fills(self) -> None:
+        """What the sum before was worth is another matter: what was taken back by hand is not given again."""
         member = granted((2, NOW)).posting([SpendCarried(rule="order", ref="1", minor=12_000, at=NOW)]).state
         assert one(ask([self.FIFTY], euros(3_000), member)).points == 1
-        member = member.earn(5, ref="x", rule="order", expires_at=None, at=NOW).state
-        assert one(ask([self.FIFTY], euros(3_000), member)).points == 0
+        lot = next(iter(member.ledger.lots.values()))
+        member = member.revoke(lot.earn_ref, ref="desk", overdraft=Overdraft.CARRY, at=NOW).state
+        assert one(ask([self.FIFTY], euros(3_000), member)).points == 1
 
     def test_guests_carry_nothing(self) -> None:
         """A guest has no sum: whole steps of this order alone."""
@@ -605,12 +606,13 @@ class TestCarryOver:
         assert one(ask([least], euros(1_000))).counted_minor == 1_000
 
     def test_target_and_what_is_taken(self) -> None:
-        """What is held above the target of the lower sum; never below nothing, never more than is held."""
+        """The steps that are no longer full; all that is held where nothing is kept, and never more."""
         order = one(ask([self.FIFTY], euros(12_000)))
         assert [to_earn(order.formula, minor) for minor in (-1, 0, 4_999, 5_000, 12_000)] == [0, 0, 0, 1, 2]
         ledger = granted((2, NOW)).ledger
-        assert [to_take(order, minor, ledger) for minor in (12_000, 9_999, 4_999, 0, -5)] == [0, 1, 2, 2, 2]
-        assert to_take(order, 0, NOBODY.ledger) == 0
+        assert [to_take(order, 12_000, minor, ledger) for minor in (12_000, 9_999, 4_999, 0, -5)] == [0, 1, 2, 2, 2]
+        assert to_take(order, 90_000, 40_000, ledger) == 2
+        assert to_take(order, 12_000, 0, NOBODY.ledger) == 0
 
     @pytest.mark.parametrize(
         "fields",

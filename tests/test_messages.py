@@ -53,7 +53,6 @@ class TestCatalogue:
         for texts in _CATALOGUE.values():
             assert len({texts[f"refused.{reason.value}"] for reason in Reason if reason.public == "coupon_invalid"}) == 1
 
-
     def test_no_line_breaks_before_a_mark(self) -> None:
         """French sets a blank before some marks; it is a narrow one at which no line breaks, and English sets none."""
         marked = [text for text in _CATALOGUE["fr"].values() if any(mark in text for mark in ";:")]

@@ -523,6 +523,28 @@ class TestPlaced:
         assert (fact.earned[0].counted_minor, fact.shared_burn_points) == (1000, 70)
 
 
+class TestTheLastOfTheMoney:
+    @pytest.mark.law(13)
+    def test_nothing_is_kept_however_it_came_back(self) -> None:
+        """One line cannot be paid with points and does not count for tiers: all of the money back is all of both back."""
+        order = placed(
+            line("1", quantity=1, list_minor=2000, burn_minor=1000, burn_points=1000),
+            line("2", quantity=1, list_minor=1000, qualifies=False),
+        )
+        for backs in (
+            [amount(2000)],
+            [Return(lines={"2": 1}), amount(1000)],
+            [amount(500), amount(1500)],
+            [amount(500), Return(lines={"1": 1}), amount(500)],
+        ):
+            after, totals = order, [0, 0, 0]
+            for number, back in enumerate(backs):
+                after, fact = came_back(after, back, number)
+                moved_now = (fact.money_minor, fact.points_given_back, fact.qualifying_minor)
+                totals = [total + now for total, now in zip(totals, moved_now, strict=True)]
+            assert totals == [2000, 1000, 1000]
+
+
 class TestPointsFollowWhatIsKept:
     def test_bulk_bought_and_all_but_one_returned(self) -> None:
         """50 at 1.00 earn 1 at 1 per 50.00: 49 come back and the point goes; the last one has none to take."""

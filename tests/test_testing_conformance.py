@@ -16,11 +16,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import attrs
 import pytest
 
+from loyaltycore.codec import FACTS
 from loyaltycore.errors import ConflictError, UsageError
 from loyaltycore.facts import Posting
 from loyaltycore.identity import StreamId
+from loyaltycore.ledger import Held, Ledger, Lot
 from loyaltycore.memberships import MemberJoined
 from loyaltycore.points import PointsAccount
 from loyaltycore.repositories import Enumerable, PointsAccountRepository, Repository
@@ -28,7 +31,7 @@ from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.store.sqlite import SQLiteRepository
 from loyaltycore.testing import ConformanceError, check_points_repository, check_repository
 from loyaltycore.testing._stage import CALLS_SHOWN, Source, Stage
-from tests.canaries import CANARIES, POINTS_CANARIES, Plain, PlainAccounts
+from tests.canaries import CANARIES, POINTS_CANARIES, ForgetsOpenHolds, Plain, PlainAccounts, RebuildsAccounts
 
 LIARS = [(contract, clause, liar) for (contract, clause), liars in CANARIES.items() for liar in liars]
 POINTS_LIARS = [(clause, liar) for clause, liars in POINTS_CANARIES.items() for liar in liars]
@@ -80,6 +83,26 @@ class TestCheckRepository:
     def test_honest_canary_passes(self) -> None:
         """What the liars are made from does not lie."""
         check_repository(Plain)
+
+    def test_every_kind_of_fact_is_kept(self) -> None:
+        """The kit appends facts of every kind there is, on two accounts of one member."""
+        one = Plain()
+        check_repository(lambda: one)
+        streams = one.facts.values()
+        assert {type(fact) for facts in streams for fact in facts} >= set(FACTS)
+        assert any({"points", "status"} <= {fact.account for fact in facts if isinstance(fact, Held)} for facts in streams)
+
+    def test_facts_are_told_late_and_at_one_instant(self) -> None:
+        """The kit appends what is dated back and what happened at one instant, in one append and in several."""
+        one = Plain()
+        check_repository(lambda: one)
+        told = [facts for stream, facts in one.facts.items() if stream.endswith(("-bits", "-once"))]
+        assert len(told) == 2
+        for facts in told:
+            instants = [fact.at for fact in facts]
+            assert instants != sorted(instants)
+            assert len(set(facts)) < len(facts)
+            assert len(set(instants)) < len(set(facts))
 
     def test_one_repository_for_all_passes(self) -> None:
         """A factory may give the same repository each time; it is not closed under its owner."""
@@ -225,6 +248,30 @@ class TestCheckPointsRepository:
     def test_honest_table_passes(self) -> None:
         """A table of accounts that compares versions keeps both clauses."""
         check_points_repository(PlainAccounts)
+
+    def test_rebuilt_accounts_pass(self) -> None:
+        """An account may be made anew from tables, as long as nothing is lost."""
+        check_points_repository(RebuildsAccounts)
+
+    def test_whole_accounts_are_saved(self) -> None:
+        """The kit saves an account that has something in every place: holds, debts, ends that slide, lots that await."""
+        one = PlainAccounts()
+        check_points_repository(lambda: one)
+        ledger = next(account.ledger for account in one.rows.values() if account.ledger.account == "status")
+        names = [field.name for field in attrs.fields(Ledger) if field.eq]
+        assert [name for name in names if not getattr(ledger, name)] == []
+        assert {True, False} == {hold.is_open for hold in ledger.holds.values()}
+        assert {True, False} == {span.is_closed for span in ledger.spans}
+        defaults = Lot._field_defaults
+        lots = ledger.lots.values()
+        assert [name for name in defaults if all(getattr(lot, name) == defaults[name] for lot in lots)] == []
+        assert any(lot.remaining < 0 for lot in lots)
+
+    def test_failure_shows_what_differs(self) -> None:
+        """Of a whole account the failure names the one part that is lost, and shows it."""
+        with pytest.raises(ConformanceError) as caught:
+            check_points_repository(ForgetsOpenHolds)
+        assert caught.value.found.startswith("holds['h-1'] of the account read again is None, not Hold(parts=(Part(")
 
     @pytest.mark.parametrize("threads", [1, 8])
     def test_column_passes(self, threads: int, tmp_path: Path) -> None:

@@ -77,10 +77,13 @@ class Balancing:
             self._post(Renewed(**self._named, parts=parts, expires_at=until))
 
     def forgive(self, lot_ids: Iterable[str]) -> None:
-        """Lift every debt to zero of which the last revocation said so."""
+        """Lift every debt of which the last revocation said so, as far as revocations made it."""
         lots = self._debtors(lot_ids, Overdraft.FORGIVE)
-        if lots:
-            self._post(Forgiven(**self._named, parts=tuple(Part(lot.lot_id, -lot.remaining) for lot in lots)))
+        # No more than was revoked: what a late capture spends besides was never forgiven.
+        units = [(lot.lot_id, min(-lot.remaining, lot.revoked - lot.forgiven)) for lot in lots]
+        parts = tuple(Part(lot_id, count) for lot_id, count in units if count > 0)
+        if parts:
+            self._post(Forgiven(**self._named, parts=parts))
 
     def settle(self, debtor_ids: Iterable[str], payers: Iterator[OpenLot], held: Mapping[str, int]) -> None:
         """Pay debts, the oldest first, from what is not held.

@@ -19,7 +19,7 @@ from loyaltycore._purchase import to_take
 from loyaltycore.errors import Reason, Refusal, RefusedError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, within
-from loyaltycore.ledger import BurnOrder, Hold, Overdraft, newest_first, oldest_first, soonest_expiry
+from loyaltycore.ledger import BurnOrder, Hold, Ledger, Overdraft, newest_first, oldest_first, soonest_expiry
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
 from loyaltycore.orders import OrderPlaced, OrderReturned, TakenBack
 from loyaltycore.periods import Calendar, Term, Terms
@@ -144,21 +144,34 @@ def book_return(
     for one in taken:
         rule, account, points = one.earned.rule, one.earned.account, one.points
         if one.carried_minor:
+            carried = moves.state.carried.get(rule, 0)
             moves.add(SpendCarried(rule=rule, ref=ref, minor=-one.carried_minor, at=at))
-            left = moves.state.carried.get(rule, 0)
-            points = to_take(one.earned, left, moves.state.ledger_of(account))
+            points = to_take(one.earned, carried, carried - one.carried_minor, moves.state.ledger_of(account))
+        earn_ref, ledger = None if one.earned.carried else order_id, moves.state.ledger_of(account)
+        # What somebody took back by hand before cannot come back again: a return is never refused for it.
+        points = min(points, ledger.left_to_revoke(earn_ref, rule=rule))
         if points:
             # One ref names one revocation of an account; where several rules gave to it, each has a name of its own.
             own_ref = ref if by_account[account] == 1 else within(order_id, within(return_id, rule))
-            earn_ref = None if one.earned.carried else order_id
-            verbs = moves.state.on(account)
-            moves.follow(verbs.revoke(earn_ref, points, ref=own_ref, overdraft=overdraft, rule=rule, at=at))
+            own_ref = _unused(own_ref, "revoke", ledger)
+            facts = ledger.revoke(earn_ref, points, ref=own_ref, overdraft=overdraft, rule=rule, at=at)
+            moves.follow(moves.state.posting(facts))
             revoked += points if account == POINTS else 0
-    if planned.points_given_back:
+    ledger = moves.state.ledger_of(POINTS)
+    given_back = min(planned.points_given_back, ledger.left_to_refund(order_id))
+    if given_back:
         until = None if restore is None else restore.end_after(at, calendar=calendar)
-        verbs = moves.state.on(POINTS)
-        moves.follow(verbs.refund_burn(order_id, planned.points_given_back, ref=ref, extended_until=until, at=at))
-    return attrs.evolve(planned, points_revoked=revoked), moves.posting()
+        own_ref = _unused(ref, "refund_burn", ledger)
+        facts = ledger.refund_burn(order_id, given_back, ref=own_ref, extended_until=until, at=at)
+        moves.follow(moves.state.posting(facts))
+    return attrs.evolve(planned, points_revoked=revoked, points_given_back=given_back), moves.posting()
+
+
+def _unused(ref: str, verb: str, ledger: Ledger) -> str:
+    """Give a name for what a return moves: its own, or where a shop has used that for something else, one behind it."""
+    while f"{verb}:{ref}" in ledger.returned:
+        ref += "+"
+    return ref
 
 
 def book_action(

@@ -118,6 +118,9 @@ class CarryOver(StrEnum):
     ON = "on"
 
 
+LAST_DAY: Final = date.max - timedelta(days=1)
+"""A day before the last, so that there is one after it."""
+
 EVER: Final = Window(starts_at=None, ends_at=None)
 """All of time."""
 
@@ -145,7 +148,7 @@ class _Span(StrEnum):
                 after = (first + timedelta(days=31)).replace(day=1)
             case _Span.YEAR:
                 first = date(day.year, 1, 1)
-                after = date(day.year + 1, 1, 1)
+                after = min(day.replace(month=12, day=31), LAST_DAY) + timedelta(days=1)
             case _Span.EVER:
                 return EVER
             case _:
@@ -348,18 +351,19 @@ _CAPS: Final = ("per_order", *(span.value for span in _Span), "balance")
 
 def held_in(rule_id: str, ledger: Ledger | None, window: Window) -> int:
     """Sum what a rule granted in a window, less what was revoked of it."""
-    return sum(granted - revoked for granted, revoked in _lots_in(rule_id, ledger, window))
+    return sum(_earnings_in(rule_id, ledger, window))
 
 
-def _lots_in(rule_id: str, ledger: Ledger | None, window: Window) -> list[tuple[int, int]]:
+def _earnings_in(rule_id: str, ledger: Ledger | None, window: Window) -> list[int]:
+    """Give what is left of each earning of a rule: units that went on to another lot are those of the first."""
     if ledger is None:
         return []
-    ending = f"/{rule_id}"
-    return [
-        (lot.granted, lot.revoked)
-        for lot_id, lot in ledger.lots.items()
-        if lot_id.endswith(ending) and window.contains(lot.granted_at)
-    ]
+    ending, earnings, lots = f"/{rule_id}", dict[str, int](), ledger.lots
+    for lot in lots.values():
+        earned_by = lot.earned_by
+        if earned_by.endswith(ending) and window.contains(lots[earned_by].granted_at):
+            earnings[earned_by] = earnings.get(earned_by, 0) + lot.revocable
+    return list(earnings.values())
 
 
 def _multipliers(values: Iterable[Multiplier]) -> tuple[Multiplier, ...]:
@@ -542,7 +546,7 @@ class Action:
             limit = getattr(self.times, span.value)
             if limit is None:
                 continue
-            times = sum(granted > revoked for granted, revoked in _lots_in(action, ledger, span.window(at, calendar)))
+            times = sum(left > 0 for left in _earnings_in(action, ledger, span.window(at, calendar)))
             if times >= limit:
                 details: dict[str, Detail] = {"action": action, "period": span.value, "limit": limit, "times": times}
                 return Refusal(Reason.ACTION_LIMIT_REACHED, details)

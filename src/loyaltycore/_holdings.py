@@ -60,13 +60,15 @@ class Holdings:
         """Give the ledger itself, where it hangs together: for one that was read from outside.
 
         Raises:
-            CorruptStateError: A lot under another's id, or a burn, hold or payment that names a lot that is not there.
+            CorruptStateError: A lot under another's id, a burn, hold or payment that names a lot that is not there, or a lot
+                that says other than they do what was taken from it.
         """
         takes = (*self.burns.values(), *self.adjustments.values(), *self.transfers.values())
         taken = [take.parts for take in takes] + [hold.parts for hold in self.holds.values()] + list(self.payments.values())
         named = {part.lot_id for parts in taken for part in parts} | self.payments.keys()
         spans = range(len(self.spans) + 1)
-        if any(key != lot.lot_id or lot.span not in spans for key, lot in self.lots.items()) or not named <= self.lots.keys():
+        is_sound = all(key == lot.lot_id and lot.span in spans and lot.is_sound for key, lot in self.lots.items())
+        if not is_sound or not named <= self.lots.keys() or not self._is_booked():
             msg = f"the lots of account {self.account!r} do not hang together"
             raise CorruptStateError(msg)
         return self
@@ -224,6 +226,23 @@ class Holdings:
             _by_ref=None if self._by_ref is None else self._refs_after(changed),
         )
 
+    def _is_booked(self) -> bool:
+        """Whether what was burned, moved and paid is what the lots say was taken from them."""
+        takes = (*self.burns.values(), *self.adjustments.values(), *self.transfers.values())
+        if not all(0 <= take.given_back <= take.units for take in takes):
+            return False
+        if not all(hold.captured is None or 0 <= hold.captured <= hold.units for hold in self.holds.values()):
+            return False
+        burned = _by_lot(take.left() for take in (*self.burns.values(), *self.adjustments.values()))
+        moved = _by_lot(take.left() for take in self.transfers.values())
+        paid_out = _by_lot(self.payments.values())
+        paid_in = {debtor_id: sum(part.units for part in parts) for debtor_id, parts in self.payments.items() if parts}
+        return all(
+            (lot.burned, lot.moved, lot.paid_out, lot.paid_in)
+            == (burned.get(lot_id, 0), moved.get(lot_id, 0), paid_out.get(lot_id, 0), paid_in.get(lot_id, 0))
+            for lot_id, lot in self.lots.items()
+        )
+
     def _refs_after(self, changed: Iterable[Lot]) -> FrozenMap[str, tuple[str, ...]]:
         known, more = self.lots_by_ref, dict[str, tuple[str, ...]]()
         for lot in changed:
@@ -245,3 +264,12 @@ class Holdings:
             for part in hold.parts:
                 held[part.lot_id] = held.get(part.lot_id, 0) + part.units
         return held
+
+
+def _by_lot(several: Iterable[tuple[Part, ...]]) -> dict[str, int]:
+    """Sum up units by lot."""
+    sums: dict[str, int] = {}
+    for parts in several:
+        for part in parts:
+            sums[part.lot_id] = sums.get(part.lot_id, 0) + part.units
+    return sums

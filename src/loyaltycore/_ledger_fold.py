@@ -179,11 +179,21 @@ class Fold:
             if row is None:
                 row = lots[lot_id] = list(self.known[lot_id])
             row[field] += sign * part.units
+            _check(row[field] >= 0, lot_id)
+
+    def revoke(self, parts: Iterable[Part], overdraft: Overdraft) -> None:
+        """Take back what was earned, and note what happens to the debt."""
+        self.move(parts, _REVOKED)
+        for part in parts:
+            self.lots[part.lot_id][_OVERDRAFT] = overdraft
+            _check(self.frozen_lot(part.lot_id).revocable >= 0, part.lot_id)
 
     def give_back(self, takes: Layer[Take], ref: str, parts: tuple[Part, ...], field: int) -> None:
         """Return what a burn, an adjustment or a transfer took."""
         take = takes[ref]
-        takes[ref] = Take(take.parts, take.given_back + _units(parts))
+        back = take._replace(given_back=take.given_back + _units(parts))
+        _check(back.given_back <= back.units, ref)
+        takes[ref] = back
         self.move(parts, field, -1)
 
     def active(self, at: datetime, until: datetime) -> None:
@@ -191,17 +201,24 @@ class Fold:
         for place, span in enumerate(self.spans):
             if at >= span.ends_at:
                 self.spans[place] = span._replace(is_closed=True)
-            elif span.active_at < until and not span.is_closed:
+            elif span.opened_at <= at and span.active_at < until and not span.is_closed:
                 ends_at = max(span.ends_at, span.lasts.ends_after(until))
-                self.spans[place] = Span(span.lasts, until, ends_at)
+                self.spans[place] = span._replace(active_at=until, ends_at=ends_at)
 
     def span_of(self, lasts: Lasting, at: datetime, until: datetime) -> int:
-        """Find the span that an activity falls into, or open one: after a gap the old one stays as it ended."""
+        """Find the span that an activity falls into, or open one: after a gap, or before what is known, it is another."""
         for place, span in enumerate(self.spans, 1):
-            if span.lasts == lasts and at < span.ends_at and not span.is_closed:
+            if span.lasts == lasts and span.opened_at <= at < span.ends_at and not span.is_closed:
                 return place
-        self.spans.append(Span(lasts, until, lasts.ends_after(until)))
+        self.spans.append(Span(lasts, at, until, lasts.ends_after(until)))
         return len(self.spans)
+
+
+def _check(holds: bool, what: str) -> None:  # noqa: FBT001 - what must hold
+    """Refuse a fact that could not follow: folded twice, or made by nobody."""
+    if not holds:
+        msg = f"more is moved of {what!r} than there is"
+        raise CorruptStateError(msg)
 
 
 def _units(parts: Iterable[Part | MovedLot]) -> int:
@@ -239,7 +256,7 @@ def _released(fold: Fold, fact: Released) -> None:
 def _burned(fold: Fold, fact: Burned) -> None:
     parts = fact.parts
     fold.move(parts, _BURNED)
-    fold.burns[fact.ref] = _take((parts, 0))
+    fold.burns[fact.ref] = _take((parts, 0, ""))
     if fold.spans:
         fold.active(fact.at, fact.at)
 
@@ -268,9 +285,7 @@ def _renewed(fold: Fold, fact: Renewed) -> None:
 
 
 def _revoked(fold: Fold, fact: Revoked) -> None:
-    fold.move(fact.parts, _REVOKED)
-    for part in fact.parts:
-        fold.lots[part.lot_id][_OVERDRAFT] = fact.overdraft
+    fold.revoke(fact.parts, fact.overdraft)
     fold.returned[f"revoke:{fact.ref}"] = Reversal(fact.earn_ref, _units(fact.parts))
 
 
@@ -283,12 +298,14 @@ def _held(fold: Fold, fact: Held) -> None:
 
 def _captured(fold: Fold, fact: Captured) -> None:
     hold = fold.holds[fact.ref]
+    _check(hold.is_open and _units(fact.parts) <= hold.units, fact.ref)
     fold.holds[fact.ref] = Hold(hold.parts, hold.until, _units(fact.parts))
     _burned(fold, Burned(account=fact.account, ref=fact.ref, parts=fact.parts, at=fact.at))
 
 
 def _voided(fold: Fold, fact: Voided) -> None:
     hold = fold.holds[fact.ref]
+    _check(hold.is_open, fact.ref)
     fold.holds[fact.ref] = Hold(hold.parts, hold.until, 0)
     for part in hold.parts:
         fold.lot(part.lot_id)
@@ -298,6 +315,7 @@ def _settled(fold: Fold, fact: Settled) -> None:
     fold.move(fact.parts, _PAID_OUT)
     fold.lot(fact.debtor_id)[_PAID_IN] += _units(fact.parts)
     fold.payments[fact.debtor_id] = (*fold.payments.find(fact.debtor_id, ()), *fact.parts)
+    _check(fold.frozen_lot(fact.debtor_id).remaining <= 0, fact.debtor_id)
 
 
 def _settlement_undone(fold: Fold, fact: SettlementUndone) -> None:
@@ -322,6 +340,8 @@ def _without_last(parts: tuple[Part, ...], units: int) -> tuple[Part, ...]:
 
 def _forgiven(fold: Fold, fact: Forgiven) -> None:
     fold.move(fact.parts, _FORGIVEN)
+    for part in fact.parts:
+        _check(fold.frozen_lot(part.lot_id).remaining <= 0, part.lot_id)
 
 
 def _forgiveness_taken_back(fold: Fold, fact: ForgivenessTakenBack) -> None:
@@ -330,7 +350,7 @@ def _forgiveness_taken_back(fold: Fold, fact: ForgivenessTakenBack) -> None:
 
 def _transferred_out(fold: Fold, fact: TransferredOut) -> None:
     fold.move(fact.parts, _MOVED)
-    fold.transfers[fact.ref] = Take(fact.parts)
+    fold.transfers[fact.ref] = Take(fact.parts, to=fact.to)
 
 
 def _transferred_in(fold: Fold, fact: TransferredIn) -> None:
@@ -342,9 +362,7 @@ def _transferred_in(fold: Fold, fact: TransferredIn) -> None:
 
 def _transfer_undone(fold: Fold, fact: TransferUndone) -> None:
     if fact.taken_back:
-        fold.move(fact.parts, _REVOKED)
-        for part in fact.parts:
-            fold.lots[part.lot_id][_OVERDRAFT] = _CARRY
+        fold.revoke(fact.parts, _CARRY)
         fold.returned[f"undo_transfer:{fact.ref}"] = Reversal(fact.ref, _units(fact.parts))
     else:
         fold.give_back(fold.transfers, fact.ref, fact.parts, _MOVED)

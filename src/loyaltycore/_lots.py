@@ -126,6 +126,13 @@ class Lot(NamedTuple):
         return self.granted - self.revoked - self.renewed
 
     @property
+    def is_sound(self) -> bool:
+        """Whether it can have come about: nothing taken that was not there, and above zero nothing owed."""
+        taken = (self.revoked, self.burned, self.paid_out, self.paid_in, self.forgiven, self.moved, self.renewed)
+        owes_nothing = self.remaining <= 0 or (self.paid_in == 0 and self.forgiven == 0)
+        return self.granted > 0 and min(taken) >= 0 and self.revocable >= 0 and self.forgiven <= self.revoked and owes_nothing
+
+    @property
     def is_marked(self) -> bool:
         """Whether a policy follows its debts, or has followed one."""
         return self.overdraft in FOLLOWED or self.paid_in > 0 or self.forgiven > 0
@@ -191,15 +198,21 @@ class Take(NamedTuple):
     Attributes:
         parts: From which lots, in the order taken.
         given_back: Units that went back, the last taken first.
+        to: Who got them, of a transfer; empty otherwise.
     """
 
     parts: tuple[Part, ...]
     given_back: int = 0
+    to: str = ""
 
     @property
     def units(self) -> int:
         """Units taken at first."""
         return sum(part.units for part in self.parts)
+
+    def left(self) -> tuple[Part, ...]:
+        """Give the parts that did not go back."""
+        return self.going_back(self.units - self.given_back)
 
     def going_back(self, units: int) -> tuple[Part, ...]:
         """Give the parts that the next so many units go back to."""
@@ -244,12 +257,14 @@ class Span(NamedTuple):
 
     Attributes:
         lasts: How the end is counted.
+        opened_at: When the first of its lots was earned.
         active_at: The last activity.
         ends_at: First instant at which its lots can no longer be burned.
         is_closed: Whether something happened after its end: nothing moves it any more.
     """
 
     lasts: Lasting
+    opened_at: datetime
     active_at: datetime
     ends_at: datetime
     is_closed: bool = False

@@ -152,7 +152,7 @@ def _ask(rule: EarningRule, purchase: Purchase) -> _Answer:
         desired = formula.of(by_times)
     else:
         spent_minor = carried + sum([minor for minor, _ in counts])
-        desired = to_earn(formula, spent_minor) - held_in(rule.rule_id, ledger, EVER)
+        desired = to_earn(formula, spent_minor) - to_earn(formula, carried)
     answer = _capped(nothing.answer, rule, max(0, desired), ledger, situation)
     if answer.granted == 0 and carried is None:
         return _Answer(rule, answer, matches=True)
@@ -179,9 +179,19 @@ def to_earn(formula: Formula, carried_minor: int) -> int:
     return formula.points * (max(0, carried_minor) // formula.per_minor)
 
 
-def to_take(earned: EarnedPoints, carried_minor: int, ledger: Ledger) -> int:
-    """Give the points to take back once so much spend is still carried over: what is held above it."""
-    return max(0, held_in(earned.rule, ledger, EVER) - to_earn(earned.formula, carried_minor))
+def to_take(earned: EarnedPoints, carried_minor: int, left_minor: int, ledger: Ledger) -> int:
+    """Give the points to take back when less spend is carried over, by the step that the order was bought under.
+
+    Args:
+        earned: What the order earned.
+        carried_minor: What was carried over before.
+        left_minor: What still is; where that is nothing, all that is held goes.
+        ledger: The account.
+    """
+    held = held_in(earned.rule, ledger, EVER)
+    if left_minor <= 0:
+        return held
+    return min(held, to_earn(earned.formula, carried_minor) - to_earn(earned.formula, left_minor))
 
 
 def _counts(rule: EarningRule, purchase: Purchase) -> _Counts:

@@ -208,9 +208,11 @@ class Ledger(Holdings):
             msg = f"rule must not be named as lots are that units went on to, got {rule!r}"
             raise UsageError(msg)
         opens_at = at if available_at is None else check_instant("available_at", available_at)
-        _check_terms(opens_at, expires_at, awaits, lasts, at)
+        if expires_at is not None:
+            check_instant("expires_at", expires_at)
         known = self.lots.get(f"{ref}/{rule}")
         if known is None:
+            _check_terms(opens_at, expires_at, awaits, lasts, at)
             fact = Granted(
                 account=self.account,
                 ref=ref,
@@ -225,10 +227,11 @@ class Ledger(Holdings):
                 at=at,
             )
             return self._balanced((fact,), ref=ref, at=at)
-        is_released = awaits != "" and known.awaits == ""
+        is_released = awaits != "" and known.awaits == "" and f"release:{awaits}:{ref}" in self.returned
         _check_same(
             f"earn:{ref}",
             points=known.granted == units,
+            awaits=is_released or known.awaits == awaits,
             available_at=available_at is None or is_released or known.available_at == available_at,
             expires_at=is_released or known.expires_at == expires_at,
             lasts=known.lasts == lasts,
@@ -247,10 +250,9 @@ class Ledger(Holdings):
             RefusedError: ``earning_not_found``, or ``release_too_late`` where all that awaited it have lapsed.
         """
         check_instant("at", at)
-        key = f"release:{event}:{earn_ref}"
-        if key in self.returned:
-            return ()
         waiting = [lot for lot in self._earned(earn_ref, None) if lot.awaits == event]
+        if not waiting and f"release:{event}:{earn_ref}" in self.returned:
+            return ()
         if not waiting:
             raise RefusedError(Refusal(Reason.EARNING_NOT_FOUND, {"earn_ref": earn_ref, "event": event}))
         lots = tuple(lot.lot_id for lot in waiting if at < lot.available_at)
@@ -425,6 +427,15 @@ class Ledger(Holdings):
         fact = Revoked(account=self.account, ref=ref, earn_ref=of, parts=parts, overdraft=overdraft, at=at)
         return self._balanced((fact,), ref=ref, at=at)
 
+    def left_to_revoke(self, earn_ref: str | None, *, rule: str | None = None) -> int:
+        """Say how many units of what was earned are not yet taken back; see ``revoke``."""
+        return sum(lot.revocable for lot in self._earned(earn_ref, rule))
+
+    def left_to_refund(self, burn_ref: str) -> int:
+        """Say how many units of a burn have not come back yet; 0 where there is no such burn."""
+        take = self.burns.get(burn_ref)
+        return 0 if take is None else take.units - take.given_back
+
     def adjust_down(self, units: int, *, ref: str, reason: str, actor: str, at: datetime) -> tuple[LedgerFact, ...]:
         """Decide to take units away by hand.
 
@@ -479,7 +490,7 @@ class Ledger(Holdings):
         """
         known = self.transfers.get(ref)
         if known is not None:
-            _check_same(f"transfer:{ref}", points=known.units == units)
+            _check_same(f"transfer:{ref}", points=known.units == units, to=known.to == to)
             return ()
         parts = _accepted(self.check_burn(units, at=at))
         return (TransferredOut(account=self.account, ref=ref, parts=parts, to=to, at=at),)
@@ -509,11 +520,12 @@ class Ledger(Holdings):
         fact = TransferredIn(account=self.account, ref=ref, lots=tuple(lots), giver=giver, at=at)
         return self._balanced((fact,), ref=ref, at=at)
 
-    def undo_transfer_out(self, ref: str, *, at: datetime) -> tuple[LedgerFact, ...]:
+    def undo_transfer_out(self, ref: str, *, to: str, at: datetime) -> tuple[LedgerFact, ...]:
         """Decide to take back what a transfer gave to another account.
 
         Args:
             ref: The transfer.
+            to: Who got them.
             at: May lie before the last fact.
 
         Raises:
@@ -521,26 +533,28 @@ class Ledger(Holdings):
         """
         check_instant("at", at)
         take = self.transfers.get(ref)
-        if take is None:
+        if take is None or take.to != to:
             raise RefusedError(Refusal(Reason.TRANSFER_NOT_FOUND, {"transfer_ref": ref}))
         return self._transfer_undone(take.going_back(take.units - take.given_back), ref=ref, at=at)
 
-    def undo_transfer_in(self, ref: str, *, at: datetime) -> tuple[LedgerFact, ...]:
+    def undo_transfer_in(self, ref: str, *, giver: str, at: datetime) -> tuple[LedgerFact, ...]:
         """Decide to give back what a transfer brought from another account.
 
         Args:
             ref: The transfer.
+            giver: Who gave them.
             at: May lie before the last fact. Where the units were spent, the lots go below zero.
 
         Raises:
             RefusedError: ``transfer_not_found``.
         """
         check_instant("at", at)
-        lots = [lot for lot in self._earned(ref, None) if _KEPT_RULE.fullmatch(lot.rule)]
-        if not lots:
+        came_in = self.returned.get(f"transfer_in:{ref}")
+        if came_in is None or came_in.of != giver:
             raise RefusedError(Refusal(Reason.TRANSFER_NOT_FOUND, {"transfer_ref": ref}))
         if f"undo_transfer:{ref}" in self.returned:
             return ()
+        lots = [lot for lot in self._earned(ref, None) if _KEPT_RULE.fullmatch(lot.rule)]
         parts = tuple(Part(lot.lot_id, lot.revocable) for lot in lots if lot.revocable)
         return self._transfer_undone(parts, ref=ref, taken_back=True, at=at)
 
@@ -668,7 +682,7 @@ def _spread(units: int, limits: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
 
 def _check_terms(opens_at: datetime, expires_at: datetime | None, awaits: str, lasts: Lasting | None, at: datetime) -> None:
     """Refuse windows that nothing could lie in."""
-    if expires_at is not None and check_instant("expires_at", expires_at) <= max(opens_at, at):
+    if expires_at is not None and expires_at <= max(opens_at, at):
         msg = f"expires_at must be after {instant_text(max(opens_at, at))}, got {instant_text(expires_at)}"
         raise UsageError(msg)
     if awaits and opens_at <= at:

@@ -433,6 +433,9 @@ def _target(placed: OrderPlaced, back: _Back) -> _Shares:
         goods += back.amount_minor
         qualifying += placed.qualifying_minor * back.amount_minor // paid
         burn_points += placed.shared_burn_points * back.amount_minor // paid
+        if goods >= placed.goods_minor:
+            # The last of the money: nothing is kept, whichever lines the amounts were taken from.
+            qualifying, burn_points = placed.qualifying_minor, placed.shared_burn_points
     return _Shares(
         money_minor=min(goods, placed.goods_minor),
         burn_points=min(burn_points, placed.shared_burn_points),

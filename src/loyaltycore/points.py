@@ -277,7 +277,7 @@ class PointsVerbs:
         Raises:
             RefusedError: ``hold_not_found``, ``hold_resolved``, ``hold_exceeded`` or ``key_reused``.
         """
-        return self.posting(self.ledger.capture(hold_ref, points, at=at))
+        return self.posting(self.ledger.capture(check_id("hold_ref", hold_ref), points, at=at))
 
     def void(self, hold_ref: str, *, at: datetime) -> Posting[Self]:
         """Give a hold up: its points are where they were, expired where their time is over.
@@ -289,7 +289,7 @@ class PointsVerbs:
         Raises:
             RefusedError: ``hold_not_found``, or ``hold_resolved`` where it was captured.
         """
-        return self.posting(self.ledger.void(hold_ref, at=at))
+        return self.posting(self.ledger.void(check_id("hold_ref", hold_ref), at=at))
 
     def refund_burn(
         self, burn_ref: str, points: int | None = None, *, ref: str, extended_until: datetime | None = None, at: datetime
@@ -307,7 +307,9 @@ class PointsVerbs:
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
         return self.posting(
-            self.ledger.refund_burn(burn_ref, points, ref=check_id("ref", ref), extended_until=extended_until, at=at)
+            self.ledger.refund_burn(
+                check_id("burn_ref", burn_ref), points, ref=check_id("ref", ref), extended_until=extended_until, at=at
+            )
         )
 
     def revoke(
@@ -334,6 +336,8 @@ class PointsVerbs:
             RefusedError: ``earning_not_found``, ``earning_exceeded``, ``key_reused``, or under ``Overdraft.REJECT``
                 ``points_insufficient``.
         """
+        if earn_ref is not None:
+            check_id("earn_ref", earn_ref)
         return self.posting(self.ledger.revoke(earn_ref, points, ref=check_id("ref", ref), overdraft=overdraft, rule=rule, at=at))
 
     def adjust_down(self, points: int, *, ref: str, reason: str, actor: str, at: datetime) -> Posting[Self]:
@@ -364,7 +368,9 @@ class PointsVerbs:
         Raises:
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
         """
-        return self.posting(self.ledger.reverse_adjustment(adjustment_ref, ref=check_id("ref", ref), at=at))
+        return self.posting(
+            self.ledger.reverse_adjustment(check_id("adjustment_ref", adjustment_ref), ref=check_id("ref", ref), at=at)
+        )
 
     def transfer(self, points: int, *, to: A, ref: str, at: datetime) -> Transferred[Self, A]:
         """Give points to another member, in burn order and with the terms they have: nothing lives longer for it.
@@ -401,8 +407,10 @@ class PointsVerbs:
             RefusedError: ``transfer_not_found``, on either side.
         """
         self._check_other(taker)
-        giver = self.posting(self.ledger.undo_transfer_out(transfer_ref, at=at))
-        return Transferred(giver=giver, taker=taker.posting(taker.ledger.undo_transfer_in(transfer_ref, at=at)))
+        giver = self.posting(self.ledger.undo_transfer_out(check_id("transfer_ref", transfer_ref), to=taker.member_id, at=at))
+        return Transferred(
+            giver=giver, taker=taker.posting(taker.ledger.undo_transfer_in(transfer_ref, giver=self.member_id, at=at))
+        )
 
     def touch(self, *, ref: str, at: datetime) -> Posting[Self]:
         """Note that the member was active: points that last until some time after the last activity last longer.

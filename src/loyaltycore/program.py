@@ -64,7 +64,7 @@ from loyaltycore.coupons import CodeAnswer, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import StreamId, check_id, check_slug, fold_code, member_stream, order_stream
-from loyaltycore.ledger import Balance, Expiring, Hold
+from loyaltycore.ledger import Balance, Expiring
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import Evaluation, OfferBook
@@ -369,6 +369,9 @@ class Program:
         if known.placed is not None:
             return self._placed_again(known, known.placed, quote, membership)
         fresh = self._price(quote.asked, membership, order_id, at)
+        if fresh.digest != quote.digest and membership is not None:
+            # A paid order is never refused: what was held for it when it was quoted pays for it, however late it comes.
+            fresh = self._price(quote.asked, membership, order_id, at, late=True)
         _check_unchanged(quote, fresh)
         return self._book(fresh, membership, known)
 
@@ -494,7 +497,9 @@ class Program:
             order_count=membership.order_count,
         )
 
-    def _price(self, asked: Asked, membership: Membership | None, order_id: str | None, at: datetime) -> Quote:
+    def _price(
+        self, asked: Asked, membership: Membership | None, order_id: str | None, at: datetime, *, late: bool = False
+    ) -> Quote:
         """Go through the steps of a quote."""
         basket = asked.basket
         if basket.currency != self.currency:
@@ -506,7 +511,8 @@ class Program:
         offers = self.book.evaluate(groups, shipping_minor=_minor(basket.shipping), situation=situation)
         hold = None if membership is None or order_id is None else own_hold(membership, order_id)
         goods_minor = 0 if self.burning is None else sum(payable(self.burning, groups, offers))
-        burn = self._burn(asked.burn, membership, hold, goods_minor, situation)
+        own = None if hold is None else hold.units if late or at < hold.until else min(hold.units, situation.points)
+        burn = self._burn(asked.burn, membership, own, goods_minor, situation)
         shipping = shipping_after(basket, offers)
         earnings, shared = self._shared(asked, membership, offers, burn, situation)
         total = Money(sum(shared.net) + (_minor(shipping) or 0), self.currency)
@@ -548,19 +554,19 @@ class Program:
         )
 
     def _burn(
-        self, asked: int, membership: Membership | None, hold: Hold | None, goods_minor: int, situation: Situation
+        self, asked: int, membership: Membership | None, own: int | None, goods_minor: int, situation: Situation
     ) -> BurnAnswer:
         if asked == 0:
             return BurnAnswer()
         if membership is None:
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.MEMBER_REQUIRED))
         too_early = membership.ledger_of(POINTS).check_at(situation.at)
-        if too_early is not None and hold is None:
+        if too_early is not None and own is None:
             return BurnAnswer(asked=asked, refusal=too_early)
         if self.burning is None:
             details = {"asked_points": asked, "granted_points": 0}
             return BurnAnswer(asked=asked, refusal=Refusal(Reason.POINTS_ABOVE_SHARE, details))
-        available = situation.points if hold is None else hold.units
+        available = situation.points if own is None else own
         return self.burning.answer(asked, available=available, goods_minor=goods_minor)
 
     def _shared(

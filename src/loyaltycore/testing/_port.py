@@ -11,11 +11,11 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact, Posting
 from loyaltycore.identity import CounterId, Key, StreamId
-from loyaltycore.ledger import Granted, MovedLot, Overdraft
+from loyaltycore.ledger import Granted, Ledger, Overdraft
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
 from loyaltycore.orders import Counted, EarnedPoints, Formula, OfferCost, OrderLine, OrderPlaced, OrderReturned, Shape
 from loyaltycore.periods import Lasting, Period, Term
-from loyaltycore.points import PointsVerbs
+from loyaltycore.points import PointsAccount, PointsVerbs
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
 from loyaltycore.testing._stage import Source, Stage
 
@@ -208,10 +208,10 @@ def life_of(account: A) -> Iterator[Posting[A]]:
         _moves_points,
         _waits_and_lasts,
     )
-    return _told(account, stories)
+    return _in_turn(account, stories)
 
 
-def _told(account: A, stories: Iterable[Callable[[A], Iterator[Posting[A]]]]) -> Iterator[Posting[A]]:
+def _in_turn(account: A, stories: Iterable[Callable[[A], Iterator[Posting[A]]]]) -> Iterator[Posting[A]]:
     for story in stories:
         for posting in story(account):
             yield posting
@@ -247,6 +247,7 @@ def _owes(account: A, *, policy: Overdraft) -> Iterator[Posting[A]]:
         account,
         lambda a: a.earn(10, ref=ref, expires_at=AT + HOUR, at=AT),
         lambda a: a.burn(10, ref=f"{ref}-spent", at=AT),
+        lambda a: a.earn(3, ref=f"{ref}-later", expires_at=None, at=AT),  # a second payer, before the other
         lambda a: a.revoke(ref, ref=f"{ref}-revoked", overdraft=policy, at=AT),
         lambda a: a.refund_burn(f"{ref}-spent", 4, ref=f"{ref}-given-back", at=AT),
     )
@@ -266,19 +267,18 @@ def _holds_points(account: A) -> Iterator[Posting[A]]:
 
 
 def _moves_points(account: A) -> Iterator[Posting[A]]:
+    """Give to a friend and get from one, and undo one of each."""
     at = AT + 2 * HOUR
-    moved = (
-        MovedLot(units=8, granted_at=AT - HOUR, available_at=AT, expires_at=AT + 90 * HOUR),
-        MovedLot(units=9, granted_at=AT, available_at=AT),
-    )
+    friend = PointsAccount(member_id="kit-friend", ledger=Ledger(account=account.ledger.account))
+    rich = friend.earn(8, ref="f-1", expires_at=AT + 90 * HOUR, at=AT).state.earn(30, ref="f-2", expires_at=None, at=AT).state
     return _each(
         account,
-        lambda a: a.posting(a.ledger.transfer_out(11, ref="g-1", to="friend", at=at)),
-        lambda a: a.posting(a.ledger.transfer_out(12, ref="g-2", to="friend", at=at)),
-        lambda a: a.posting(a.ledger.undo_transfer_out("g-2", at=at)),
-        lambda a: a.posting(a.ledger.transfer_in(moved, ref="g-3", giver="friend", at=at)),
-        lambda a: a.posting(a.ledger.transfer_in(moved[1:], ref="g-4", giver="friend", at=at)),
-        lambda a: a.posting(a.ledger.undo_transfer_in("g-4", at=at)),
+        lambda a: a.transfer(11, to=friend, ref="g-1", at=at).giver,
+        lambda a: a.transfer(12, to=friend, ref="g-2", at=at).giver,
+        lambda a: a.undo_transfer("g-2", taker=a.transfer(12, to=friend, ref="g-2", at=at).taker.state, at=at).giver,
+        lambda a: rich.transfer(17, to=a, ref="g-3", at=at).taker,
+        lambda a: rich.transfer(9, to=a, ref="g-4", at=at).taker,
+        lambda a: rich.transfer(9, to=a, ref="g-4", at=at).giver.state.undo_transfer("g-4", taker=a, at=at).taker,
     )
 
 
@@ -311,7 +311,7 @@ def life_of_member(member: Membership) -> Iterator[Posting[Membership]]:
         lambda m: life_of(m.on("status")),
         lambda m: _each(m.on("points"), lambda m: m.posting([returned]), lambda m: m.touch(ref="last", at=AT + 80 * HOUR)),
     )
-    return _told(member, stories)
+    return _in_turn(member, stories)
 
 
 def life_of_order(order_id: str) -> tuple[Fact, ...]:

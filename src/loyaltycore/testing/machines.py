@@ -191,7 +191,7 @@ class PointsMachine(RuleBasedStateMachine):
         return self._earned(name, lambda account: account.earn(points, ref=name.ref, expires_at=None, lasts=_SLIDING, at=at))
 
     @rule(target=earnings, whose=_WHOSE, points=_POINTS, within=_DAYS, counted=st.booleans(), back=_BACK)
-    def earn_awaiting(self, whose: int, points: int, within: int, counted: bool, back: int) -> MultipleResults[_Named]:  # noqa: FBT001 - drawn
+    def earn_awaiting(self, whose: int, points: int, within: int, back: int, *, counted: bool) -> MultipleResults[_Named]:
         """Earn points that wait for an event."""
         at, name = self._at(back), self._name(self._wallets[whose % len(self._wallets)], "earn")
         return self._earned(

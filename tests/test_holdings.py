@@ -1,0 +1,216 @@
+"""What an account holds: stored states and facts that could not have come about are refused, never believed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+
+from loyaltycore.errors import CorruptStateError, Reason, RefusedError
+from loyaltycore.facts import Fact, Posting
+from loyaltycore.ledger import Balance, Overdraft
+from loyaltycore.periods import Lasting, Period, Term
+from loyaltycore.points import PointsAccount
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def day(number: int) -> datetime:
+    """Give an instant by its day."""
+    return T0 + timedelta(days=number)
+
+
+def reason_of(call: Callable[[], object]) -> Reason:
+    """Say why a call is refused."""
+    with pytest.raises(RefusedError) as refused:
+        call()
+    return refused.value.refusal.reason
+
+
+def life() -> list[Posting[PointsAccount]]:
+    """Let an account live through every kind of movement."""
+    postings: list[Posting[PointsAccount]] = []
+
+    def then(step: Callable[[PointsAccount], Posting[PointsAccount]]) -> None:
+        postings.append(step(postings[-1].state if postings else PointsAccount.open("m-42")))
+
+    then(lambda a: a.earn(100, ref="o-1", expires_at=day(50), at=T0))
+    then(lambda a: a.earn(50, ref="o-2", expires_at=None, at=T0))
+    then(lambda a: a.burn(60, ref="b-1", at=day(1)))
+    then(lambda a: a.hold(20, ref="h-1", until=day(9), at=day(1)))
+    then(lambda a: a.capture("h-1", 15, at=day(2)))
+    then(lambda a: a.hold(5, ref="h-2", until=day(9), at=day(2)))
+    then(lambda a: a.void("h-2", at=day(2)))
+    then(lambda a: a.revoke("o-1", ref="r-1", overdraft=Overdraft.SETTLE, at=day(3)))
+    then(lambda a: a.earn(80, ref="o-3", expires_at=None, at=day(3)))
+    then(lambda a: a.adjust_down(5, ref="t-1", reason="test", actor="eva", at=day(4)))
+    then(lambda a: a.reverse_adjustment("t-1", ref="t-2", at=day(4)))
+    then(lambda a: a.refund_burn("b-1", 10, ref="back", at=day(5)))
+    then(lambda a: a.transfer(7, to=PointsAccount.open("m-43"), ref="g", at=day(5)).giver)
+    then(lambda a: a.undo_transfer("g", taker=friend(), at=day(6)).giver)
+    then(lambda a: a.earn(9, ref="o-4", expires_at=None, at=day(6)))
+    then(lambda a: a.burn(a.available(at=day(6)), ref="b-2", at=day(6)))
+    then(lambda a: a.revoke("o-4", ref="r-4", overdraft=Overdraft.FORGIVE, at=day(7)))
+    then(lambda a: a.refund_burn("b-2", 3, ref="back-2", at=day(7)))
+    return postings
+
+
+def friend() -> PointsAccount:
+    """Give who got the points."""
+    giver = PointsAccount.open("m-42").earn(7, ref="o", expires_at=None, at=T0).state
+    return giver.transfer(7, to=PointsAccount.open("m-43"), ref="g", at=day(5)).taker.state
+
+
+STEPS = life()
+LAST = STEPS[-1].state
+TAKEN_ONCE = [
+    place
+    for place, posting in enumerate(STEPS)
+    for fact in posting.facts
+    if fact.kind
+    in {
+        "ledger.granted",
+        "ledger.burn_refunded",
+        "ledger.adjustment_reversed",
+        "ledger.transfer_undone",
+        "ledger.captured",
+        "ledger.voided",
+        "ledger.settlement_undone",
+        "ledger.forgiven",
+        "ledger.forgiveness_taken_back",
+        "ledger.revoked",
+    }
+]
+
+
+class TestStoredStates:
+    def test_what_was_written_is_read(self) -> None:
+        """Every state of the life is believed."""
+        for posting in STEPS:
+            assert PointsAccount.from_dict(posting.state.to_dict()) == posting.state
+
+    @pytest.mark.parametrize("number", [-1, -7, 1_000_000])
+    @pytest.mark.parametrize("name", ["revoked", "burned", "paid_out", "paid_in", "forgiven", "moved", "renewed", "span"])
+    def test_a_lot_that_says_otherwise_is_corrupt(self, name: str, number: int) -> None:
+        """A number on a lot that its burns, transfers and payments do not bear out mints nothing: it is refused."""
+        for lot_id in LAST.ledger.lots:
+            data = copy.deepcopy(LAST.to_dict())
+            data["ledger"]["lots"][lot_id][name] = number
+            with pytest.raises(CorruptStateError):
+                PointsAccount.from_dict(data)
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda ledger: ledger["burns"]["b-1"].update(given_back=-20),
+            lambda ledger: ledger["burns"]["b-1"].update(given_back=61),
+            lambda ledger: ledger["burns"].pop("b-1"),
+            lambda ledger: ledger["holds"]["h-1"].update(captured=99),
+            lambda ledger: ledger["holds"]["h-1"].update(captured=-1),
+            lambda ledger: ledger["payments"].clear(),
+            lambda ledger: ledger["transfers"]["g"].update(given_back=0),
+        ],
+        ids=count(),
+    )
+    def test_a_damaged_take_is_corrupt(self, damage: Callable[[dict[str, Any]], object]) -> None:
+        """What was taken and what came back are one account with the lots."""
+        data = copy.deepcopy(LAST.to_dict())
+        damage(data["ledger"])
+        with pytest.raises(CorruptStateError, match="do not hang together"):
+            PointsAccount.from_dict(data)
+
+
+class TestStoredFacts:
+    @pytest.mark.parametrize("place", TAKEN_ONCE)
+    def test_a_fact_folded_twice_is_corrupt(self, place: int) -> None:
+        """What gives back, takes back or resolves cannot happen twice; nothing is minted by telling it again."""
+        facts: list[Fact] = [fact for posting in STEPS[: place + 1] for fact in posting.facts]
+        again = [fact for fact in STEPS[place].facts if fact.kind != "ledger.settled"]
+        # Some leave room for a second time; none for twenty.
+        with pytest.raises(CorruptStateError):
+            PointsAccount.replay("m-42", [*facts, *again * 20])
+
+    def test_every_such_fact_is_there(self) -> None:
+        """The life has them all."""
+        assert len(set(TAKEN_ONCE)) == 12
+
+
+class TestTransfersKnowBothSides:
+    def test_the_same_name_for_another_taker_is_refused(self) -> None:
+        """A transfer is to one member; said again with another it would hand the same points out twice."""
+        giver = PointsAccount.open("a").earn(10, ref="o", expires_at=None, at=T0).state
+        done = giver.transfer(10, to=PointsAccount.open("b"), ref="t", at=T0)
+        undone = done.giver.state.undo_transfer("t", taker=done.taker.state, at=T0)
+        for state in (done.giver.state, undone.giver.state):
+            again = partial(state.transfer, 10, to=PointsAccount.open("c"), ref="t", at=T0)
+            assert reason_of(again) is Reason.KEY_REUSED
+
+    def test_it_is_undone_between_the_two_alone(self) -> None:
+        """Another member who got points under the same name from somebody else keeps them."""
+        one = PointsAccount.open("a").earn(10, ref="o", expires_at=None, at=T0).state
+        two = PointsAccount.open("d").earn(3, ref="o", expires_at=None, at=T0).state
+        first = one.transfer(10, to=PointsAccount.open("b"), ref="t", at=T0)
+        second = two.transfer(3, to=PointsAccount.open("c"), ref="t", at=T0)
+        for giver, taker in ((first, second), (second, first)):
+            call = lambda giver=giver, taker=taker: giver.giver.state.undo_transfer("t", taker=taker.taker.state, at=T0)  # noqa: E731
+            assert reason_of(call) is Reason.TRANSFER_NOT_FOUND
+
+
+class TestLateKnowledge:
+    SLIDING = Lasting(Term(Period(days=10)), "UTC", sliding=True)
+
+    def slid(self, *days: int) -> PointsAccount:
+        """Earn ten points on each day, in the order given."""
+        account = PointsAccount.open("m")
+        for number in days:
+            account = account.earn(10, ref=f"o-{number}", expires_at=None, lasts=self.SLIDING, at=day(number)).state
+        return account
+
+    def test_points_of_long_ago_do_not_live_longer_for_coming_late(self) -> None:
+        """A gap lay between: what was earned before it ended before it, whenever it becomes known."""
+        in_time, late = self.slid(0, 5, 12, 15, 30), self.slid(0, 5, 12, 30, 15)
+        for number in (16, 25, 27, 31, 40, 41):
+            assert in_time.available(at=day(number)) >= late.available(at=day(number))
+        assert (in_time.available(at=day(31)), late.available(at=day(31))) == (10, 10)
+
+    def test_a_release_reaches_what_came_after_it(self) -> None:
+        """Points that are granted later under the same name and await the same event are released by the next call."""
+        account = PointsAccount.open("m")
+        for rule in ("base", "bonus"):
+            account = account.earn(5, ref="o", rule=rule, expires_at=None, available_at=day(30), awaits="delivered", at=T0).state
+            account = account.release("o", event="delivered", at=day(3)).state
+            assert account.release("o", event="delivered", at=day(3)).facts == ()
+        assert account.balance(at=day(3)) == Balance(available=10, pending=0, held=0, debt=0)
+
+    def test_an_earning_told_again_after_its_end(self) -> None:
+        """The same call is the same call, however late it is repeated; another event under its name is not."""
+        account = PointsAccount.open("m").earn(5, ref="o", expires_at=day(9), at=T0).state
+        assert account.earn(5, ref="o", expires_at=day(9), at=day(20)).facts == ()
+        waits = account.earn(5, ref="w", expires_at=None, available_at=day(5), awaits="delivered", at=T0).state
+        assert waits.earn(5, ref="w", expires_at=None, available_at=day(5), awaits="delivered", at=day(20)).facts == ()
+        for awaits, expires_at in (("paid", None), ("delivered", day(9))):
+            assert (
+                reason_of(
+                    lambda awaits=awaits, expires_at=expires_at: waits.earn(  # type: ignore[misc]
+                        5, ref="w", expires_at=expires_at, available_at=day(5), awaits=awaits, at=T0
+                    )
+                )
+                is Reason.KEY_REUSED
+            )
+        never_waited = lambda: account.earn(5, ref="o", expires_at=None, available_at=day(5), awaits="delivered", at=T0)  # noqa: E731
+        assert reason_of(never_waited) is Reason.KEY_REUSED
+
+
+class TestForgiveness:
+    def test_a_late_capture_is_not_forgiven(self) -> None:
+        """One point was revoked and forgiven if need be; what a hold of long ago spends besides is owed."""
+        account = PointsAccount.open("m").earn(100, ref="o", expires_at=None, at=T0).state
+        account = account.revoke("o", 1, ref="r", overdraft=Overdraft.FORGIVE, at=T0).state
+        account = account.hold(99, ref="h", until=day(1), at=T0).state.burn(99, ref="b", at=day(1)).state
+        account = account.capture("h", at=day(1)).state
+        assert (account.balance(at=day(1)).debt, account.books(at=day(1)).forgiven) == (98, 1)
