@@ -13,7 +13,7 @@ import pytest
 
 from loyaltycore.errors import CorruptStateError, Reason, RefusedError
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.ledger import Balance, Overdraft
+from loyaltycore.ledger import Balance, MovedLot, Overdraft, Part, Renewed, SettlementUndone, TransferredIn
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import PointsAccount
 
@@ -135,6 +135,35 @@ class TestStoredFacts:
         with pytest.raises(CorruptStateError):
             PointsAccount.replay("m-42", [*facts, *again * 20])
 
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            Renewed(account="points", ref="x", parts=(Part("o-1/base", 1),), expires_at=day(90), at=day(8)),
+            TransferredIn(
+                account="points", ref="x", lots=(MovedLot(units=1, granted_at=T0, available_at=T0),), giver="b", at=day(8)
+            ),
+        ],
+        ids=count(),
+    )
+    def test_a_lot_is_granted_once(self, fact: Fact) -> None:
+        """Lots that units go on to have names of their own."""
+        PointsAccount.replay("m-42", [*(one for posting in STEPS for one in posting.facts), fact])
+        with pytest.raises(CorruptStateError, match="granted twice"):
+            PointsAccount.replay("m-42", [*(one for posting in STEPS for one in posting.facts), fact, fact])
+
+    def test_no_more_is_paid_back_than_was_paid(self) -> None:
+        """A payment is undone once."""
+        account = PointsAccount.open("m").earn(9, ref="a", expires_at=None, at=T0).state.burn(9, ref="b", at=T0).state
+        account = account.revoke("a", ref="r", overdraft=Overdraft.SETTLE, at=T0).state
+        account = account.earn(9, ref="c", expires_at=None, at=T0).state
+        account = (
+            account.earn(9, ref="d", expires_at=None, at=T0).state.adjust_down(9, ref="t", reason="x", actor="y", at=T0).state
+        )
+        undone = SettlementUndone(account="points", ref="x", debtor_id="a/base", parts=(Part("c/base", 9),), at=T0)
+        account.folded([undone])
+        with pytest.raises(CorruptStateError):
+            account.folded([undone, undone])
+
     def test_every_such_fact_is_there(self) -> None:
         """The life has them all."""
         assert len(set(TAKEN_ONCE)) == 12
@@ -149,6 +178,12 @@ class TestTransfersKnowBothSides:
         for state in (done.giver.state, undone.giver.state):
             again = partial(state.transfer, 10, to=PointsAccount.open("c"), ref="t", at=T0)
             assert reason_of(again) is Reason.KEY_REUSED
+
+    def test_what_was_never_transferred(self) -> None:
+        """Nothing to undo, on either side."""
+        one, two = PointsAccount.open("a"), PointsAccount.open("b")
+        assert reason_of(lambda: one.undo_transfer("t", taker=two, at=T0)) is Reason.TRANSFER_NOT_FOUND
+        assert reason_of(lambda: two.ledger.undo_transfer_in("t", giver="a", at=T0)) is Reason.TRANSFER_NOT_FOUND
 
     def test_it_is_undone_between_the_two_alone(self) -> None:
         """Another member who got points under the same name from somebody else keeps them."""

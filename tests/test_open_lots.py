@@ -14,7 +14,7 @@ from loyaltycore._lots import NEVER, Lot
 from loyaltycore._open_lots import CHUNK, OpenLots, Standing
 from loyaltycore.ledger import Overdraft, Part
 from loyaltycore.periods import Lasting, Period, Term
-from loyaltycore.points import PointsAccount
+from loyaltycore.points import PointsAccount, soonest_expiry
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -160,3 +160,22 @@ class TestCarriedAlong:
         account = PointsAccount.open("m").earn(5, ref="a", expires_at=None, at=day(0)).state
         account = account.earn(5, ref="b", expires_at=day(9000), at=day(0)).state
         assert account.burn(6, ref="c", at=day(0)).facts[0].parts == (Part("b/base", 5), Part("a/base", 1))  # type: ignore[attr-defined]  # a burn
+
+
+class TestBurnOrders:
+    def test_an_order_that_wraps_the_first_is_the_first(self) -> None:
+        """A shop's own order that sorts as the library does takes the same lots."""
+        account = PointsAccount.open("m")
+        for number, (opens, ends) in enumerate(((3, 40), (1, 40), (2, None), (0, 30))):
+            expires_at = None if ends is None else day(ends)
+            account = account.earn(5, ref=f"o-{number}", available_at=day(opens), expires_at=expires_at, at=day(0)).state
+        ours = account.burn(18, ref="b", at=day(5)).facts
+        assert account.burn(18, ref="b", order=lambda lot: soonest_expiry(lot), at=day(5)).facts == ours  # noqa: PLW0108 - not the same function
+
+    def test_a_rules_latest_points_go_first(self) -> None:
+        """Without a reference a revocation takes from the lots of a rule, the latest first."""
+        account = PointsAccount.open("m")
+        for number in range(3):
+            account = account.earn(5, ref=f"o-{number}", rule="order", expires_at=None, at=day(number)).state
+        posting = account.revoke(None, 7, ref="r", rule="order", overdraft=Overdraft.CARRY, at=day(3))
+        assert posting.facts[0].parts == (Part("o-2/order", 5), Part("o-1/order", 2))  # type: ignore[attr-defined]  # a revocation

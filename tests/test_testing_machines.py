@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import attrs
@@ -12,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from loyaltycore.errors import ConflictError
+from loyaltycore.errors import ConflictError, CorruptStateError
 from loyaltycore.facts import Change, Command, Posting
 from loyaltycore.identity import StreamId
-from loyaltycore.ledger import Ledger, Overdraft
+from loyaltycore.ledger import Ledger, Lot, Overdraft
 from loyaltycore.memberships import Membership
 from loyaltycore.points import PointsAccount, PointsVerbs
 from loyaltycore.repositories import StoredStream
@@ -203,19 +204,27 @@ class TestCatches:
         with pytest.raises(AssertionError, match="what is kept is what was decided"):
             run_state_machine_as_test(OverForgetful, settings=BROKEN)
 
-    def test_a_repository_that_spoils(self) -> None:
+    @pytest.mark.parametrize(
+        "spoilt,told",
+        [
+            (lambda _: {"revoked": 0}, AssertionError),  # told by the laws
+            (lambda _: {"burned": 0}, CorruptStateError),  # told by the account itself: its burns say otherwise
+        ],
+        ids=count(),
+    )
+    def test_a_repository_that_spoils(self, spoilt: Callable[[Lot], dict[str, Any]], told: type[Exception]) -> None:
         """One that changes what it keeps is told in the end."""
 
         class Spoiling(Accounts):
             def get(self, member_id: str, /) -> PointsAccount:
                 account = super().get(member_id)
-                lots = {lot_id: lot._replace(burned=0) for lot_id, lot in account.ledger.lots.items()}
+                lots = {lot_id: lot._replace(**spoilt(lot)) for lot_id, lot in account.ledger.lots.items()}
                 return attrs.evolve(account, ledger=attrs.evolve(account.ledger, lots=type(account.ledger.lots)(lots)))
 
         class OverSpoiling(RepositoryPointsMachine):
             make_repository = Spoiling
 
-        with pytest.raises(AssertionError):
+        with pytest.raises(told):
             run_state_machine_as_test(OverSpoiling, settings=BROKEN)
 
     def test_membership_is_what_is_driven_unless_said(self) -> None:
