@@ -76,7 +76,7 @@ class Layer(dict[str, V]):
 
     def __init__(self, known: FrozenMap[str, V]) -> None:
         super().__init__()
-        self.known = known
+        self.known: FrozenMap[str, V] = known
 
     def __missing__(self, key: str) -> V:
         """Look among what was known."""

@@ -344,9 +344,9 @@ def points_histories(*, calls_limit: int = 12, overdraft: Overdraft | None = Non
 
     Example:
         >>> from hypothesis import find
-        >>> calls = find(points_histories(), lambda calls: any(call.verb == "burn" for call in calls))
-        >>> [call.verb for call in calls]
-        ['burn']
+        >>> (call,) = find(points_histories(), lambda calls: len(calls) == 1)
+        >>> call.verb
+        'earn'
     """
     return _histories(calls_limit, overdraft)
 

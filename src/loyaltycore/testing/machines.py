@@ -124,7 +124,7 @@ class PointsMachine(RuleBasedStateMachine):
         """Open the accounts."""
         super().__init__()
         self._raised_before = sys.exc_info()[1]
-        self.clock = FIRST_DAY
+        self.clock: datetime = FIRST_DAY
         self._count = 0
         self._states: dict[str, Account] = {}
         self._facts: dict[str, list[Fact]] = {}
@@ -168,7 +168,8 @@ class PointsMachine(RuleBasedStateMachine):
     @rule(days=_DAYS)
     def wait(self, days: int) -> None:
         """Let time pass: nobody does anything, and holds and lots end."""
-        before, self.clock = self.clock, self.clock + days * DAY
+        before = self.clock
+        self.clock += days * DAY
         for wallet in self._wallets:
             _check_quiet(self._account(wallet), before, self.clock)
         self._moved.update(self._facts)
