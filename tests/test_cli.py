@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -410,6 +410,13 @@ class TestNothingHalfDone:
 
 class TestStopping:
     """Ctrl-C."""
+
+    @pytest.fixture(autouse=True)
+    def _hears(self) -> Iterator[None]:
+        """Hear Ctrl-C even where these tests run in the background of a shell, which hands it on as ignored."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
 
     @pytest.fixture
     def history(self, history: Path) -> Path:

@@ -139,7 +139,7 @@ class Fold:
             try:
                 handler(self, fact)
             except KeyError as error:
-                msg = f"{fact.kind} {fact.ref!r} names {error.args[0]!r}, which is not in the account"  # type: ignore[attr-defined]
+                msg = f"{fact.kind} {fact.ref!r} names {error.args[0]!r}, which is not in the account"  # type: ignore[attr-defined]  # as above
                 raise CorruptStateError(msg) from error
             at = fact.at
             if (last_at is None or last_at < at) and handler is not _reported:
