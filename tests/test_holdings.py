@@ -13,7 +13,7 @@ import pytest
 
 from loyaltycore.errors import CorruptStateError, Reason, RefusedError
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.ledger import Balance, MovedLot, Overdraft, Part, Renewed, SettlementUndone, TransferredIn
+from loyaltycore.ledger import Balance, Expiring, MovedLot, Overdraft, Part, Renewed, SettlementUndone, TransferredIn
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import PointsAccount
 
@@ -249,3 +249,45 @@ class TestForgiveness:
         account = account.hold(99, ref="h", until=day(1), at=T0).state.burn(99, ref="b", at=day(1)).state
         account = account.capture("h", at=day(1)).state
         assert (account.balance(at=day(1)).debt, account.books(at=day(1)).forgiven) == (98, 1)
+
+
+class TestExpiring:
+    def test_what_is_held_does_not_expire(self) -> None:
+        """Held units are not among what will expire; once the hold has ended they are again."""
+        account = PointsAccount.open("m").earn(10, ref="o", expires_at=day(30), at=T0).state
+        account = account.hold(4, ref="h", until=day(5), at=T0).state
+        assert account.expiring(after=day(1)) == (Expiring(day(30), 6),)
+        assert account.expiring(after=day(5)) == (Expiring(day(30), 10),)
+
+    def test_what_awaits_an_event_lapses_at_its_deadline(self) -> None:
+        """The deadline is its end, until the event happens; then its own end is."""
+        account = PointsAccount.open("m").earn(10, ref="o", available_at=day(20), expires_at=day(90), awaits="delivered", at=T0)
+        assert account.state.expiring(after=T0) == (Expiring(day(20), 10),)
+        released = account.state.release("o", event="delivered", at=day(3)).state
+        assert released.expiring(after=T0) == (Expiring(day(90), 10),)
+
+    def test_the_common_end_is_that_of_each_lot(self) -> None:
+        """Lots that last until some time after the last activity end together."""
+        account = TestLateKnowledge().slid(0, 5)
+        assert account.expiring(after=T0) == (Expiring(day(16), 20),)
+        assert account.expiring(after=T0, before=day(16)) == ()
+
+
+class TestUndoneOnce:
+    def test_a_transfer_is_undone_once_on_each_side(self) -> None:
+        """Said again it changes nothing, even where the taker has earned since."""
+        giver = PointsAccount.open("a").earn(10, ref="o", expires_at=None, at=T0).state
+        done = giver.transfer(6, to=PointsAccount.open("b"), ref="t", at=T0)
+        undone = done.giver.state.undo_transfer("t", taker=done.taker.state.burn(6, ref="x", at=T0).state, at=day(1))
+        again = undone.giver.state.undo_transfer("t", taker=undone.taker.state, at=day(2))
+        assert (again.giver.facts, again.taker.facts) == ((), ())
+        assert (again.giver.state.available(at=day(2)), again.taker.state.balance(at=day(2)).debt) == (10, 6)
+        assert undone.taker.state.ledger.returned["undo_transfer:t"].units == 6
+        assert undone.taker.facts[0].ref == "t"  # type: ignore[attr-defined]  # a fact of a ledger
+
+    def test_a_release_is_an_activity(self) -> None:
+        """What happens to a purchase keeps the points alive that last until some time after the last activity."""
+        account = TestLateKnowledge().slid(0)
+        account = account.earn(5, ref="w", expires_at=None, available_at=day(9), awaits="delivered", at=day(1)).state
+        released = account.release("w", event="delivered", at=day(8)).state
+        assert released.expiring(after=T0) == (Expiring(day(19), 10),)
