@@ -170,8 +170,9 @@ class TestCheckRepository:
         made = list[OfOneThread]()
 
         def factory() -> OfOneThread:
-            made.append(OfOneThread(shared))
-            return made[-1]
+            repository = OfOneThread(shared)
+            made.append(repository)
+            return repository  # not the last that was made: another thread may have made one meanwhile
 
         check_repository(factory)
         assert len({repository.thread for repository in made}) > 8
