@@ -164,6 +164,20 @@ class TestStoredFacts:
         with pytest.raises(CorruptStateError):
             account.folded([undone, undone])
 
+    def test_no_more_is_paid_back_than_was_paid_for_this_debt(self) -> None:
+        """Who paid two debts is not paid back more of one than it cost."""
+        account = PointsAccount.open("m")
+        for ref in ("a", "b"):
+            account = account.earn(9, ref=ref, expires_at=None, at=T0).state
+        account = account.burn(18, ref="x", at=T0).state
+        for ref in ("a", "b"):
+            account = account.revoke(ref, ref=f"r-{ref}", overdraft=Overdraft.SETTLE, at=T0).state
+        account = account.earn(18, ref="c", expires_at=None, at=T0).state
+        assert account.ledger.lots["c/base"].paid_out == 18
+        undone = SettlementUndone(account="points", ref="x", debtor_id="a/base", parts=(Part("c/base", 12),), at=T0)
+        with pytest.raises(CorruptStateError, match="more was paid back"):
+            account.folded([undone])
+
     def test_every_such_fact_is_there(self) -> None:
         """The life has them all."""
         assert len(set(TAKEN_ONCE)) == 12
