@@ -71,15 +71,15 @@ class TestSettle:
     def test_the_oldest_debt_is_paid_first(self) -> None:
         """Of two debts the earlier purchase's is paid before the later's."""
         account = PointsAccount.open("m-42")
-        for ref, at in (("X", 1), ("W", 0)):
+        for ref, at in (("W", 1), ("X", 0)):
             account = earned(account, ref, 10, ends=80, at=at)
         account = account.burn(20, ref="B", at=day(2)).state
         for ref in ("X", "W"):
             account = account.revoke(ref, ref=f"r-{ref}", overdraft=Overdraft.SETTLE, at=day(3)).state
         posting = account.earn(15, ref="C", expires_at=None, at=day(4))
         assert [(fact.debtor_id, fact.parts) for fact in posting.facts if isinstance(fact, Settled)] == [
-            ("W/base", (Part("C/base", 10),)),
-            ("X/base", (Part("C/base", 5),)),
+            ("X/base", (Part("C/base", 10),)),
+            ("W/base", (Part("C/base", 5),)),
         ]
 
     def test_held_points_do_not_pay(self) -> None:
