@@ -9,11 +9,13 @@ import pytest
 from loyaltycore.facts import Fact
 from loyaltycore.ledger import (
     Balance,
+    BurnRefunded,
     Captured,
     Forgiven,
     ForgivenessTakenBack,
     Overdraft,
     Part,
+    Renewed,
     Revoked,
     Settled,
     SettlementUndone,
@@ -169,3 +171,13 @@ class TestPolicies:
         assert account.balance(at=T0).debt == 20
         posting = account.revoke("A", 40, ref="r-2", overdraft=Overdraft.SETTLE, at=T0)
         assert posting.state.balance(at=T0) == Balance(available=20, pending=0, held=0, debt=0)
+
+
+class TestRenewed:
+    def test_a_lot_whose_time_has_not_begun_is_not_over(self) -> None:
+        """A refund that is dated back before the points could be burned leaves them where they are."""
+        account = earned(PointsAccount.open("m"), "A", 10, ends=50, opens=5).burn(10, ref="B", at=day(6)).state
+        back = account.refund_burn("B", ref="r", extended_until=day(90), at=day(2))
+        assert kinds(back.facts) == [BurnRefunded]
+        late = account.refund_burn("B", ref="r", extended_until=day(90), at=day(50))
+        assert kinds(late.facts) == [BurnRefunded, Renewed]
