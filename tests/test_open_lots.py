@@ -100,8 +100,13 @@ class TestAgainstEveryLot:
         for at in (day(0), day(29), day(30), day(31), day(59), day(60), day(150)):
             assert found.standing(at, SPANS) == naive_standing(everything, at)
             assert seen(found.live(at, SPANS)) == naive_live(everything, at)
+            left = [lot for lot in map(ended, everything) if lot.remaining > 0 and not lot.is_over(at)]
+            assert seen(found.unexpired(at, SPANS)) == [
+                (lot.lot_id, lot.remaining) for lot in sorted(left, key=lambda lot: lot.burn_key)
+            ]
         assert found.debts == {lot.lot_id: -lot.remaining for lot in everything if lot.remaining < 0}
-        assert sorted(found.ids()) == sorted(lot.lot_id for lot in everything if lot.remaining > 0)
+        kept = [lot_id for chunks in found.groups.values() for chunk in chunks for (_, _, lot_id), _ in chunk.lots]
+        assert sorted(kept) == sorted(lot.lot_id for lot in everything if lot.remaining > 0)
 
     def test_a_full_chunk_is_parted(self) -> None:
         """Lots that all come in between the same two do not make one chunk longer and longer."""

@@ -227,10 +227,6 @@ class OpenLots:
         ]
         return merge(*groups)
 
-    def ids(self) -> Iterator[str]:
-        """Go through all lots with units left, live or not, by group and in its order."""
-        return (lot[0][2] for chunks in self.groups.values() for chunk in chunks for lot in chunk.lots)
-
     def held_at(self, at: datetime) -> Iterator[str]:
         """Go through the holds that count at an instant."""
         start = bisect_right(self.holds, at, key=itemgetter(0))
