@@ -10,7 +10,7 @@ with_uv() {
     command -v uv >/dev/null 2>&1 || return 1
     [ -x "$target" ] || uv venv --quiet --no-python-downloads --python "$python" .venv || return 1
     uv pip install --quiet --python "$target" -r constraints.txt || return 1
-    uv pip install --quiet --python "$target" -c constraints.txt --no-build-isolation -e '.[cli,testing]'
+    uv pip install --quiet --python "$target" -c constraints.txt --no-build-isolation -e '.[cli,sqlalchemy,testing]'
 }
 
 # Without ensurepip (Debian splits it off) the environment borrows the pip of the Python that made it.
@@ -24,7 +24,7 @@ with_pip() {
         pip="$python -m pip --python $target"
     fi
     $pip install -qq --disable-pip-version-check -r constraints.txt
-    "$target" -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[cli,testing]'
+    "$target" -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[cli,sqlalchemy,testing]'
 }
 
 with_uv || with_pip

@@ -34,6 +34,7 @@ __all__ = [
     "DuplicateError",
     "LimitReachedError",
     "LoyaltyError",
+    "OutcomeUnknownError",
     "Reason",
     "Refusal",
     "Refused",
@@ -285,6 +286,13 @@ class LimitReachedError(LoyaltyError):
     def __reduce__(self) -> tuple[type[LimitReachedError], tuple[str]]:
         """Pickle by content."""
         return (LimitReachedError, (self.counter,))
+
+
+class OutcomeUnknownError(LoyaltyError):
+    """The connection broke while a commit was under way: it was kept, or it was not.
+
+    Make the same call again: it answers with what was kept, or does it now, and never twice.
+    """
 
 
 class CorruptStateError(LoyaltyError):

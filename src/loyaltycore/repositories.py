@@ -2,13 +2,18 @@
 
 Implement ``Repository`` over a database of your own and run ``loyaltycore.testing.check_repository`` against it: it checks every
 numbered clause, and names the one that is broken. For points alone, ``PointsAccountRepository`` is smaller.
+
+What a repository may be able to do besides stands in protocols of its own: it declares each by having its methods, and the kit
+checks those it has. ``Enumerable`` lists streams, ``Exportable`` all that is kept, ``Snapshots`` keeps states beside facts,
+``Projecting`` lets the shop write its own tables in the same commit, ``Joining`` takes part in a transaction of the caller's,
+``Forgetting`` takes a member's id out of everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NewType, Protocol, final, runtime_checkable
+from typing import Any, Final, NewType, Protocol, final, runtime_checkable
 
 import attrs
 
@@ -19,6 +24,12 @@ from loyaltycore.points import PointsAccount
 __all__ = [
     "STREAMS_PAGE",
     "Append",
+    "AsyncEnumerable",
+    "AsyncExportable",
+    "AsyncForgetting",
+    "AsyncProjecting",
+    "AsyncRepository",
+    "AsyncSnapshots",
     "Change",
     "Claim",
     "Claimed",
@@ -27,9 +38,18 @@ __all__ = [
     "Due",
     "Enumerable",
     "Expect",
+    "Exportable",
+    "Forgetting",
+    "Joining",
+    "KeptClaim",
+    "KeptCommit",
     "PointsAccountRepository",
+    "Projecting",
     "Receipt",
     "Repository",
+    "Snapshot",
+    "SnapshotStream",
+    "Snapshots",
     "StoredStream",
     "every_stream",
 ]
@@ -131,7 +151,8 @@ class Repository(Protocol):
             at most ``limit``, after ``after``; a later append replaces what an earlier one said.
 
     One commit appends to a stream once and claims a counter for a key once; its claims count together, in any order.
-    An implementation need not inherit.
+    Where the connection breaks while a commit is under way, nobody knows whether it was kept: that is ``OutcomeUnknownError``,
+    and the same command again settles it. An implementation need not inherit.
     """
 
     def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
@@ -147,6 +168,7 @@ class Repository(Protocol):
             DuplicateError: The key was committed before.
             ConflictError: A version moved.
             LimitReachedError: A counter has no room.
+            OutcomeUnknownError: The connection broke while it was being kept.
         """
 
     def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
@@ -172,6 +194,232 @@ class Enumerable(Protocol):
             after: The last id of the page before; ``None`` starts.
             limit: At most so many, at least 1.
         """
+
+
+@final
+@attrs.frozen(kw_only=True)
+class KeptCommit:
+    """One commit as it was kept, for an export.
+
+    Attributes:
+        command: As it was first made.
+        appends: What it appended, each at the version it found; ``due_at`` is said only where no later append replaced it.
+        cursor: Where the listing goes on after it.
+    """
+
+    command: Command
+    appends: tuple[Append, ...]
+    cursor: Cursor
+
+
+@final
+@attrs.frozen(kw_only=True)
+class KeptClaim:
+    """What one key holds of a counter, for an export.
+
+    Attributes:
+        counter: The total that many share.
+        key: Who holds it.
+        amount: How much, at least 1.
+        until: First instant at which it no longer counts; ``None`` counts for ever.
+        cursor: Where the listing goes on after it.
+    """
+
+    counter: CounterId
+    key: Key
+    amount: int
+    until: datetime | None
+    cursor: Cursor
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A repository that can list all that it keeps: for backups that can be read, and for moving to another one.
+
+    1. ``commits`` lists every commit once, in pages of at most ``limit``, after ``after``; what is committed meanwhile may be
+       listed or not. Committing them again elsewhere, each when its versions are met, gives the same streams and receipts.
+    2. ``claims`` lists every claim that holds something, once, in pages likewise; those that no longer count may be listed too.
+    """
+
+    def commits(self, *, after: Cursor | None, limit: int) -> Sequence[KeptCommit]:
+        """List commits: clause 1."""
+
+    def claims(self, *, after: Cursor | None, limit: int) -> Sequence[KeptClaim]:
+        """List claims: clause 2."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """What a stream came to at a version, so that fewer facts need to be read.
+
+    Attributes:
+        form: Names the form of the text; a library that does not know it reads the facts instead.
+        version: How many facts it stands for, at least 1.
+        text: The state, as text.
+    """
+
+    form: str
+    version: int
+    text: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class SnapshotStream:
+    """A stream as it is kept, from its snapshot on.
+
+    Attributes:
+        version: How many facts the stream holds, those before the snapshot too.
+        snapshot: The one that was kept; ``None`` where there is none in the form asked for.
+        facts: Those after the snapshot, in order; all, where there is none.
+    """
+
+    version: int = 0
+    snapshot: Snapshot | None = None
+    facts: tuple[Fact, ...] = ()
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """A repository that can keep what a stream came to, beside its facts. Any snapshot may be lost at any time: none is missed.
+
+    1. ``load_tails`` answers every stream asked for with the snapshot kept in that form and the facts after it, in one view: what
+       the snapshot stands for and the facts together are all facts up to ``version``.
+    2. A stream without a snapshot in that form is answered whole, as ``load`` would.
+    3. ``keep_snapshot`` replaces an older one, of any form; an older one replaces nothing; the text comes back equal.
+    4. ``keep_snapshot`` changes nothing else, and raises no ``ConflictError`` when the stream moved on.
+    """
+
+    def load_tails(self, streams: Sequence[StreamId], /, *, form: str) -> Mapping[StreamId, SnapshotStream]:
+        """Give streams from their snapshots on: clauses 1 and 2."""
+
+    def keep_snapshot(self, stream: StreamId, snapshot: Snapshot, /) -> None:
+        """Keep what a stream came to: clauses 3 and 4."""
+
+
+@runtime_checkable
+class Projecting(Protocol):
+    """A repository that can do something of the shop's inside a commit, such as keeping ``customer.points`` up to date.
+
+    1. ``commit_then`` is ``commit``, and calls ``then`` once when everything is checked and written, before it is kept.
+    2. What ``then`` wrote through what it was given is kept with the commit, or not at all.
+    3. An error that ``then`` raises comes out as it is, and nothing is kept.
+    4. A commit that is refused does not call ``then``.
+    """
+
+    def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], None], /) -> None:
+        """Keep changes and what the shop does beside: clauses 1 to 4.
+
+        Args:
+            command: As for ``commit``.
+            changes: As for ``commit``.
+            then: Given what the repository writes through: a cursor, a connection, a session; ``None`` where that goes without
+                saying.
+        """
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """A repository that can take part in a transaction of the caller's.
+
+    1. Within the caller's transaction a commit is seen by the same repository at once, and by others when the caller commits.
+    2. The caller's rollback leaves nothing of it: no facts, no receipts, no claims.
+    3. A commit that is refused leaves the caller's own work, and the transaction goes on.
+    4. ``in_transaction`` says whether a commit now would wait for the caller's.
+    """
+
+    def in_transaction(self) -> bool:
+        """Say whether a transaction of the caller's is open: clause 4."""
+
+
+@runtime_checkable
+class Forgetting(Protocol):
+    """A repository that can take an id out of everything, leaving the books.
+
+    1. ``rename`` gives every fact of ``old`` to ``new``, which must be empty, at the same versions, with its receipts, what is due
+       and the claims of keys ``old``; ``old`` is afterwards as if never written. A snapshot of either is gone.
+    2. The facts given replace those of their streams, one for one; receipts answer with them from then on.
+    3. It is all or nothing; a version that is not the stored one raises ``ConflictError``.
+    """
+
+    def rename(self, old: StreamId, new: StreamId, /, *, facts: Mapping[StreamId, Sequence[Fact]]) -> None:
+        """Rename a stream, and rewrite facts: clauses 1 to 3.
+
+        Args:
+            old: The stream that goes.
+            new: The stream that takes its place.
+            facts: All facts of each stream that is rewritten, under its name afterwards; as many as it holds.
+
+        Raises:
+            ConflictError: Another number of facts is stored, or ``new`` is not empty.
+        """
+
+
+class AsyncRepository(Protocol):
+    """``Repository``, awaited: the same clauses, each method a coroutine; calls of one repository may overlap."""
+
+    async def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        """Give streams as they are kept: clauses 1 and 2."""
+
+    async def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
+        """Give what a command did: clause 9."""
+
+    async def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        """Keep changes, all or nothing: clauses 3 to 8 and 10 to 12.
+
+        Raises:
+            DuplicateError: The key was committed before.
+            ConflictError: A version moved.
+            LimitReachedError: A counter has no room.
+        """
+
+    async def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
+        """Give what is held of counters: clause 13."""
+
+    async def due(self, *, before: datetime, after: Cursor | None, limit: int) -> Sequence[Due]:
+        """List streams that time brings something for: clause 14."""
+
+
+class AsyncEnumerable(Protocol):
+    """``Enumerable``, awaited."""
+
+    async def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = STREAMS_PAGE) -> Sequence[StreamId]:
+        """List the streams of a kind in order of their ids."""
+
+
+class AsyncExportable(Protocol):
+    """``Exportable``, awaited."""
+
+    async def commits(self, *, after: Cursor | None, limit: int) -> Sequence[KeptCommit]:
+        """List commits."""
+
+    async def claims(self, *, after: Cursor | None, limit: int) -> Sequence[KeptClaim]:
+        """List claims."""
+
+
+class AsyncSnapshots(Protocol):
+    """``Snapshots``, awaited."""
+
+    async def load_tails(self, streams: Sequence[StreamId], /, *, form: str) -> Mapping[StreamId, SnapshotStream]:
+        """Give streams from their snapshots on."""
+
+    async def keep_snapshot(self, stream: StreamId, snapshot: Snapshot, /) -> None:
+        """Keep what a stream came to."""
+
+
+class AsyncProjecting(Protocol):
+    """``Projecting``, awaited."""
+
+    async def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], Awaitable[None]], /) -> None:
+        """Keep changes and what the shop does beside."""
+
+
+class AsyncForgetting(Protocol):
+    """``Forgetting``, awaited."""
+
+    async def rename(self, old: StreamId, new: StreamId, /, *, facts: Mapping[StreamId, Sequence[Fact]]) -> None:
+        """Rename a stream, and rewrite facts."""
 
 
 class PointsAccountRepository(Protocol):
