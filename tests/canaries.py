@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from itertools import groupby
-from threading import RLock
-from typing import Final, cast
+from threading import Lock, RLock
+from typing import ClassVar, Final, TypeAlias, cast
 
 import attrs
 
@@ -40,6 +41,8 @@ from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream
 
 __all__ = ["CANARIES", "POINTS_CANARIES", "Plain", "PlainAccounts", "RebuildsAccounts"]
 
+LockType: TypeAlias = AbstractContextManager[bool]
+
 GAP_SECONDS: Final = 0.002
 """Between check and act, where a liar leaves a gap: long enough for another thread."""
 
@@ -52,7 +55,7 @@ class Plain:
         self.facts: dict[StreamId, list[Fact]] = {}
         self.dues: dict[StreamId, datetime] = {}
         self.receipts: dict[tuple[StreamId, Key], Receipt] = {}
-        self.claims: dict[CounterId, dict[Key, Claim]] = {}
+        self.counters: dict[CounterId, dict[Key, Claim]] = {}
 
     def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
         with self.lock:
@@ -135,7 +138,7 @@ class Plain:
                 self.facts[change.stream] = [*self.facts.get(change.stream, []), *map(self.kept, change.facts)]
                 self.write_due(change.stream, change.due_at)
             case Claim():
-                self.write_claim(self.claims.setdefault(change.counter, {}), change)
+                self.write_claim(self.counters.setdefault(change.counter, {}), change)
             case Expect():
                 pass
 
@@ -160,7 +163,7 @@ class Plain:
         return fact
 
     def live(self, counter: CounterId, at: datetime) -> dict[Key, int]:
-        return {key: claim.amount for key, claim in self.claims.get(counter, {}).items() if self.is_live(claim, at)}
+        return {key: claim.amount for key, claim in self.counters.get(counter, {}).items() if self.is_live(claim, at)}
 
     def is_live(self, claim: Claim, at: datetime) -> bool:
         return claim.until is None or at < claim.until
@@ -479,6 +482,37 @@ class GivesUpWhenBusy(Plain):
             self.lock.release()
 
 
+class LocksAsItGoes(Plain):
+    """Streams and counters are locked in the order of the changes: two who cross wait for one another for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.locks = defaultdict[str, LockType](Lock)
+
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        with ExitStack() as held:
+            for name in dict.fromkeys(self.locked_by(change) for change in changes):
+                held.enter_context(self.locks[name])
+                time.sleep(GAP_SECONDS)
+            super().commit(command, changes)
+
+    def locked_by(self, change: Change) -> str:
+        return "" if isinstance(change, Claim) else change.stream
+
+
+class LocksCountersAsItGoes(LocksAsItGoes):
+    """Only counters are locked in the order of the changes."""
+
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        if len(changes) > 1 and all(isinstance(change, Claim) for change in changes):
+            super().commit(command, changes)
+        else:
+            Plain.commit(self, command, changes)
+
+    def locked_by(self, change: Change) -> str:
+        return change.counter if isinstance(change, Claim) else ""
+
+
 class LosesForEver(Plain):
     """Two streams at once are never free."""
 
@@ -487,6 +521,30 @@ class LosesForEver(Plain):
         if [type(change) for change in kept] == [Append, Append]:
             raise ConflictError
         super().check_versions(kept)
+
+
+class KeepsKeysInTheProcess(Plain):
+    """Two repositories over one store each know only the commands that they made themselves."""
+
+    store: ClassVar[Plain] = Plain()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock, self.facts, self.dues = self.store.lock, self.store.facts, self.store.dues
+        self.counters = self.store.counters
+
+
+class CountsRetries(Plain):
+    """A repeated command is refused, and has claimed once more."""
+
+    def check_command(self, command: Command) -> None:
+        try:
+            super().check_command(command)
+        except DuplicateError:
+            for held in self.counters.values():
+                for key, claim in held.items():
+                    held[key] = attrs.evolve(claim, amount=claim.amount + 1)
+            raise
 
 
 class DoesItAgain(Plain):
@@ -604,6 +662,14 @@ class RemembersAnotherCommand(Plain):
         return attrs.evolve(receipt, command=attrs.evolve(receipt.command, fingerprint=FrozenMap[str, str]()))
 
 
+class RemembersTheLastCommand(Plain):
+    """The receipt is that of the last command of the home."""
+
+    def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
+        asked = super().receipt(home, key)
+        return None if asked is None else [one for (where, _), one in self.receipts.items() if where == home][-1]
+
+
 class RemembersTooMuch(Plain):
     """The receipt holds what was appended later, too."""
 
@@ -656,7 +722,7 @@ class IgnoresCaseOfCounters(Plain):
     """Two counters that differ by case are one."""
 
     def live(self, counter: CounterId, at: datetime) -> dict[Key, int]:
-        alike = [name for name in self.claims if name.casefold() == counter.casefold()]
+        alike = [name for name in self.counters if name.casefold() == counter.casefold()]
         return {key: amount for name in alike for key, amount in super(IgnoresCaseOfCounters, self).live(name, at).items()}
 
 
@@ -700,7 +766,7 @@ class CountsThenClaims(Plain):
     """Two claimants may both find the last place free."""
 
     def commit(self, command: Command, changes: Sequence[Change], /) -> None:
-        self.check_limits(changes if not any(isinstance(change, Expect) for change in changes) else ())
+        self.check_limits(changes)
         if any(isinstance(change, Claim) for change in changes):
             time.sleep(GAP_SECONDS / 2)
         with self.lock:
@@ -754,7 +820,7 @@ class AnswersUsedCounters(Plain):
     """A counter never claimed is missing from the answer."""
 
     def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
-        return super().claimed([counter for counter in counters if counter in self.claims], key=key, at=at)
+        return super().claimed([counter for counter in counters if counter in self.counters], key=key, at=at)
 
 
 class AnswersOneForAll(Plain):
@@ -875,12 +941,14 @@ CANARIES: Final[Mapping[tuple[str, int], tuple[type[Plain], ...]]] = {
     ),
     ("Repository", 3): (WritesAsItGoes, WritesTheReceiptFirst, ChokesHalfWay, LosesClaims, LosesReceipts),
     ("Repository", 4): (ComparesNoVersions, ComparesOneWay, IgnoresExpectations, WritesExpectations),
-    ("Repository", 5): (ChecksThenActs, ReadsExpectationsEarly, GivesUpWhenBusy, LosesForEver),
+    ("Repository", 5): (ChecksThenActs, ReadsExpectationsEarly, GivesUpWhenBusy, LocksAsItGoes, LosesForEver),
     ("Repository", 6): (
         DoesItAgain,
         SwallowsRepeats,
         ComparesFingerprints,
         ForgetsOldKeys,
+        KeepsKeysInTheProcess,
+        CountsRetries,
         IgnoresCaseOfKeys,
         LooksForRepeatsOnce,
     ),
@@ -889,12 +957,21 @@ CANARIES: Final[Mapping[tuple[str, int], tuple[type[Plain], ...]]] = {
     ("Repository", 9): (
         RemembersTheHomeAlone,
         RemembersAnotherCommand,
+        RemembersTheLastCommand,
         RemembersTooMuch,
         RemembersFactsAlone,
         RemembersByInstant,
     ),
     ("Repository", 10): (AddsClaims, NeverFrees, IgnoresCaseOfCounters, AnswersOneForAll),
-    ("Repository", 11): (HoldsOneFewer, HoldsOneMore, CountsItselfTwice, RefusesDecreases, CountsClaimsAlone, CountsThenClaims),
+    ("Repository", 11): (
+        HoldsOneFewer,
+        HoldsOneMore,
+        CountsItselfTwice,
+        RefusesDecreases,
+        CountsClaimsAlone,
+        LocksCountersAsItGoes,
+        CountsThenClaims,
+    ),
     ("Repository", 12): (ClaimsForEver, ClaimsTooLong, KeepsTheRoom, KeepsTheFirstEnd),
     ("Repository", 13): (AnswersUsedCounters,),
     ("Repository", 14): (

@@ -1,4 +1,4 @@
-"""What the tests share: how Hypothesis searches, and where the shared data is."""
+"""What the tests share: how Hypothesis searches, where the shared data is, and a throwaway PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgres import POSTGRES_ABSENT, Cluster, binaries, running
 from tools.project import SHARED_ABSENT, shared_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from sqlalchemy import URL
 
 # No deadline: two busy cores are slow without being wrong.
 # Mutation testing runs tests from copies of their classes: that is no fault of a test.
@@ -34,11 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly how many tests were passed over for want of shared data."""
+    """Say loudly how many tests were passed over for want of shared data or of PostgreSQL."""
     skipped = terminalreporter.stats.get("skipped", [])
-    count = sum(SHARED_ABSENT in str(report.longrepr) for report in skipped)
-    if count:
-        terminalreporter.write_line(f"WARNING: {SHARED_ABSENT}: {count} tests passed over", yellow=True, bold=True)
+    for absent in (SHARED_ABSENT, POSTGRES_ABSENT):
+        count = sum(absent in str(report.longrepr) for report in skipped)
+        if count:
+            terminalreporter.write_line(f"WARNING: {absent}: {count} tests passed over", yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +52,26 @@ def shared() -> Path:
     folder = shared_folder()
     assert folder is not None, "a test that uses the shared data must be marked so: @pytest.mark.shared"
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of our own, started once by each process of tests that asks for it."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip(POSTGRES_ABSENT)
+    with running(programs) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_cluster: Cluster) -> str:
+    """The one database of a process of tests."""
+    return postgres_cluster.database()
+
+
+@pytest.fixture
+def postgres(postgres_cluster: Cluster, postgres_database: str) -> URL:
+    """An empty database, as SQLAlchemy asks for it."""
+    postgres_cluster.empty(postgres_database)
+    return postgres_cluster.url(postgres_database)

@@ -32,7 +32,19 @@ from loyaltycore.ledger import (
     Voided,
 )
 from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted, SpendCarried
-from loyaltycore.orders import Counted, EarnedPoints, Formula, OfferCost, OrderLine, OrderPlaced, OrderReturned, Shape
+from loyaltycore.orders import (
+    Counted,
+    EarnedPoints,
+    Formula,
+    OfferCost,
+    OrderAttached,
+    OrderCancelled,
+    OrderLine,
+    OrderPlaced,
+    OrderReserved,
+    OrderReturned,
+    Shape,
+)
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.quantities import Rounding
 
@@ -42,6 +54,70 @@ AT = datetime(2026, 7, 1, 8, 0, 0, 250, tzinfo=UTC)
 LATER = datetime(2027, 7, 31, 22, tzinfo=UTC)
 SLIDING = Lasting(Term(Period(months=12)), "Europe/Paris", sliding=True)
 PARTS = (Part("1001/order", 60), Part("wel/come/base", 1))
+
+ORDER = OrderPlaced(
+    order_id="1001",
+    member_id="m-42",
+    currency="EUR",
+    lines=(
+        OrderLine(
+            line_id="1",
+            product_id="helmet",
+            quantity=2,
+            list_minor=15980,
+            discount_minor=1598,
+            burn_minor=500,
+            burn_points=500,
+            qualifies=False,
+        ),
+    ),
+    shipping_minor=490,
+    offers=(OfferCost(offer_id="summer", discount_minor=1598),),
+    burn_points=500,
+    earned=(
+        EarnedPoints(
+            rule="order",
+            points=138,
+            formula=Formula(shape=Shape.STEP, points=1, per_minor=100),
+            counted=(Counted("1", 13882),),
+            available_at=AT,
+            expires_at=LATER,
+        ),
+        EarnedPoints(
+            rule="cashback",
+            account="status",
+            points=0,
+            formula=Formula(shape=Shape.SHARE, points=1, per_minor=20, rounding=Rounding.HALF_UP, at_least_minor=14000),
+            counted=(Counted("", 490), Counted("1", 13882, 3, 2)),
+            carried=True,
+            available_at=LATER,
+            awaits="delivered",
+            lasts=Lasting(Term(Period(months=12)), "Europe/Paris"),
+        ),
+    ),
+    final_at=LATER,
+    codes=("summer-1o",),
+    digest="0123456789abcdef0123456789abcdef",
+    program="fedcba9876543210fedcba9876543210",
+    ordered_at=LATER,
+    late=True,
+    at=AT,
+)
+PLAIN_ORDER = OrderPlaced(
+    order_id="1001",
+    currency="EUR",
+    lines=(OrderLine(line_id="1", product_id="helmet", quantity=1, list_minor=7990),),
+    earned=(
+        EarnedPoints(
+            rule="order",
+            points=1,
+            formula=Formula(shape=Shape.FLAT, points=1),
+            counted=(Counted("1", 1),),
+            available_at=LATER,
+        ),
+    ),
+    at=LATER,
+)
 
 FULL: tuple[Fact, ...] = (
     MemberJoined(member_id="m-42 é 🚲", at=AT),
@@ -86,52 +162,10 @@ FULL: tuple[Fact, ...] = (
     TransferUndone(account="points", ref="gift-1", parts=PARTS, taken_back=True, at=AT),
     Touched(account="points", ref="visit-1", at=AT),
     ExpiryReported(account="points", ref="2026-07", units=61, at=AT),
-    OrderPlaced(
-        order_id="1001",
-        member_id="m-42",
-        currency="EUR",
-        lines=(
-            OrderLine(
-                line_id="1",
-                product_id="helmet",
-                quantity=2,
-                list_minor=15980,
-                discount_minor=1598,
-                burn_minor=500,
-                burn_points=500,
-                qualifies=False,
-            ),
-        ),
-        shipping_minor=490,
-        offers=(OfferCost(offer_id="summer", discount_minor=1598),),
-        burn_points=500,
-        earned=(
-            EarnedPoints(
-                rule="order",
-                points=138,
-                formula=Formula(shape=Shape.STEP, points=1, per_minor=100),
-                counted=(Counted("1", 13882),),
-                available_at=AT,
-                expires_at=LATER,
-            ),
-            EarnedPoints(
-                rule="cashback",
-                account="status",
-                points=0,
-                formula=Formula(shape=Shape.SHARE, points=1, per_minor=20, rounding=Rounding.HALF_UP, at_least_minor=14000),
-                counted=(Counted("", 490), Counted("1", 13882, 3, 2)),
-                carried=True,
-                available_at=LATER,
-                awaits="delivered",
-                lasts=Lasting(Term(Period(months=12)), "Europe/Paris"),
-            ),
-        ),
-        final_at=LATER,
-        codes=("summer-1o",),
-        digest="0123456789abcdef0123456789abcdef",
-        program="fedcba9876543210fedcba9876543210",
-        at=AT,
-    ),
+    OrderReserved(order=ORDER, until=LATER, at=AT),
+    OrderCancelled(order_id="1001", at=AT),
+    ORDER,
+    OrderAttached(order_id="1001", member_id="m-42 é 🚲", earned=ORDER.earned, at=AT),
     OrderReturned(
         order_id="1001",
         return_id="r-1",
@@ -171,20 +205,9 @@ LEAST: tuple[Fact, ...] = (
     TransferUndone(account="points", ref="gift-1", parts=(), at=LATER),
     Touched(account="points", ref="visit-1", at=LATER),
     ExpiryReported(account="points", ref="2026-07", units=0, at=LATER),
-    OrderPlaced(
-        order_id="1001",
-        currency="EUR",
-        lines=(OrderLine(line_id="1", product_id="helmet", quantity=1, list_minor=7990),),
-        earned=(
-            EarnedPoints(
-                rule="order",
-                points=1,
-                formula=Formula(shape=Shape.FLAT, points=1),
-                counted=(Counted("1", 1),),
-                available_at=LATER,
-            ),
-        ),
-        at=LATER,
-    ),
+    OrderReserved(order=PLAIN_ORDER, until=LATER, at=LATER),
+    OrderCancelled(order_id="1001", at=LATER),
+    PLAIN_ORDER,
+    OrderAttached(order_id="1001", member_id="m-42", at=LATER),
     OrderReturned(order_id="1001", return_id="r-1", currency="EUR", at=LATER),
 )

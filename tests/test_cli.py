@@ -19,10 +19,13 @@ from pathlib import Path
 
 import attrs
 import pytest
+from sqlalchemy import URL
 
 from examples.velo import generate
-from loyaltycore import Loyalty, Program, cli
+from loyaltycore import Basket, Loyalty, Program, cli
 from loyaltycore.cli import main
+from loyaltycore.facts import Claim, Command
+from loyaltycore.identity import CounterId, Key, order_stream
 from loyaltycore.replay import ColumnMap, Report, replay
 from loyaltycore.store.sqlite import SQLiteRepository
 
@@ -903,3 +906,317 @@ class TestOutput:
         monkeypatch.setattr(sys, "stdout", stream)
         assert run("check", PROGRAM) == 0
         assert stream.getvalue().startswith("velo 3")
+
+
+class Shop:
+    """A small shop over a file, for what goes in and out."""
+
+    def __init__(self, folder: Path) -> None:
+        """Sell a helmet, and give points by hand."""
+        self.path = folder / "loyalty.db"
+        self.at = datetime(2026, 7, 14, 10, tzinfo=UTC)
+        with SQLiteRepository(self.path) as repository:
+            shop = Loyalty(Program.load(PROGRAM), repository, clock=lambda: self.at)
+            shop.earn(600, member_id="m-é-1", ref="ticket-7", expires_at=None, reason="call of m-é-1", actor="eva")
+            shop.place(shop.quote(Basket.of("EUR", {"helmet": "79.90"}), member_id="m-é-1", burn=500), order_id="1001")
+            claim = Claim(counter=CounterId("offer/ten"), key=Key("order/1001"), amount=1, limit=5, at=self.at, until=None)
+            repository.commit(Command.of(order_stream("1001"), Key("claim"), actor="shop"), [claim])
+
+    def exported(self, capsys: Capture, store: str | None = None) -> str:
+        """Export this store, or another."""
+        capsys.readouterr()
+        assert run("export", "--store", store or url(self.path)) == 0
+        return capsys.readouterr().out
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """Open a small shop."""
+    return Shop(tmp_path)
+
+
+@pytest.fixture(params=["sqlite:///{}", "sqlite+pysqlite:///{}"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name a store that is not there yet: a file of ours, or a database through SQLAlchemy."""
+    form: str = request.param
+    return form.format(tmp_path / "new.db")
+
+
+class TestExportAndImport:
+    """``loyaltycore export`` and ``loyaltycore import``."""
+
+    def test_there_and_back(self, shop: Shop, target: str, tmp_path: Path, capsys: Capture) -> None:
+        """What was exported is imported once; what is exported again holds the same lines."""
+        path = tmp_path / "export.jsonl"
+        text = shop.exported(capsys)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        assert text.count("\n") == 6
+        assert run("import", path, "--store", target) == 0
+        assert capsys.readouterr().out == "imported 3 commits with 5 facts, and 1 claims; 0 were there already\n"
+        assert sorted(shop.exported(capsys, target).splitlines()) == sorted(text.splitlines())
+        assert run("import", path, "--store", target) == 0
+        assert capsys.readouterr().out == "imported 0 commits with 0 facts, and 0 claims; 4 were there already\n"
+        assert run("member", "m-é-1", "--store", target) == 0
+        told = capsys.readouterr().out
+        assert run("member", "m-é-1", "--store", url(shop.path)) == 0
+        assert capsys.readouterr().out == told
+
+    def test_a_terminal_that_knows_no_accents(self, shop: Shop, tmp_path: Path) -> None:
+        """An export is UTF-8 everywhere: it is read again."""
+        done = subprocess.run(
+            [sys.executable, "-m", "loyaltycore", "export", "--store", url(shop.path)],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+        assert "m-é-1".encode() in done.stdout
+        path = tmp_path / "export.jsonl"
+        path.write_bytes(done.stdout)
+        assert run("import", path, "--store", url(tmp_path / "new.db")) == 0
+
+    def test_into_a_stream_of_any_kind(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the output is no file, it is printed as it is."""
+        out = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", out)
+        assert run("export", "--store", url(shop.path)) == 0
+        assert "m-é-1" in out.getvalue()
+
+    @pytest.mark.parametrize(
+        "spoil, message",
+        [
+            (lambda lines: lines[:-1], "line 5: the export was cut off: its last line is missing"),
+            (lambda lines: [lines[0], b"\xff", *lines[2:]], "'utf-8' codec can't decode"),
+            (lambda lines: [*lines[:2], b"{", *lines[3:]], "line 3: not JSON of this library"),
+        ],
+    )
+    def test_nothing_half_imported(
+        self, shop: Shop, tmp_path: Path, capsys: Capture, spoil: Callable[[list[bytes]], list[bytes]], message: str
+    ) -> None:
+        """A file that is wrong somewhere leaves no store, and a store that was there as it was."""
+        path, new, old = tmp_path / "export.jsonl", tmp_path / "new.db", tmp_path / "old.db"
+        lines = shop.exported(capsys).encode().splitlines()
+        path.write_bytes(b"\n".join(spoil(lines)))
+        assert run("import", path, "--store", url(new)) == 2
+        assert f"loyaltycore: {path}: {message}" in capsys.readouterr().err
+        assert sorted(tmp_path.iterdir()) == sorted({path, *tmp_path.glob("loyalty.db*")})
+        with SQLiteRepository(old) as repository:
+            Loyalty(Program.load(PROGRAM), repository).join("m-9")
+        before = dump(old)
+        assert run("import", path, "--store", url(old)) == 2
+        assert dump(old) == before
+
+    def test_ctrl_c(self, shop: Shop, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It stops between two lines."""
+        path = tmp_path / "export.jsonl"
+        path.write_text(shop.exported(capsys), encoding="utf-8")
+
+        def pressed(repository: SQLiteRepository, lines: Iterator[str]) -> None:
+            del repository
+            assert next(lines)
+            signal.raise_signal(signal.SIGINT)
+            next(lines)
+
+        monkeypatch.setattr(cli, "import_lines", pressed)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the background of a shell ignores it
+        try:
+            assert run("import", path, "--store", url(tmp_path / "new.db")) == 130
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert capsys.readouterr().err.endswith("loyaltycore: stopped\n")
+        assert not (tmp_path / "new.db").exists()
+
+    def test_wrong_files(self, tmp_path: Path, capsys: Capture) -> None:
+        """No file, a store that is the file, a folder that is not there."""
+        path = tmp_path / "export.jsonl"
+        path.touch()
+        for file, store, message in (
+            (tmp_path / "none", url(tmp_path / "new.db"), f"{tmp_path / 'none'}: no such file"),
+            (tmp_path / "none", f"sqlite+pysqlite:///{tmp_path}/new.db", f"{tmp_path / 'none'}: no such file"),
+            (path, url(path), "is needed for something else here"),
+            (path, url(tmp_path / "no" / "new.db"), "--store: there is no folder"),
+            (path, "postgresql://eva:secret@db/shop", "--store must be sqlite:///FILE, got 'postgresql://…@db/shop'"),
+        ):
+            assert run("import", file, "--store", store) == 2
+            assert message in capsys.readouterr().err
+        assert run("export", "--store", url(tmp_path / "none.db")) == 2
+        assert "no such file" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == [path]
+
+
+class TestDatabases:
+    """Stores behind SQLAlchemy."""
+
+    def test_without_the_extra(self, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What to install is said; the password is not."""
+        monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+        assert run("export", "--store", "postgresql+psycopg://eva:s@cret@db/shop") == 2
+        expected = "loyaltycore: --store: postgresql+psycopg://…@db/shop needs SQLAlchemy: install loyaltycore[sqlalchemy]\n"
+        assert capsys.readouterr().err == expected
+
+    @pytest.mark.parametrize(
+        "store, message",
+        [
+            ("nodb+nodriver://x/y", "--store: nodb+nodriver://x/y: Can't load plugin"),
+            ("sqlite+pysqlite:///no/such/folder/x.db", "unable to open database file"),
+            ("postgresql+psycopg://u:secret@127.0.0.1:1/x?connect_timeout=1", "--store: postgresql+psycopg://…@127.0.0.1:1/x"),
+            ("mysql+nodriver://x/y", "--store: mysql+nodriver://x/y: Can't load plugin"),
+        ],
+    )
+    def test_that_cannot_be_reached(self, capsys: Capture, store: str, message: str) -> None:
+        """One line, without the statement and without the password."""
+        assert run("export", "--store", store) == 2
+        err = capsys.readouterr().err
+        assert message in err
+        assert "secret" not in err
+        assert err.count("\n") == 1
+
+    def test_without_a_driver(self, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The driver is an installation of its own."""
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        assert run("export", "--store", "postgresql+psycopg://db/shop") == 2
+        assert "postgresql+psycopg://db/shop needs its driver (" in capsys.readouterr().err
+
+    def test_postgresql(self, shop: Shop, tmp_path: Path, capsys: Capture, postgres: URL) -> None:
+        """A whole store moves to PostgreSQL; there somebody is forgotten, and it moves back."""
+        path, database = tmp_path / "export.jsonl", postgres.render_as_string(hide_password=False)
+        text = shop.exported(capsys)
+        path.write_text(text, encoding="utf-8")
+        assert run("import", path, "--store", database) == 0
+        assert sorted(shop.exported(capsys, database).splitlines()) == sorted(text.splitlines())
+        assert run("forget", "m-é-1", "--store", database) == 0
+        after = shop.exported(capsys, database)
+        assert "m-é-1" not in after
+        path.write_text(after, encoding="utf-8")
+        assert run("import", path, "--store", url(tmp_path / "back.db")) == 0
+
+    def test_without_tables(self, tmp_path: Path, capsys: Capture) -> None:
+        """A database that holds nothing of this library is read as one that is not ours."""
+        assert run("export", "--store", f"sqlite+pysqlite:///{tmp_path}/x.db") == 2
+        assert "no such table" in capsys.readouterr().err
+
+
+BALANCES = (
+    "member_id;points;expires_on;tier_spend;tier_on\nm-é-1;1200;never;;\nm-é-1;30;2999-12-31;12,50;2026-07-01\nm-2;7;never;;\n"
+)
+
+
+class TestOpenings:
+    """``loyaltycore openings``."""
+
+    @pytest.fixture
+    def balances(self, tmp_path: Path) -> Path:
+        """Write the balances of two members."""
+        path = tmp_path / "balances.csv"
+        path.write_text(BALANCES, encoding="utf-8-sig")
+        return path
+
+    @pytest.fixture(autouse=True)
+    def _now(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cli, "utc_now", lambda: datetime(2026, 7, 14, tzinfo=UTC))
+
+    def test_dry_run(self, balances: Path, tmp_path: Path, capsys: Capture) -> None:
+        """It is checked and summed up, and nothing is made."""
+        assert run("openings", PROGRAM, balances, "--dry-run", "--store", url(tmp_path / "new.db")) == 0
+        assert capsys.readouterr().out == "2 members, 3 lots (1,237 points), 12.50 EUR for tiers; nothing was written\n"
+        assert list(tmp_path.iterdir()) == [balances]
+        balances.write_text("member_id,joined_on\nm-1,2026-07-01\n")
+        assert run("openings", PROGRAM, balances, "--dry-run") == 0
+        assert capsys.readouterr().out == "1 members, 0 lots (none), 0.00 EUR for tiers; nothing was written\n"
+
+    def test_written_once(self, balances: Path, target: str, capsys: Capture) -> None:
+        """Twice is once; another name is another import."""
+        assert run("openings", PROGRAM, balances, "--store", target) == 0
+        assert capsys.readouterr().out == "2 members, 4 facts; 0 members were there already\n"
+        assert run("openings", PROGRAM, balances, "--store", target) == 0
+        assert capsys.readouterr().out == "0 members, 0 facts; 2 members were there already\n"
+        assert run("openings", PROGRAM, balances, "--store", target, "--ref", "second") == 0
+        assert run("member", "m-2", "--store", target) == 0
+        assert "Can be burned: 14" in capsys.readouterr().out
+
+    def test_other_rows(self, balances: Path, target: str, capsys: Capture) -> None:
+        """Members who came with other rows are named, and left as they are."""
+        run("openings", PROGRAM, balances, "--store", target)
+        balances.write_text(BALANCES.replace("m-2;7", "m-2;8"), encoding="utf-8")
+        capsys.readouterr()
+        assert run("openings", PROGRAM, balances, "--store", target) == 1
+        out, err = capsys.readouterr()
+        assert err == "loyaltycore: m-2: imported before with other rows, and left as it is\n"
+        assert out == "0 members, 0 facts; 1 members were there already\n"
+
+    def test_problems(self, balances: Path, tmp_path: Path, capsys: Capture) -> None:
+        """All are told, with file, line and column, and nothing is made."""
+        balances.write_text("member_id,points,account,expires_on\nm-1,x,,never\nm-1,3,point,never\nm-1,3,,2026-07-01\n")
+        assert run("openings", PROGRAM, balances, "--store", url(tmp_path / "new.db")) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"loyaltycore: {balances}: line {problem}"
+            for problem in (
+                "2, points: must be a whole number such as 120; a debt cannot be brought along, got 'x'",
+                "3, account: must be one of the program's, points, got 'point'",
+                "4, expires_on: must not have passed before the import, got 2026-07-01",
+            )
+        ]
+        assert list(tmp_path.iterdir()) == [balances]
+
+    def test_wrong_options(self, balances: Path, tmp_path: Path, capsys: Capture) -> None:
+        """Neither a store nor a dry run, no such file, a store that is the file."""
+        with pytest.raises(SystemExit) as ended:
+            run("openings", PROGRAM, balances)
+        assert ended.value.code == 2
+        assert "--store or --dry-run must be given" in capsys.readouterr().err
+        assert run("openings", PROGRAM, tmp_path / "none.csv", "--dry-run") == 2
+        assert "none.csv: No such file" in capsys.readouterr().err
+        assert run("openings", PROGRAM, balances, "--store", url(balances)) == 2
+        assert "is needed for something else here" in capsys.readouterr().err
+
+
+class TestForget:
+    """``loyaltycore forget``."""
+
+    def test_the_id_is_gone(self, shop: Shop, target: str, tmp_path: Path, capsys: Capture) -> None:
+        """No line of an export holds it; as much is there as before; the answer does not say who it is now."""
+        path = tmp_path / "export.jsonl"
+        text = shop.exported(capsys)
+        path.write_text(text, encoding="utf-8")
+        run("import", path, "--store", target)
+        capsys.readouterr()
+        assert run("forget", "m-é-1", "--store", target) == 0
+        assert capsys.readouterr().out == "forgotten; 2 streams were rewritten\n"
+        after = shop.exported(capsys, target)
+        assert "m-é-1" in text
+        assert "m-é-1" not in after
+        assert after.count("\n") == text.count("\n")
+        assert run("forget", "m-é-1", "--store", target) == 2
+        assert capsys.readouterr().err == "loyaltycore: there is no member 'm-é-1'\n"
+
+    def test_no_store(self, tmp_path: Path, capsys: Capture) -> None:
+        """A store that is not there is not made."""
+        assert run("forget", "m-1", "--store", url(tmp_path / "none.db")) == 2
+        assert "no such file" in capsys.readouterr().err
+        assert not list(tmp_path.iterdir())
+
+
+class TestCheckStore:
+    """``loyaltycore check --store``."""
+
+    def test_whole(self, shop: Shop, capsys: Capture) -> None:
+        """Nothing is wrong; with a program, both are looked at."""
+        assert run("check", "--store", url(shop.path)) == 0
+        assert capsys.readouterr().out == f"{shop.path}: nothing is wrong\n"
+        assert run("check", PROGRAM, "--store", url(shop.path)) == 0
+        assert capsys.readouterr().out.count("\n") == 2
+
+    def test_damaged(self, shop: Shop, capsys: Capture) -> None:
+        """Each problem is a line, and it ends with 1."""
+        with closing(sqlite3.connect(shop.path)) as db:
+            db.execute("DELETE FROM loyalty_facts WHERE stream = 'order/1001'")
+            db.commit()
+        assert run("check", "--store", url(shop.path)) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith(f"loyaltycore: {shop.path}: ")
+        assert "order/1001" in err
+
+    def test_only_files(self, capsys: Capture) -> None:
+        """A database has tools of its own."""
+        assert run("check", "--store", "postgresql+psycopg://db/shop") == 2
+        assert "--store must be sqlite:///FILE" in capsys.readouterr().err

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
+from itertools import count
+from operator import eq
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore._frozen import FrozenMap
+from loyaltycore._frozen import FrozenMap, HistoryNeeded, LaterMap, PartialMap
 
 ITEMS = st.dictionaries(st.text(max_size=3), st.integers())
 
@@ -101,3 +104,128 @@ class TestFrozenMap:
         for again in (pickle.loads(pickle.dumps(frozen)), copy.deepcopy(frozen), eval(repr(frozen))):
             assert type(again) is FrozenMap
             assert list(again.items()) == list(items.items())
+
+
+class TestLaterMap:
+    @given(ITEMS, ITEMS)
+    def test_reads_like_the_mapping_that_is_made(self, items: dict[str, int], changes: dict[str, int]) -> None:
+        """Items, order, equality and copies with items set are those of an ordinary one, and it becomes one."""
+        later = LaterMap(lambda: items)
+        assert later.updated(changes) == {**items, **changes}
+        assert list(later.items()) == list(items.items())
+        assert type(later) is FrozenMap
+        assert later.updated(changes) == {**items, **changes}
+
+    def test_is_made_once_and_only_when_looked_at(self) -> None:
+        """Copies that are changed before anybody looks share what is made."""
+        made = list[str]()
+
+        def make() -> dict[str, int]:
+            made.append("made")
+            return {"a": 1}
+
+        later = LaterMap(make)
+        twice = later.updated({"b": 2}).updated({"a": 3})
+        assert made == []
+        assert twice == {"a": 3, "b": 2}
+        assert later == {"a": 1}
+        assert (len(later), "a" in later, later.get("b"), twice["b"], made) == (1, True, None, 2, ["made"])
+
+    def test_what_cannot_be_made_is_told_each_time(self) -> None:
+        """The error of whoever makes the items comes out, and nothing is there afterwards either."""
+
+        def fail() -> dict[str, int]:
+            raise HistoryNeeded
+
+        later = LaterMap(fail)
+        for _ in range(2):
+            with pytest.raises(HistoryNeeded):
+                later.get("a")
+        with pytest.raises(AttributeError, match="other"):
+            later.other  # noqa: B018 - asked for to see it is not there
+
+    def test_survives_pickle_and_copy(self) -> None:
+        """It comes back as an ordinary one."""
+        assert pickle.loads(pickle.dumps(LaterMap(lambda: {"a": 1}))) == {"a": 1}
+        assert copy.deepcopy(LaterMap(lambda: {"a": 1})) == {"a": 1}
+
+    def test_a_copy_made_while_the_items_are_made_loses_nothing(self) -> None:
+        """Whoever looks at the items in another thread turns the map into an ordinary one between two steps of this one."""
+        later = LaterMap(lambda: {"a": 1}).updated({"b": 2})
+        unbound = LaterMap.updated
+        assert len(later) == 2
+        assert unbound(later, {"c": 3}) == {"a": 1, "b": 2, "c": 3}  # type: ignore[arg-type]  # it is an ordinary one by now
+
+
+class TestPartialMap:
+    PARTIAL = PartialMap({"here": 1}, left_out={"gone", "back"})
+
+    def test_what_is_here_is_told(self) -> None:
+        """As by any mapping; a name that is neither here nor left out is not there."""
+        assert (self.PARTIAL["here"], self.PARTIAL.get("here"), "here" in self.PARTIAL) == (1, 1, True)
+        assert (self.PARTIAL.get("none"), self.PARTIAL.get("none", 5), "none" in self.PARTIAL) == (None, 5, False)
+        assert self.PARTIAL.kept == {"here": 1}
+        assert bool(self.PARTIAL)
+        assert bool(PartialMap[str, int](left_out={"gone"}))
+        with pytest.raises(KeyError, match="none"):
+            self.PARTIAL["none"]
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda partial: partial["gone"],
+            lambda partial: partial.get("gone"),
+            lambda partial: partial.get("gone", 5),
+            lambda partial: "gone" in partial,
+            lambda partial: {"here": 1, "gone": 2}.keys() <= partial.keys(),
+            len,
+            iter,
+            hash,
+            list,
+            dict,
+            lambda partial: partial.keys(),
+            lambda partial: partial.values(),
+            lambda partial: partial.items(),
+            lambda partial: partial == {"here": 1},
+            lambda partial: eq({"here": 1}, partial),
+            lambda partial: FrozenMap({"here": 1}) == partial,
+            lambda partial: partial != FrozenMap(),
+        ],
+        ids=count(),
+    )
+    def test_what_is_left_out_needs_the_history(self, ask: Callable[[PartialMap[str, int]], object]) -> None:
+        """By its name, and by whatever would have to look at all items."""
+        with pytest.raises(HistoryNeeded, match="left out"):
+            ask(self.PARTIAL)
+
+    @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200])
+    def test_copies_lack_the_same(self, size: int) -> None:
+        """However many changes are made one by one, each copy reads like a dict, and what is left out needs the history."""
+        plain = {str(number): number for number in range(size)}
+        partial: FrozenMap[str, int] = PartialMap(plain, left_out={"gone", "back"})
+        for step in range(130):
+            changes = {str(step * 7 % (size + 5)): -step, f"new-{step % 90}": step}
+            partial, plain = partial.updated(changes), {**plain, **changes}
+            assert isinstance(partial, PartialMap)
+            assert [partial.get(key) for key in ("0", "5", "new-0", "none")] == [
+                plain.get(k) for k in ("0", "5", "new-0", "none")
+            ]
+            assert ("new-0" in partial, "none" in partial) == (True, False)
+            with pytest.raises(HistoryNeeded):
+                partial.get("gone")
+        assert isinstance(partial, PartialMap)
+        assert list(partial.kept.items()) == list(plain.items())
+
+    def test_what_comes_back_is_here(self) -> None:
+        """An item that is set anew is no longer left out."""
+        back = self.PARTIAL.updated({"back": 2})
+        assert (back["back"], "back" in back, self.PARTIAL.kept) == (2, True, {"here": 1})
+
+    def test_survives_pickle_copy_and_repr(self) -> None:
+        """It comes back with what is here, and lacks the same."""
+        changed = PartialMap({str(number): number for number in range(100)}, left_out={"gone"}).updated({"5": 0})
+        assert isinstance(changed, PartialMap)
+        for partial in (pickle.loads(pickle.dumps(changed)), copy.deepcopy(changed), eval(repr(changed))):
+            assert partial.kept == changed.kept
+            with pytest.raises(HistoryNeeded, match="gone"):
+                partial["gone"]

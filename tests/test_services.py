@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Loyalty, Money, Profile, Program, Reason, RefusedError, UsageError
+from loyaltycore._service import RETRIES_LIMIT
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Refusal
 from loyaltycore.facts import Change, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
@@ -24,7 +25,7 @@ from loyaltycore.orders import OrderPlaced
 from loyaltycore.periods import Period, Term, Window
 from loyaltycore.program import Quote
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
-from loyaltycore.services import RETRIES_LIMIT, utc_now
+from loyaltycore.services import utc_now
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.store.sqlite import SQLiteRepository
 

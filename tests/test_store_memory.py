@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,15 @@ from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Claim, Command
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.memberships import MemberJoined
-from loyaltycore.repositories import Cursor, Enumerable, StoredStream
+from loyaltycore.repositories import (
+    Cursor,
+    Enumerable,
+    Exportable,
+    Forgetting,
+    Projecting,
+    Snapshots,
+    StoredStream,
+)
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.testing import check_repository
 
@@ -38,7 +47,7 @@ class TestMemoryRepository:
     @pytest.mark.law(38, 39)
     def test_keeps_the_contract(self) -> None:
         """Every clause, by the kit."""
-        check_repository(MemoryRepository)
+        check_repository(MemoryRepository, capabilities=[Enumerable, Exportable, Snapshots, Projecting, Forgetting])
 
     def test_lists_its_streams(self) -> None:
         """It can be exported."""
@@ -103,6 +112,26 @@ class TestMemoryRepository:
             found += [due.due_at for due in page]
             after = page[-1].cursor
         assert found == instants
+
+    def test_others_wait_for_the_shops_work(self) -> None:
+        """Whoever commits meanwhile does so before or after, and never in between: none of twenty is lost."""
+        repository, projected = MemoryRepository(), list[int]()
+
+        def write(number: int) -> None:
+            def project(_: object) -> None:
+                projected.append(repository.load([MEMBER])[MEMBER].version)
+
+            while True:
+                version = repository.load([MEMBER])[MEMBER].version
+                try:
+                    repository.commit_then(command(str(number)), [append(MEMBER, version)], project)
+                except ConflictError:
+                    continue
+                return
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(write, range(20)))
+        assert projected == list(range(1, 21))
 
     def test_cursor_past_the_end_finds_nothing(self) -> None:
         """A listing that is through stays through."""

@@ -1,7 +1,7 @@
 """loyaltycore: points, tiers, offers and codes, as pure values that a shop imports.
 
-The names a shop uses most are here; everything else is in its module. ``Loyalty`` is loaded when it is first asked for, so
-that ``import loyaltycore`` stays light.
+The names a shop uses most are here; everything else is in its module. ``Loyalty`` and ``AsyncLoyalty`` are loaded when they
+are first asked for, so that ``import loyaltycore`` stays light.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from loyaltycore.errors import (
     DuplicateError,
     LimitReachedError,
     LoyaltyError,
+    OutcomeUnknownError,
     Reason,
     Refusal,
     Refused,
@@ -31,10 +32,11 @@ from loyaltycore.quantities import Money, Rate
 from loyaltycore.tiers import Ladder
 
 if TYPE_CHECKING:
-    from loyaltycore.services import Loyalty
+    from loyaltycore.services import AsyncLoyalty, Loyalty
 
 __all__ = [
     "Accepted",
+    "AsyncLoyalty",
     "Basket",
     "ConflictError",
     "CorruptStateError",
@@ -47,6 +49,7 @@ __all__ = [
     "Membership",
     "Money",
     "Order",
+    "OutcomeUnknownError",
     "PointsAccount",
     "Profile",
     "Program",
@@ -65,10 +68,10 @@ __all__ = [
 if not TYPE_CHECKING:  # pragma: no branch - a type checker that saw this function would take every misspelt name for an object
 
     def __getattr__(name: str) -> object:
-        """Load ``Loyalty`` when it is first asked for."""
-        if name == "Loyalty":
-            from loyaltycore.services import Loyalty  # noqa: PLC0415 - the point of this function
+        """Load ``Loyalty`` or ``AsyncLoyalty`` when it is first asked for."""
+        if name in {"AsyncLoyalty", "Loyalty"}:
+            from loyaltycore import services  # noqa: PLC0415 - the point of this function
 
-            return Loyalty
+            return getattr(services, name)
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

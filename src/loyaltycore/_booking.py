@@ -6,16 +6,16 @@ The facts of one command are decided one after the other, each on what those bef
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, final
 
 import attrs
 
-from loyaltycore._earning import Action
+from loyaltycore._earning import Action, EarningRule, Over
 from loyaltycore._formula import POINTS, EarnedPoints
-from loyaltycore._purchase import to_take
+from loyaltycore._purchase import to_earn, to_take
 from loyaltycore.errors import Reason, Refusal, RefusedError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, within
@@ -24,7 +24,19 @@ from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, Spe
 from loyaltycore.orders import OrderPlaced, OrderReturned, TakenBack
 from loyaltycore.periods import Calendar, Term, Terms
 
-__all__ = ["BurnFirst", "book_action", "book_order", "book_release", "book_return", "own_hold"]
+__all__ = [
+    "BurnFirst",
+    "book_action",
+    "book_attached",
+    "book_cancelled",
+    "book_order",
+    "book_release",
+    "book_report",
+    "book_reserved",
+    "book_return",
+    "earned_now",
+    "own_hold",
+]
 
 
 @final
@@ -80,17 +92,113 @@ def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnF
     _check_unused(membership, placed)
     order_id, at = placed.order_id, placed.at
     moves = _Moves(membership)
-    moves.add(OrderCounted(order_id=order_id, day=calendar.day_of(at), qualifying_minor=placed.qualifying_minor, at=at))
-    verbs = moves.state.on(POINTS)
-    if own_hold(membership, order_id) is not None:
-        moves.follow(verbs.capture(order_id, placed.burn_points, at=at) if placed.burn_points else verbs.void(order_id, at=at))
+    verbs, hold = moves.state.on(POINTS), membership.ledger_of(POINTS).holds.get(order_id)
+    if hold is not None and (hold.is_open or placed.ordered_at is not None):
+        moves.follow(_resolved(moves.state, placed))
     elif placed.burn_points:
         moves.follow(verbs.burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
+    _count(moves, placed, calendar)
+    return moves.posting()
+
+
+def _resolved(state: Membership, placed: OrderPlaced) -> Posting[Membership]:
+    """Burn what was held in an order's name, also where the order was given up and then paid; or give it back."""
+    ledger, order_id, at = state.ledger_of(POINTS), placed.order_id, placed.at
+    if not placed.burn_points:
+        return state.posting(ledger.void(order_id, at=at))
+    return state.posting(ledger.capture(order_id, placed.burn_points, given_up=placed.late, at=at))
+
+
+def _count(moves: _Moves, placed: OrderPlaced, calendar: Calendar) -> None:
+    """Count an order for its member, and give what it earned: from when it was ordered."""
+    order_id, at, since = placed.order_id, placed.at, placed.since
+    moves.add(OrderCounted(order_id=order_id, day=calendar.day_of(since), qualifying_minor=placed.qualifying_minor, at=at))
     for earned in placed.earned:
         if earned.carried:
             moves.add(SpendCarried(rule=earned.rule, ref=order_id, minor=earned.counted_minor, at=at))
         if earned.points:
-            moves.follow(_granted(moves.state, earned, order_id, at))
+            moves.follow(_granted(moves.state, earned, order_id, since))
+
+
+def book_reserved(membership: Membership, placed: OrderPlaced, *, until: datetime, burn_first: BurnFirst) -> Posting[Membership]:
+    """Hold what an order is to burn; a hold in its name that stands is that one.
+
+    Raises:
+        RefusedError: ``key_reused`` as for ``book_order``; ``at_before_last``.
+    """
+    _check_unused(membership, placed)
+    if not placed.burn_points or own_hold(membership, placed.order_id) is not None:
+        return membership.posting(())
+    return membership.on(POINTS).hold(placed.burn_points, ref=placed.order_id, until=until, order=burn_first.order, at=placed.at)
+
+
+def book_cancelled(membership: Membership, order_id: str, *, at: datetime) -> Posting[Membership]:
+    """Free what was held for an order."""
+    if own_hold(membership, order_id) is None:
+        return membership.posting(())
+    return membership.on(POINTS).void(order_id, at=at)
+
+
+def earned_now(
+    rules: Iterable[EarningRule], earned: Sequence[EarnedPoints], membership: Membership, *, since: datetime, calendar: Calendar
+) -> tuple[EarnedPoints, ...]:
+    """Give what an order earns that was priced before, as caps and what is carried over have it now; never more by a cap.
+
+    Args:
+        rules: Those of today; what a rule gave that is no more stays as it was.
+        earned: As it was frozen when the order was priced.
+        membership: As it is now.
+        since: When it was ordered: the local day, week, month or year that caps look at.
+        calendar: Whose local days count.
+    """
+    known = {rule.rule_id: rule for rule in rules}
+    points = [_points_now(known.get(one.rule), one, membership, since, calendar) for one in earned]
+    return tuple(attrs.evolve(one, points=now) for one, now in zip(earned, points, strict=True) if now or one.carried)
+
+
+def _points_now(
+    rule: EarningRule | None, earned: EarnedPoints, membership: Membership, since: datetime, calendar: Calendar
+) -> int:
+    points = earned.points
+    if earned.carried:
+        carried = membership.carried.get(earned.rule, 0)
+        points = max(0, to_earn(earned.formula, carried + earned.counted_minor) - to_earn(earned.formula, carried))
+    if rule is not None and rule.caps is not None:
+        left, _, _ = rule.caps.left(earned.rule, membership.ledger_of(earned.account), at=since, calendar=calendar)
+        if points > left:
+            points = left if rule.caps.over is Over.TRUNCATE else 0
+    return points
+
+
+def book_attached(
+    membership: Membership,
+    placed: OrderPlaced,
+    returns: Iterable[tuple[tuple[TakenBack, ...], OrderReturned]],
+    *,
+    overdraft: Overdraft,
+    restore: Term | None,
+    calendar: Calendar,
+) -> Posting[Membership]:
+    """Count a guest's order for the member it found, give what it earned, and take back what came back meanwhile.
+
+    Args:
+        membership: As it is now.
+        placed: The order, now the member's; ``at`` is when it was attached.
+        returns: What each return takes back, in their order.
+        overdraft: What happens where returned points were spent; here none can have been.
+        restore: As for ``book_return``.
+        calendar: Whose local days count.
+
+    Raises:
+        RefusedError: ``key_reused`` as for ``book_order``.
+    """
+    _check_unused(membership, placed)
+    moves = _Moves(membership)
+    _count(moves, placed, calendar)
+    for taken, planned in returns:
+        back = attrs.evolve(planned, at=placed.at)
+        _, posting = book_return(moves.state, taken, back, overdraft=overdraft, restore=restore, calendar=calendar)
+        moves.follow(posting)
     return moves.posting()
 
 
@@ -226,3 +334,12 @@ def _check_unused(membership: Membership, placed: OrderPlaced) -> None:
     fields = tuple(name for name, is_used in used.items() if is_used)
     if fields:
         raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order_id}", "fields": fields}))
+
+
+def book_report(membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
+    """Write down what has expired: on each account that something is due on, or else on the main one."""
+    moves = _Moves(membership)
+    due = [name for name, ledger in membership.ledgers.items() if ledger.due_at is not None and ledger.due_at <= at]
+    for account in due or [POINTS]:
+        moves.follow(moves.state.on(account).report_expired(ref=ref, at=at))
+    return moves.posting()

@@ -320,6 +320,11 @@ class Caps:
             msg = f"caps must say one of {', '.join(_CAPS)}, got none"
             raise UsageError(msg)
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether a cap counts what was earned before."""
+        return any(getattr(self, span.value) is not None for span in _Span)
+
     def left(self, rule_id: str, ledger: Ledger | None, *, at: datetime, calendar: Calendar) -> tuple[int, str, int]:
         """Give what the tightest cap leaves, its name and its points; the first of equals.
 

@@ -10,14 +10,25 @@ items set shares the rest with its original, so that changing one of ten thousan
 (FrozenMap({'silver': 1, 'gold': 3}), 2)
 >>> rungs == {"gold": 2, "silver": 1}
 True
+
+Two kinds read alike and hold less at first. A ``LaterMap`` makes its items when somebody looks. A ``PartialMap`` lacks some and
+knows their names: whatever would need one of them raises ``HistoryNeeded``, so that no answer is ever a guess.
+
+>>> lots = PartialMap({"order-9/base": 40}, left_out={"order-1/base"})
+>>> lots["order-9/base"], lots.get("order-10/base")
+(40, None)
+>>> lots.get("order-1/base")
+Traceback (most recent call last):
+loyaltycore._frozen.HistoryNeeded: 'order-1/base' is left out
 """
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from typing import Final, Generic, TypeVar, final
+from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from functools import cache
+from typing import Any, Final, Generic, TypeVar, final
 
-__all__ = ["FrozenMap"]
+__all__ = ["FrozenMap", "HistoryNeeded", "LaterMap", "PartialMap"]
 
 K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
@@ -27,6 +38,10 @@ _SHARED_FROM: Final = 64
 
 
 @final
+class HistoryNeeded(Exception):  # noqa: N818 - no error: whoever loaded less than everything loads everything and asks again
+    """What is asked cannot be told from what was loaded."""
+
+
 class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
     """An immutable mapping that keeps the order it was given in.
 
@@ -34,7 +49,8 @@ class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
     """
 
     # What ``_changed`` holds hides what ``_items`` does; neither dict is ever written to once it is here.
-    __slots__ = ("_changed", "_items")
+    # ``_make`` is there only where the items are made later.
+    __slots__ = ("_changed", "_items", "_make")
 
     def __init__(self, items: Mapping[K, V_co] | Iterable[tuple[K, V_co]] = ()) -> None:
         """Copy the items.
@@ -81,9 +97,13 @@ class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
         Complexity:
             O(changes), and now and then O(items).
         """
+        return self._update(FrozenMap[K, V_co](), changes)
+
+    def _update(self, copy: FrozenMap[K, V_co], changes: Mapping[K, V_co]) -> FrozenMap[K, V_co]:
+        """Fill an empty copy with the items, some of them set anew."""
         if not self._items:
-            return FrozenMap(changes)
-        copy = FrozenMap[K, V_co]()
+            copy._items = dict(changes)
+            return copy
         changed = {**self._changed, **changes}
         if len(self._items) < _SHARED_FROM or len(changed) > _SHARED_FROM:
             copy._items = {**self._items, **changed}
@@ -116,3 +136,113 @@ class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
     def __reduce__(self) -> tuple[type[FrozenMap[K, V_co]], tuple[dict[K, V_co]]]:
         """Pickle by content."""
         return (FrozenMap, (self._whole(),))
+
+
+@final
+class LaterMap(FrozenMap[K, V_co]):
+    """A ``FrozenMap`` whose items are made when somebody first looks; from then on it is an ordinary one."""
+
+    __slots__ = ()
+
+    def __init__(self, make: Callable[[], dict[K, V_co]]) -> None:
+        """Keep what makes the items.
+
+        Args:
+            make: Called at most once, also where copies with items set look as well.
+        """
+        # The items stay unset: to look at them is to ask ``__getattr__``.
+        self._changed = {}
+        self._make = cache(make)
+
+    def __getattr__(self, name: str) -> dict[K, V_co]:
+        """Make the items, when they are first looked at."""
+        if name != "_items":
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+        self._items = self._make()
+        self.__class__ = FrozenMap  # type: ignore[assignment]  # of the same layout, and quicker to read
+        return self._items
+
+    def updated(self, changes: Mapping[K, V_co]) -> FrozenMap[K, V_co]:
+        """Give a copy with some items set, which makes the others no sooner."""
+        changed = self._changed
+        # Looked at after the changes were read: whoever makes the items meanwhile turns the map first, then merges them.
+        if type(self) is FrozenMap:
+            return self.updated(changes)
+        copy = LaterMap[K, V_co](self._make)
+        copy._changed = {**changed, **changes}
+        return copy
+
+
+@final
+class PartialMap(FrozenMap[K, V_co]):
+    """A ``FrozenMap`` some items of which are left out, by names that are known.
+
+    An item that is left out, and whatever would have to look at all items, raises ``HistoryNeeded``. A name that is neither here
+    nor left out is simply not there.
+    """
+
+    __slots__ = ("left_out",)
+
+    def __init__(self, items: Mapping[K, V_co] = FrozenMap[Any, Any](), *, left_out: Container[object]) -> None:
+        """Copy the items.
+
+        Args:
+            items: Those that are here.
+            left_out: The names of those that are not; it may name some that are here since, or never were.
+        """
+        super().__init__(items)
+        self.left_out: Final = left_out
+
+    def __getitem__(self, key: K) -> V_co:
+        """Return the value of a key that is here, or raise ``KeyError`` where there is none."""
+        if key in self._changed:
+            return self._changed[key]
+        if key not in self._items and key in self.left_out:
+            raise _left_out(key)
+        return self._items[key]
+
+    def __contains__(self, key: object) -> bool:
+        """Say whether there is an item for a key."""
+        if key in self._items or key in self._changed:
+            return True
+        if key in self.left_out:
+            raise _left_out(key)
+        return False
+
+    def __bool__(self) -> bool:
+        """Say that it is not empty: something is left out."""
+        return True
+
+    def __len__(self) -> int:
+        """Refuse to count: how many are left out is not known."""
+        return len(self._whole())
+
+    def __repr__(self) -> str:
+        """Print what is here."""
+        return f"PartialMap({self.kept!r}, left_out={self.left_out!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by content."""
+        return (_partial_map, (self.kept, self.left_out))
+
+    @property
+    def kept(self) -> dict[K, V_co]:
+        """What is here."""
+        return super()._whole()
+
+    def updated(self, changes: Mapping[K, V_co]) -> FrozenMap[K, V_co]:
+        """Give a copy with some items set, which lacks the same."""
+        return self._update(PartialMap[K, V_co](left_out=self.left_out), changes)
+
+    def _whole(self) -> dict[K, V_co]:
+        msg = "some items are left out"
+        raise HistoryNeeded(msg)
+
+
+def _left_out(key: object) -> HistoryNeeded:
+    return HistoryNeeded(f"{key!r} is left out")
+
+
+def _partial_map(kept: dict[K, V_co], left_out: Container[object]) -> PartialMap[K, V_co]:
+    return PartialMap(kept, left_out=left_out)

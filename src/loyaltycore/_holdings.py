@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Self
 
 import attrs
 
-from loyaltycore._frozen import FrozenMap
+from loyaltycore._frozen import FrozenMap, PartialMap
 from loyaltycore._ledger_fold import Fold, Layer
 from loyaltycore._lots import Balance, Books, Expiring, Hold, Lot, Part, Reversal, Span, Take
 from loyaltycore._open_lots import OpenLots
@@ -19,8 +19,11 @@ from loyaltycore.periods import check_instant
 
 __all__ = ["Holdings"]
 
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 _FEW: Final = 64
 """Changed lots that are carried into the sorted ones; after more they are sorted anew."""
+
+_TICK: Final = timedelta(microseconds=1)
 
 _freeze_lot: Final[Callable[[Iterable[Any]], Lot]] = partial(tuple.__new__, Lot)
 
@@ -41,6 +44,7 @@ class Holdings:
         payments: Who paid the debt of a lot, in the order paid, by the lot.
         spans: Common ends of lots that last until some time after the last activity; ``Lot.span`` counts them from 1.
         last_at: The latest instant of any fact that is no report; ``None`` before the first.
+        reported_at: Up to when expiry was reported; ``None`` before the first report.
     """
 
     account: str
@@ -53,6 +57,7 @@ class Holdings:
     payments: FrozenMap[str, tuple[Part, ...]] = FrozenMap[str, tuple[Part, ...]]()
     spans: tuple[Span, ...] = ()
     last_at: datetime | None = None
+    reported_at: datetime | None = None
     _open: OpenLots | None = attrs.field(default=None, eq=False, repr=False, alias="_open")
     _by_ref: FrozenMap[str, tuple[str, ...]] | None = attrs.field(default=None, eq=False, repr=False, alias="_by_ref")
 
@@ -159,20 +164,44 @@ class Holdings:
             debt=debt,
         )
 
+    def expired(self, *, at: datetime) -> int:
+        """Say how many units lie on lots whose time is over, and are not held.
+
+        Complexity:
+            O(lots / 64), once the lots were sorted.
+        """
+        check_instant("at", at)
+        units = self.open_lots.standing(at, self.span_ends()).expired
+        for lot_id, held in self.held(at).items():
+            if self.lot(lot_id).is_over(at):
+                left = self.lots[lot_id].remaining
+                units -= max(0, left) - max(0, left - held)
+        return units
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When time next brings something that was not reported: an expiry, or the end of a hold; ``None`` if nothing."""
+        return self.open_lots.next_end(self.reported_at or _EARLIEST, self.span_ends())
+
     def expiring(self, *, after: datetime, before: datetime | None = None) -> tuple[Expiring, ...]:
         """List what will expire in a span, soonest first, if nothing is burned.
 
         Args:
             after: First instant of the span, inside.
             before: First instant after the span; ``None`` has no end.
+
+        Complexity:
+            O(open lots · log groups).
         """
         check_instant("after", after)
         if before is not None:
             check_instant("before", before)
         held, sums = self.held(after), dict[datetime, int]()
-        for lot in map(self.lot, self.lots):
-            left, ends_at = lot.remaining - held.get(lot.lot_id, 0), lot.available_at if lot.awaits else lot.expires_at
-            if left > 0 and ends_at is not None and after <= ends_at and (before is None or ends_at < before):
+        # What ends at ``after`` itself is told too.
+        for (_, _, lot_id), units in self.open_lots.unexpired(after - _TICK, self.span_ends()):
+            lot, left = self.lot(lot_id), units - held.get(lot_id, 0)
+            ends_at = lot.available_at if lot.awaits else lot.expires_at
+            if left > 0 and ends_at is not None and (before is None or ends_at < before):
                 sums[ends_at] = sums.get(ends_at, 0) + left
         return tuple(Expiring(ends_at, sums[ends_at]) for ends_at in sorted(sums))
 
@@ -192,7 +221,7 @@ class Holdings:
     def working_copy(self) -> Fold:
         return Fold(
             known=self.lots,
-            has_known=len(self.lots) > 0,
+            has_known=bool(self.lots),
             burns=Layer(self.burns),
             adjustments=Layer(self.adjustments),
             transfers=Layer(self.transfers),
@@ -201,30 +230,36 @@ class Holdings:
             payments=Layer(self.payments),
             spans=list(self.spans),
             last_at=self.last_at,
+            reported_at=self.reported_at,
         )
 
     def _after(self, fold: Fold) -> Self:
         if not fold.lots and not fold.returned and fold.last_at == self.last_at:
             return self
         changed = list(map(_freeze_lot, fold.lots.values()))
-        holds = fold.holds.frozen()
-        # A few changes are carried into the sorted lots; after many they are sorted anew, when somebody asks.
-        is_few = self._open is not None and len(changed) <= _FEW
-        still_open = self.open_lots.changed(self.lots, changed, holds if fold.holds else None) if is_few else None
+        # A few changes are carried into the sorted lots; after many they are sorted anew, when somebody asks. Where some lots are
+        # left out they could not be: those that are open were sorted from the start, and every change is carried.
+        is_carried = self._open is not None and (len(changed) <= _FEW or isinstance(self.lots, PartialMap))
+        still_open = self.open_lots.changed(self.lots, changed, self._waiting(fold)) if is_carried else None
         return attrs.evolve(
             self,
             lots=self.lots.updated(dict(zip(fold.lots, changed, strict=True))),
             burns=fold.burns.frozen(),
             adjustments=fold.adjustments.frozen(),
             transfers=fold.transfers.frozen(),
-            holds=holds,
+            holds=fold.holds.frozen(),
             returned=fold.returned.frozen(),
             payments=fold.payments.frozen(),
             spans=tuple(fold.spans),
             last_at=fold.last_at,
+            reported_at=fold.reported_at,
             _open=still_open,
             _by_ref=None if self._by_ref is None else self._refs_after(changed),
         )
+
+    def _waiting(self, fold: Fold) -> Mapping[str, Hold] | None:
+        """Give the holds that may be open, where any of them changed: those that were, and what became of some."""
+        return {**{ref: self.holds[ref] for _, ref in self.open_lots.holds}, **fold.holds} if fold.holds else None
 
     def _is_booked(self) -> bool:
         """Whether what was burned, moved and paid is what the lots say was taken from them."""

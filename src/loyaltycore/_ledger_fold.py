@@ -106,6 +106,7 @@ class Fold:
         payments: Who paid the debt of a lot, by debtor, in the order paid.
         spans: Common ends; a lot names its span by place, counted from 1.
         last_at: The latest instant of any fact but reports.
+        reported_at: The latest instant of a report.
     """
 
     known: FrozenMap[str, Lot]
@@ -119,6 +120,7 @@ class Fold:
     payments: Layer[tuple[Part, ...]]
     spans: list[Span]
     last_at: datetime | None
+    reported_at: datetime | None
 
     def book(self, facts: Iterable[Fact], account: str) -> None:
         """Take facts in, passing over those of other kinds and accounts.
@@ -298,7 +300,9 @@ def _held(fold: Fold, fact: Held) -> None:
 
 def _captured(fold: Fold, fact: Captured) -> None:
     hold = fold.holds[fact.ref]
-    _check(hold.is_open and _units(fact.parts) <= hold.units, fact.ref)
+    # Given up, a hold is burned only late, for an order that was paid all the same.
+    _check((hold.is_open or (hold.captured == 0 and fact.late)) and _units(fact.parts) <= hold.units, fact.ref)
+    _check(hold.is_open or (fact.ref not in fold.burns.known and fact.ref not in fold.burns), fact.ref)
     fold.holds[fact.ref] = Hold(hold.parts, hold.until, _units(fact.parts))
     _burned(fold, Burned(account=fact.account, ref=fact.ref, parts=fact.parts, at=fact.at))
 
@@ -375,6 +379,7 @@ def _touched(fold: Fold, fact: Touched) -> None:
 
 def _reported(fold: Fold, fact: ExpiryReported) -> None:
     fold.returned[f"report_expired:{fact.ref}"] = Reversal("", fact.units)
+    fold.reported_at = fact.at if fold.reported_at is None else max(fold.reported_at, fact.at)
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Fold, Any], None]]] = {

@@ -227,6 +227,25 @@ class OpenLots:
         ]
         return merge(*groups)
 
+    def next_end(self, after: datetime, spans: Mapping[int, datetime]) -> datetime | None:
+        """Give the first instant after another at which the time of a lot or a hold is over; ``None`` if none.
+
+        Complexity:
+            O(chunks), and O(lots that await an event).
+        """
+        ends = [ends_at for ends_at in (self._first_end(group, after, spans) for group in self.groups) if ends_at is not None]
+        start = bisect_right(self.holds, after, key=itemgetter(0))
+        ends += [until for until, _ in self.holds[start : start + 1]]
+        return min(ends, default=None)
+
+    def _first_end(self, group: int, after: datetime, spans: Mapping[int, datetime]) -> datetime | None:
+        if group in spans:
+            return spans[group] if after < spans[group] else None
+        if group == _AWAITING:  # what does not come in time lapses at the deadline, and these stand in another order
+            return min((key[1] for chunk in self.groups[group] for key, _ in chunk.lots if after < key[1]), default=None)
+        later = (chunk for chunk in self.groups[group] if after < chunk.ends_last)
+        return next((key[0] for chunk in later for key, _ in chunk.lots if after < key[0] < NEVER), None)
+
     def held_at(self, at: datetime) -> Iterator[str]:
         """Go through the holds that count at an instant."""
         start = bisect_right(self.holds, at, key=itemgetter(0))

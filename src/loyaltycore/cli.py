@@ -1,7 +1,8 @@
-"""The command line: check a program, replay a history, price a basket, show a member.
+"""The command line: check a program or a store, replay a history, price a basket, show a member; and what goes in and out.
 
-Exit codes: 0 done; 1 the books did not balance, or with ``--strict`` something could not be mapped; 2 bad usage or a file that
-cannot be read or written; 130 stopped by Ctrl-C; 141 nobody reads the output any more.
+Exit codes: 0 done; 1 the books did not balance, with ``--strict`` something could not be mapped, a store is damaged, or a member
+was imported before with other opening balances; 2 bad usage or a file that cannot be read or written; 130 stopped by Ctrl-C; 141
+nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -14,28 +15,31 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TextIO, TypeVar
 
 from loyaltycore._checks import check_day, shown
 from loyaltycore._history import Fields, take_basket
 from loyaltycore._statement import statement, until_text
 from loyaltycore._steps import until_now
+from loyaltycore.archive import ArchiveError, export_lines, import_lines
 from loyaltycore.basket import Basket
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
 from loyaltycore.identity import member_stream
 from loyaltycore.memberships import Membership
 from loyaltycore.messages import Language, money_text, number_text, say
+from loyaltycore.openings import OpeningsError, check_openings, import_openings, read_openings
 from loyaltycore.periods import Calendar, Window
 from loyaltycore.points import POINTS
 from loyaltycore.program import Program, ProgramError, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.replay import Bucket, ColumnMap, Report, replay
-from loyaltycore.services import utc_now
+from loyaltycore.repositories import Enumerable, Exportable, Forgetting, Repository
+from loyaltycore.services import Loyalty, utc_now
 from loyaltycore.store.sqlite import SQLiteRepository
 from loyaltycore.tiers import TierStatus
 from loyaltycore.wire import Json, instant_text, parse_instant, read_json
@@ -44,9 +48,19 @@ __all__ = ["main"]
 
 T = TypeVar("T")
 
+
+class _Store(Repository, Enumerable, Exportable, Forgetting, Protocol):
+    """What a store behind a URL can do."""
+
+
 DONE, UNBALANCED, BAD_USAGE, STOPPED, UNHEARD = 0, 1, 2, 130, 141
 
 _TICK: Final = timedelta(microseconds=1)
+
+_URLS: Final = "sqlite:///FILE, or postgresql+psycopg://… with the extra sqlalchemy"
+
+_ANY_PROGRAM: Final = 'program = { name = "any", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-01-01 }'
+"""For a service that asks no rule."""
 
 _UNMAPPED: Final = (Bucket.UNREADABLE, Bucket.REFUSED, Bucket.RETURN_UNMATCHED, Bucket.RETURN_PARTLY_MATCHED)
 """What ``--strict`` does not let pass."""
@@ -89,13 +103,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="loyaltycore", description="Loyalty programs: check one, replay a history through it, price a basket, show a member."
+        prog="loyaltycore",
+        description="Loyalty programs: check one, replay a history through it, price a basket, keep its books.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="read a program and say everything that is wrong with it")
-    check.add_argument("program", metavar="PROGRAM", help="the program, a TOML file")
-    check.set_defaults(run=_check)
+    check = commands.add_parser("check", help="read a program, or a whole store, and say everything that is wrong with it")
+    check.add_argument("program", metavar="PROGRAM", nargs="?", help="the program, a TOML file")
+    check.add_argument("--store", metavar="URL", help="a store: sqlite:///FILE; it is only read")
+    check.set_defaults(run=_check, usage_error=check.error)
 
     again = commands.add_parser("replay", help="book a shop's history through a program and sum it up")
     again.add_argument("program", metavar="PROGRAM", help="the program, a TOML file")
@@ -124,14 +140,40 @@ def _parser() -> argparse.ArgumentParser:
 
     member = commands.add_parser("member", help="show a member's balance, and a statement of what happened")
     member.add_argument("member_id", metavar="ID", help="the shop's own id of the member")
-    member.add_argument("--store", metavar="URL", required=True, help="where the facts are: sqlite:///FILE; it is only read")
+    member.add_argument("--store", metavar="URL", required=True, help=f"where the facts are: {_URLS}; it is only read")
     member.add_argument("--program", metavar="PROGRAM", help="the program, a TOML file: for the tier, and the zone of the days")
     member.add_argument("--account", metavar="NAME", default=POINTS, help="which of the member's accounts")
     member.add_argument("--from", metavar="DAY", dest="first_on", help="first day told; left out, from the beginning")
     member.add_argument("--to", metavar="DAY", dest="last_on", help="last day told, at most today; left out, up to now")
     member.add_argument("--language", choices=("en", "fr"), default="en")
     member.set_defaults(run=_member)
+    _add_in_and_out(commands)
     return parser
+
+
+def _add_in_and_out(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that carry whole stores, balances and people in and out."""
+    export = commands.add_parser("export", help="print all that a store holds, as JSON Lines")
+    export.add_argument("--store", metavar="URL", required=True, help=f"what is exported: {_URLS}; it is only read")
+    export.set_defaults(run=_export)
+
+    back = commands.add_parser("import", help="keep what an export holds in a store, new or begun")
+    back.add_argument("file", metavar="FILE", type=Path, help="what export printed")
+    back.add_argument("--store", metavar="URL", required=True, help=f"where it goes: {_URLS}")
+    back.set_defaults(run=_import)
+
+    openings = commands.add_parser("openings", help="bring members' balances along from another system")
+    openings.add_argument("program", metavar="PROGRAM", help="the program, a TOML file: its zone, currency and accounts")
+    openings.add_argument("file", metavar="FILE", type=Path, help="the balances, a CSV file with headings")
+    openings.add_argument("--store", metavar="URL", help=f"where they go: {_URLS}")
+    openings.add_argument("--ref", metavar="NAME", default="opening", help="names the import; under one name it happens once")
+    openings.add_argument("--dry-run", action="store_true", help="only check the file and sum it up")
+    openings.set_defaults(run=_openings, usage_error=openings.error)
+
+    forget = commands.add_parser("forget", help="take a member's id out of a store, and leave the books as they are")
+    forget.add_argument("member_id", metavar="MEMBER", help="the shop's own id of the member")
+    forget.add_argument("--store", metavar="URL", required=True, help=f"where the facts are: {_URLS}")
+    forget.set_defaults(run=_forget)
 
 
 def _complain(*lines: str) -> None:
@@ -140,18 +182,32 @@ def _complain(*lines: str) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    program = Program.load(options.program)
-    parts = [f"{len(program.book.offers)} offers", f"{len(program.actions)} actions"]
-    parts += [f"{len(program.tiers.ladder.rungs)} tiers"] if program.tiers is not None else []
-    print(f"{program.name} {program.version}: {', '.join(parts)}; digest {program.digest}")
-    return DONE
+    if options.program is None and options.store is None:
+        options.usage_error("a PROGRAM or --store must be given")
+    if options.program is not None:
+        program = Program.load(options.program)
+        parts = [f"{len(program.book.offers)} offers", f"{len(program.actions)} actions"]
+        parts += [f"{len(program.tiers.ladder.rungs)} tiers"] if program.tiers is not None else []
+        print(f"{program.name} {program.version}: {', '.join(parts)}; digest {program.digest}")
+    return DONE if options.store is None else _check_store(options.store)
+
+
+def _check_store(url: str) -> int:
+    path = _store_path(url)
+    with _kept(path) as repository:
+        problems = repository.check()
+    _complain(*(f"{path}: {problem}" for problem in problems))
+    if not problems:
+        print(f"{path}: nothing is wrong")
+    return UNBALANCED if problems else DONE
 
 
 def _replay(options: argparse.Namespace) -> int:
     program = Program.load(options.program)
     columns = None if options.columns is None else _columns(options.columns)
     store = None if options.store is None else _store_path(options.store)
-    _check_files(options, store)
+    used = [Path(options.program), *([] if options.columns is None else [options.columns])]
+    _check_files(options.history, {"--store": store, "--json": options.json}, used=used)
     with _store(store) as repository, _progress(options.history) as advance, _stopping() as check:
 
         def progress(more: int) -> None:
@@ -178,23 +234,23 @@ def _columns(path: Path) -> ColumnMap:
         raise UsageError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
 
 
-def _check_files(options: argparse.Namespace, store: Path | None) -> None:
+def _check_files(read: Sequence[Path], written: Mapping[str, Path | None], *, used: Sequence[Path] = ()) -> None:
     """Refuse, before anything is done, what cannot be read, and to write over what is read."""
-    for path in options.history:
+    for path in read:
         if not path.is_file():
             msg = f"{path}: {'is no file' if path.exists() else 'no such file'}"
             raise UsageError(msg)
-    used = [Path(options.program), *options.history, *([] if options.columns is None else [options.columns])]
-    for name, path in (("--store", store), ("--json", options.json)):
-        if path is None:
+    taken = [*used, *read]
+    for name, target in written.items():
+        if target is None:
             continue
-        if not path.parent.is_dir():
-            msg = f"{name}: there is no folder {path.parent}"
+        if not target.parent.is_dir():
+            msg = f"{name}: there is no folder {target.parent}"
             raise UsageError(msg)
-        if path.is_dir() or path.resolve() in [other.resolve() for other in used]:
-            msg = f"{name}: {path} {'is a folder' if path.is_dir() else 'is needed for something else here'}"
+        if target.is_dir() or target.resolve() in [other.resolve() for other in taken]:
+            msg = f"{name}: {target} {'is a folder' if target.is_dir() else 'is needed for something else here'}"
             raise UsageError(msg)
-        used.append(path)
+        taken.append(target)
 
 
 @contextmanager
@@ -275,9 +331,70 @@ def _transaction(path: str, *, keep_stopped: bool = False) -> Iterator[sqlite3.C
 def _store_path(url: str) -> Path:
     prefix = "sqlite:///"
     if not url.startswith(prefix) or url == prefix:
-        msg = f"--store must be sqlite:///FILE, got {url!r}"
+        msg = f"--store must be sqlite:///FILE, got {_without_password(url)!r}"
         raise UsageError(msg)
     return Path(url.removeprefix(prefix))
+
+
+def _is_database(url: str) -> bool:
+    """Say whether SQLAlchemy is asked for: its URLs name a driver."""
+    scheme, parted, _ = url.partition("://")
+    return parted != "" and "+" in scheme
+
+
+def _without_password(url: str) -> str:
+    scheme, parted, rest = url.partition("://")
+    return f"{scheme}{parted}…@{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+@contextmanager
+def _readable(url: str) -> Iterator[_Store]:
+    """Open a store that is there, for reading."""
+    with _database(url) if _is_database(url) else _kept(_store_path(url)) as repository:
+        yield repository
+
+
+@contextmanager
+def _writable(url: str, *, reads: Sequence[Path]) -> Iterator[_Store]:
+    """Open a store, or make it. A file is written all or nothing; what a database was told commit by commit, it keeps."""
+    if _is_database(url):
+        _check_files(reads, {})
+        with _database(url, create=True) as repository:
+            yield repository
+    else:
+        path = _store_path(url)
+        _check_files(reads, {"--store": path})
+        with _store(path) as file:
+            yield file
+
+
+@contextmanager
+def _database(url: str, *, create: bool = False) -> Iterator[_Store]:
+    """Open a database through SQLAlchemy."""
+    try:
+        from sqlalchemy import create_engine  # noqa: PLC0415 - an extra
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - an extra
+
+        from loyaltycore.store.sqlalchemy import SQLAlchemyRepository  # noqa: PLC0415 - needs the extra
+    except ImportError as error:
+        msg = f"--store: {_without_password(url)} needs SQLAlchemy: install loyaltycore[sqlalchemy]"
+        raise UsageError(msg) from error
+    try:
+        engine = create_engine(url)
+        try:
+            repository = SQLAlchemyRepository(engine)
+            if create:
+                repository.create_tables()
+            yield repository
+        finally:
+            engine.dispose()
+    except ImportError as error:
+        msg = f"--store: {_without_password(url)} needs its driver ({error})"
+        raise UsageError(msg) from error
+    except SQLAlchemyError as error:
+        # The first line says it; the others hold the statement, and its values.
+        msg = f"--store: {_without_password(url)}: {str(error).splitlines()[0]}"
+        raise UsageError(msg) from error
 
 
 @contextmanager
@@ -394,7 +511,7 @@ def _member(options: argparse.Namespace) -> int:
     calendar = Calendar("UTC") if program is None else program.calendar
     first_on, last_on = _day("--from", options.first_on), _day("--to", options.last_on)
     stream = member_stream(options.member_id)
-    with _kept(_store_path(options.store)) as repository:
+    with _readable(options.store) as repository:
         facts = repository.load([stream])[stream].facts
     if not facts:
         msg = f"{options.store}: there is no member {options.member_id!r}"
@@ -471,6 +588,82 @@ def _kept(path: Path) -> Iterator[SQLiteRepository]:
     except (sqlite3.Error, LoyaltyError) as error:
         msg = f"{path}: {error}"
         raise UsageError(msg) from error
+
+
+def _export(options: argparse.Namespace) -> int:
+    with _readable(options.store) as repository, _utf8_output() as out:
+        for line in export_lines(repository):
+            print(line, file=out)
+    return DONE
+
+
+@contextmanager
+def _utf8_output() -> Iterator[TextIO]:
+    """Print in UTF-8, whatever the terminal knows: what is printed is read again."""
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        yield sys.stdout
+        return
+    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")
+    try:
+        yield out
+    finally:
+        out.detach()
+
+
+def _import(options: argparse.Namespace) -> int:
+    path: Path = options.file
+    try:
+        with _writable(options.store, reads=[path]) as repository, _stopping() as check, path.open("rb") as file:
+
+            def lines() -> Iterator[str]:
+                for line in file:
+                    check()
+                    yield line.decode()
+
+            imported = import_lines(repository, lines())
+    except (ArchiveError, UnicodeDecodeError) as error:
+        msg = f"{path}: {error}"
+        raise UsageError(msg) from error
+    kept = f"{imported.commits:,} commits with {imported.facts:,} facts, and {imported.claims:,} claims"
+    print(f"imported {kept}; {imported.known:,} were there already")
+    return DONE
+
+
+def _openings(options: argparse.Namespace) -> int:
+    if options.store is None and not options.dry_run:
+        options.usage_error("--store or --dry-run must be given")
+    program, path, at = Program.load(options.program), options.file, utc_now()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            openings = read_openings(file, currency=program.currency)
+            if options.dry_run:
+                totals = check_openings(program, openings, at=at)
+                points = ", ".join(f"{units:,} {account}" for account, units in totals.points.items()) or "none"
+                print(
+                    f"{totals.members:,} members, {totals.lots:,} lots ({points}), {totals.spent} for tiers; nothing was written"
+                )
+                return DONE
+            with _writable(options.store, reads=[path, Path(options.program)]) as repository:
+                imported = import_openings(program, repository, openings, at=at, ref=options.ref)
+    except OpeningsError as error:
+        msg = "\n".join(f"{path}: {line}" for line in str(error).splitlines())
+        raise UsageError(msg) from error
+    _complain(*(f"{member_id}: imported before with other rows, and left as it is" for member_id in imported.differing))
+    print(f"{imported.members:,} members, {imported.facts:,} facts; {imported.unchanged:,} members were there already")
+    return UNBALANCED if imported.differing else DONE
+
+
+def _forget(options: argparse.Namespace) -> int:
+    if not _is_database(options.store):
+        with _kept(_store_path(options.store)):
+            pass  # a store that is not there is not made
+    with _writable(options.store, reads=[]) as repository:
+        streams = Loyalty(Program.parse(_ANY_PROGRAM), repository).forget(options.member_id)
+    if not streams:
+        msg = f"there is no member {options.member_id!r}"
+        raise UsageError(msg)
+    print(f"forgotten; {streams:,} streams were rewritten")  # without the alias: it would lead back to who asked
+    return DONE
 
 
 def _read(path: Path, read: Callable[[Json], T]) -> T:

@@ -44,7 +44,7 @@ from loyaltycore.ledger import (
     Voided,
 )
 from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted, SpendCarried
-from loyaltycore.orders import OrderPlaced, OrderReturned
+from loyaltycore.orders import OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.wire import coded_text, coder, read_json
 
 __all__ = ["FACTS", "decode_fact", "encode_fact", "fact_from_text", "fact_text"]
@@ -74,7 +74,10 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     TransferUndone,
     Touched,
     ExpiryReported,
+    OrderReserved,
+    OrderCancelled,
     OrderPlaced,
+    OrderAttached,
     OrderReturned,
 )
 """Every kind of fact there is."""

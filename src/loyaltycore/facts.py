@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import ClassVar, Generic, TypeAlias, TypeVar, final, get_type_hints
+from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar, final, get_type_hints, runtime_checkable
 
 import attrs
 
@@ -29,7 +29,7 @@ from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
 from loyaltycore.identity import CounterId, Key, StreamId, check_name, check_text
 from loyaltycore.wire import Json, digest
 
-__all__ = ["Append", "Change", "Claim", "Command", "Expect", "Fact", "Posting"]
+__all__ = ["Append", "Change", "Claim", "Command", "Expect", "Fact", "HasDue", "Posting"]
 
 S_co = TypeVar("S_co", covariant=True)
 
@@ -218,6 +218,16 @@ class Command:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": self.key, "fields": fields}))
 
 
+@runtime_checkable
+class HasDue(Protocol):
+    """A state for which time brings something."""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it next does; ``None`` if nothing is to come."""
+        ...
+
+
 @final
 @attrs.frozen
 class Posting(Generic[S_co]):
@@ -242,5 +252,8 @@ class Posting(Generic[S_co]):
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """The append that keeps the facts; nothing when there are none."""
-        return (Append(stream=self.stream, expected_version=self.version, facts=self.facts),) if self.facts else ()
+        """The append that keeps the facts, with when time next brings something for the state; nothing when there are none."""
+        if not self.facts:
+            return ()
+        due_at = self.state.due_at if isinstance(self.state, HasDue) else None
+        return (Append(stream=self.stream, expected_version=self.version, facts=self.facts, due_at=due_at),)

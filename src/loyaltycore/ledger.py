@@ -311,12 +311,13 @@ class Ledger(Holdings):
         parts = _accepted(self.check_burn(units, at=at, order=order))
         return (Held(account=self.account, ref=ref, parts=parts, until=until, at=at),)
 
-    def capture(self, hold_ref: str, units: int | None = None, *, at: datetime) -> tuple[LedgerFact, ...]:
+    def capture(self, hold_ref: str, units: int | None = None, *, given_up: bool = False, at: datetime) -> tuple[LedgerFact, ...]:
         """Decide to burn what was held; what is left of the hold is given back.
 
         Args:
             hold_ref: The hold; the burn is named as it is.
             units: How many, at least 1, of those taken first; ``None`` is all.
+            given_up: Whether a hold that was given up is burned too, and late: its order was paid all the same.
             at: May lie before the last fact. Once the hold has ended it is late, and burned all the same: below zero, where
                 the units were taken meanwhile.
 
@@ -329,13 +330,17 @@ class Ledger(Holdings):
         if hold.captured:
             _check_same(f"capture:{hold_ref}", points=units is None or hold.captured == asked)
             return ()
-        if not hold.is_open:
+        if not hold.is_open and not given_up:
             raise RefusedError(Refusal(Reason.HOLD_RESOLVED, {"hold_ref": hold_ref, "captured_points": 0}))
+        if not hold.is_open and hold_ref in self.burns:
+            # Given up, it had left its name to a burn.
+            raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"capture:{hold_ref}", "fields": ("burn",)}))
         if asked > hold.units:
             details: dict[str, Detail] = {"hold_ref": hold_ref, "asked_points": asked, "left_points": hold.units}
             raise RefusedError(Refusal(Reason.HOLD_EXCEEDED, details))
         parts = _spread(asked, [(part.lot_id, part.units) for part in hold.parts])
-        fact = Captured(account=self.account, ref=hold_ref, parts=parts, late=at >= hold.until, at=at)
+        late = at >= hold.until or not hold.is_open
+        fact = Captured(account=self.account, ref=hold_ref, parts=parts, late=late, at=at)
         return self._balanced((fact,), ref=hold_ref, at=at)
 
     def void(self, hold_ref: str, *, at: datetime) -> tuple[LedgerFact, ...]:
@@ -573,9 +578,10 @@ class Ledger(Holdings):
 
     def report_expired(self, *, ref: str, at: datetime) -> tuple[LedgerFact, ...]:
         """Write down what has expired so far; it moves nothing, and nothing waits for it."""
+        check_instant("at", at)
         if f"report_expired:{ref}" in self.returned:
             return ()
-        return (ExpiryReported(account=self.account, ref=ref, units=self.books(at=at).expired, at=at),)
+        return (ExpiryReported(account=self.account, ref=ref, units=self.expired(at=at), at=at),)
 
     def _balanced(
         self,

@@ -167,6 +167,11 @@ class Membership(PointsVerbs):
         return attrs.evolve(self, account=account)
 
     @property
+    def due_at(self) -> datetime | None:
+        """When time next brings something on any account that was not reported; ``None`` if nothing is to come."""
+        return min((at for at in (ledger.due_at for ledger in self.ledgers.values()) if at is not None), default=None)
+
+    @property
     def order_count(self) -> int:
         """Orders placed, whatever came back of them."""
         return len(self.orders)

@@ -43,8 +43,11 @@ __all__ = [
     "Formula",
     "OfferCost",
     "Order",
+    "OrderAttached",
+    "OrderCancelled",
     "OrderLine",
     "OrderPlaced",
+    "OrderReserved",
     "OrderReturned",
     "Shape",
     "TakenBack",
@@ -117,6 +120,8 @@ class OrderPlaced(Fact):
         codes: The codes whose offers applied, as ``identity.fold_code`` gives them.
         digest: Of the quote it books.
         program: Digest of the program.
+        ordered_at: When it was ordered, where that was before it was booked: the instant of its reservation; ``None`` is ``at``.
+        late: Whether it was booked after its reservation had run out or was cancelled, because it was paid all the same.
     """
 
     kind: ClassVar[str] = "order.placed"
@@ -132,6 +137,13 @@ class OrderPlaced(Fact):
     codes: tuple[str, ...] = ()
     digest: str = ""
     program: str = ""
+    ordered_at: datetime | None = None
+    late: bool = False
+
+    @property
+    def since(self) -> datetime:
+        """When it was ordered: what it earns counts from then."""
+        return self.at if self.ordered_at is None else self.ordered_at
 
     @property
     def goods_minor(self) -> int:
@@ -157,6 +169,61 @@ class OrderPlaced(Fact):
     def qualifying_minor(self) -> int:
         """What counts for tiers."""
         return sum(line.net_minor for line in self.lines if line.qualifies)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderReserved(Fact):
+    """An order was set aside as quoted, until it is paid: what it is to burn is held.
+
+    Attributes:
+        order: What is booked when it is confirmed.
+        until: First instant at which what was held for it is free again; a confirmation is honoured after that too, and is late.
+    """
+
+    kind: ClassVar[str] = "order.reserved"
+    order: OrderPlaced
+    until: datetime
+
+    @property
+    def order_id(self) -> str:
+        """The shop's own."""
+        return self.order.order_id
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid for goods and shipping."""
+        return self.order.total
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderCancelled(Fact):
+    """A reserved order was given up: what was held for it is free.
+
+    Attributes:
+        order_id: The shop's own.
+    """
+
+    kind: ClassVar[str] = "order.cancelled"
+    order_id: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OrderAttached(Fact):
+    """A guest's order found its member.
+
+    Attributes:
+        order_id: The shop's own.
+        member_id: Whose it is from now on.
+        earned: What it gave the member, as caps allowed then; what had come back by then was taken back again.
+    """
+
+    kind: ClassVar[str] = "order.attached"
+    order_id: str
+    member_id: str
+    earned: tuple[EarnedPoints, ...] = ()
 
 
 @final
@@ -240,12 +307,14 @@ _SHARES = tuple(field.name for field in attrs.fields(_Shares))
 @final
 @attrs.frozen(kw_only=True)
 class Order:
-    """A placed order and its returns.
+    """An order, reserved or placed, and its returns.
 
     Attributes:
         order_id: The shop's own.
         version: Facts folded so far.
-        placed: What was booked; ``None`` until it is.
+        reserved: What was set aside until it is paid; ``None`` where it was placed at once.
+        cancelled_at: When the reservation was given up; ``None`` where it was not.
+        placed: What was booked; ``None`` until it is. Of a guest's order that found its member, it says whose it is now.
         returned: Units that came back, by line id.
         amount_minor: Money that came back without goods.
         shipping_minor: What came back of shipping.
@@ -254,6 +323,8 @@ class Order:
 
     order_id: str
     version: int = 0
+    reserved: OrderReserved | None = None
+    cancelled_at: datetime | None = None
     placed: OrderPlaced | None = None
     returned: FrozenMap[str, int] = FrozenMap[str, int]()
     amount_minor: int = 0
@@ -280,12 +351,19 @@ class Order:
         Raises:
             CorruptStateError: A fact that cannot follow.
         """
-        placed, returned, returns = self.placed, dict(self.returned), dict(self.returns)
+        reserved, cancelled_at, placed = self.reserved, self.cancelled_at, self.placed
+        returned, returns = dict(self.returned), dict(self.returns)
         version, amount_minor, shipping_minor = self.version, self.amount_minor, self.shipping_minor
         for fact in facts:
             match fact:
                 case OrderPlaced(order_id=self.order_id) if placed is None:
                     placed = fact
+                case OrderReserved(order_id=self.order_id) if placed is None and reserved is None:
+                    reserved = fact
+                case OrderCancelled(order_id=self.order_id) if placed is None and reserved is not None:
+                    cancelled_at = fact.at if cancelled_at is None else cancelled_at
+                case OrderAttached(order_id=self.order_id) if placed is not None and placed.member_id is None:
+                    placed = attrs.evolve(placed, member_id=fact.member_id, earned=fact.earned)
                 case OrderReturned(order_id=self.order_id) if placed is not None:
                     for line_id, units in fact.lines.items():
                         returned[line_id] = returned.get(line_id, 0) + units
@@ -299,6 +377,8 @@ class Order:
         return attrs.evolve(
             self,
             version=version,
+            reserved=reserved,
+            cancelled_at=cancelled_at,
             placed=placed,
             returned=FrozenMap(returned),
             amount_minor=amount_minor,
@@ -360,6 +440,21 @@ class Order:
         assert self.placed is not None  # plan refuses an order that was never placed
         before, after = self._back(), self._back(planned)
         return tuple(_taken(self.placed, earned, before, after) for earned in self.placed.earned)
+
+    @property
+    def member_id(self) -> str | None:
+        """Whose it is, as far as is known; ``None`` for a guest's, and for one that nothing is known of."""
+        known = self.reserved.order if self.placed is None and self.reserved is not None else self.placed
+        return None if known is None else known.member_id
+
+    def is_reserved(self, *, at: datetime) -> bool:
+        """Say whether something is set aside for it: it was neither placed nor cancelled, and its time has not run out.
+
+        Args:
+            at: Timezone-aware; ``at == reserved.until`` is too late.
+        """
+        check_instant("at", at)
+        return self.reserved is not None and self.placed is None and self.cancelled_at is None and at < self.reserved.until
 
     def to_dict(self) -> dict[str, Any]:
         """Write the order as JSON values."""

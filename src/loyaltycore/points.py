@@ -501,6 +501,11 @@ class PointsAccount(PointsVerbs):
         more = tuple(facts)
         return attrs.evolve(self, version=self.version + len(more), ledger=self.ledger.folded(more))
 
+    @property
+    def due_at(self) -> datetime | None:
+        """When time next brings something that was not reported, an expiry or the end of a hold; ``None`` if nothing does."""
+        return self.ledger.due_at
+
     def to_dict(self) -> dict[str, Any]:
         """Write the account as JSON values, for one column beside the customer."""
         return write_state(self)

@@ -41,8 +41,36 @@ from typing import final
 
 import attrs
 
-from loyaltycore._booking import BurnFirst, book_action, book_order, book_release, book_return, own_hold
+from loyaltycore._booking import (
+    BurnFirst,
+    book_action,
+    book_attached,
+    book_cancelled,
+    book_order,
+    book_release,
+    book_reserved,
+    book_return,
+    earned_now,
+    own_hold,
+)
 from loyaltycore._checks import check_count, check_kind, check_mapping, check_several
+from loyaltycore._decisions import (
+    Attached,
+    Cancelled,
+    Needs,
+    Overview,
+    Placed,
+    Refunded,
+    Reserved,
+    check_free,
+    check_member,
+    check_same_return,
+    check_unchanged,
+    known_order,
+    minor,
+    order_posting,
+    taken_since,
+)
 from loyaltycore._earning import RULES_LIMIT, Action, Combine, EarningRule, check_together
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._program_file import ORDER_RULE, Problem, ProgramError, read_program
@@ -62,13 +90,19 @@ from loyaltycore.basket import Basket, Return, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
-from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import StreamId, check_id, check_slug, fold_code, member_stream, order_stream
-from loyaltycore.ledger import Balance, Expiring
+from loyaltycore.facts import Posting
+from loyaltycore.identity import check_id, check_slug, fold_code, member_stream, order_stream
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import Evaluation, OfferBook
-from loyaltycore.orders import OfferCost, Order, OrderPlaced, OrderReturned
+from loyaltycore.orders import (
+    OfferCost,
+    Order,
+    OrderAttached,
+    OrderCancelled,
+    OrderPlaced,
+    OrderReserved,
+)
 from loyaltycore.periods import Calendar, Term, check_instant
 from loyaltycore.points import POINTS, Basis, BurnAnswer, BurnRule, Overdraft
 from loyaltycore.quantities import Money, allocate, exponent_of
@@ -78,7 +112,9 @@ from loyaltycore.wire import digest, instant_text, plain
 __all__ = [
     "ORDER_RULE",
     "Asked",
+    "Attached",
     "BurnFirst",
+    "Cancelled",
     "Needs",
     "Overview",
     "Placed",
@@ -88,100 +124,8 @@ __all__ = [
     "Quote",
     "QuotedLine",
     "Refunded",
+    "Reserved",
 ]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Needs:
-    """What must be loaded to answer a quote.
-
-    Attributes:
-        streams: Ids of streams, sorted.
-    """
-
-    streams: tuple[StreamId, ...]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Placed:
-    """What placing an order decides.
-
-    Attributes:
-        fact: What is booked.
-        order: The order's posting.
-        member: The member's; ``None`` for a guest.
-    """
-
-    fact: OrderPlaced
-    order: Posting[Order]
-    member: Posting[Membership] | None
-
-    @property
-    def membership(self) -> Membership:
-        """The member afterwards.
-
-        Raises:
-            UsageError: The order is a guest's.
-        """
-        return _state_of(self.member)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Refunded:
-    """What a return decides.
-
-    Attributes:
-        fact: What comes back, in money and points.
-        order: The order's posting.
-        member: The member's; ``None`` for a guest.
-    """
-
-    fact: OrderReturned
-    order: Posting[Order]
-    member: Posting[Membership] | None
-
-    @property
-    def membership(self) -> Membership:
-        """The member afterwards.
-
-        Raises:
-            UsageError: The order is a guest's.
-        """
-        return _state_of(self.member)
-
-
-def _state_of(member: Posting[Membership] | None) -> Membership:
-    if member is None:
-        msg = "a guest's order has no membership"
-        raise UsageError(msg)
-    return member.state
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Overview:
-    """What "my account" shows.
-
-    Attributes:
-        member_id: Whose.
-        joined_at: When; ``None`` if never.
-        balance: Points of the main account: available, pending, held, owed.
-        accounts: The same of every account the member has used, by name.
-        expiring: What expires on the main account, soonest first, if nothing is burned.
-        tier: Where the member stands; ``None`` in a program without tiers.
-        order_count: Orders placed.
-    """
-
-    member_id: str
-    joined_at: datetime | None
-    balance: Balance
-    accounts: FrozenMap[str, Balance]
-    expiring: tuple[Expiring, ...]
-    tier: TierStatus | None
-    order_count: int
 
 
 def _rules(rules: Iterable[EarningRule]) -> tuple[EarningRule, ...]:
@@ -293,6 +237,11 @@ class Program:
         """The names that rules and actions give to lots: points given by hand must have others."""
         return frozenset([rule.rule_id for rule in self.earning] + list(self.actions))
 
+    @cached_property
+    def looks_back(self) -> bool:
+        """Whether an order asks for all that a member ever earned, because of a cap on a span or spend that is carried over."""
+        return any(rule.carries or (rule.caps is not None and rule.caps.looks_back) for rule in self.earning)
+
     def needs(self, member_id: str | None = None, *, order_id: str | None = None) -> Needs:
         """Name the streams to load before ``quote`` or ``place``.
 
@@ -357,25 +306,24 @@ class Program:
             The postings to keep; without facts when this order was placed already.
 
         Raises:
-            RefusedError: ``quote_changed`` with the fields that moved; ``key_reused`` for another order under this id.
+            RefusedError: ``quote_changed`` with the fields that moved; ``key_reused`` for another order under this id;
+                ``order_reserved`` where it was reserved: confirm or cancel it; ``order_cancelled`` where it was cancelled.
             UsageError: Another member's state.
         """
-        check_kind("quote", quote, Quote)
-        _check_member(quote.asked.member_id, membership)
-        known = Order.open(order_id) if order is None else order
-        if known.order_id != order_id:
-            msg = f"order must be order {order_id!r}, got {known.order_id!r}"
-            raise UsageError(msg)
+        known = known_order(quote, membership, order_id, order)
         if known.placed is not None:
             return self._placed_again(known, known.placed, quote, membership)
+        check_free(known)
         fresh = self._price(quote.asked, membership, order_id, at)
         if fresh.digest != quote.digest and membership is not None:
             # A paid order is never refused: what was held for it when it was quoted pays for it, however late it comes.
             fresh = self._price(quote.asked, membership, order_id, at, late=True)
-        _check_unchanged(quote, fresh)
+        check_unchanged(quote, fresh)
         return self._book(fresh, membership, known)
 
-    def place_unseen(self, asked: Asked, membership: Membership | None = None, *, order_id: str, at: datetime) -> Placed:
+    def place_unseen(
+        self, asked: Asked, membership: Membership | None = None, *, order_id: str, order: Order | None = None, at: datetime
+    ) -> Placed:
         """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now.
 
         Nobody saw a quote, so there is nothing it could differ from.
@@ -384,13 +332,163 @@ class Program:
             asked: The basket, whose, and the codes and points presented.
             membership: As it is now; must be of the member asked for.
             order_id: The shop's own, not placed yet.
+            order: As it is now, if it may be known already.
             at: Timezone-aware.
 
         Raises:
+            RefusedError: ``order_reserved`` or ``order_cancelled``, as for ``place``.
             UsageError: Another currency, a naive time, another member's state.
         """
-        _check_member(asked.member_id, membership)
-        return self._book(self._price(asked, membership, order_id, at), membership, Order.open(order_id))
+        check_member(asked.member_id, membership)
+        known = Order.open(order_id) if order is None else order
+        check_free(known)
+        return self._book(self._price(asked, membership, order_id, at), membership, known)
+
+    def reserve(
+        self,
+        quote: Quote,
+        membership: Membership | None = None,
+        *,
+        order_id: str,
+        order: Order | None = None,
+        until: datetime,
+        at: datetime,
+    ) -> Reserved:
+        """Set an order aside exactly as quoted, until it is paid: what it is to burn is held.
+
+        Args:
+            quote: What the shopper saw.
+            membership: As it is now; must be the quote's member.
+            order_id: The shop's own.
+            order: As it is now, if it may be known already.
+            until: First instant at which what is held is free again by itself.
+            at: Timezone-aware.
+
+        Returns:
+            The postings to keep; without facts when this order was reserved so already.
+
+        Raises:
+            RefusedError: ``quote_changed``, ``key_reused`` or ``order_cancelled``, as for ``place``; ``order_placed``.
+            UsageError: Another member's state; an end that has passed.
+        """
+        known = known_order(quote, membership, order_id, order)
+        if check_instant("until", until) <= check_instant("at", at):
+            msg = f"until must be after {instant_text(at)}, got {instant_text(until)}"
+            raise UsageError(msg)
+        if known.placed is not None:
+            raise RefusedError(Refusal(Reason.ORDER_PLACED, {"order_id": order_id}))
+        if known.reserved is not None and known.cancelled_at is None:
+            if known.reserved.order.digest != quote.digest:
+                raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"reserve:{order_id}", "fields": ("quote",)}))
+            again = None if membership is None else membership.posting(())
+            return Reserved(fact=known.reserved, order=order_posting(known, ()), member=again)
+        check_free(known)
+        fresh = self._price(quote.asked, membership, order_id, at)
+        check_unchanged(quote, fresh)
+        fact = OrderReserved(order=self._order_placed(fresh, order_id, at), until=until, at=at)
+        member = None if membership is None else book_reserved(membership, fact.order, until=until, burn_first=self.burn_first)
+        return Reserved(fact=fact, order=order_posting(known, (fact,)), member=member)
+
+    def confirm(self, order: Order, membership: Membership | None = None, *, at: datetime) -> Placed:
+        """Book a reserved order, because it was paid: as it was set aside, whatever has changed since.
+
+        A paid order is never refused: after its time has run out, and after it was cancelled, it is booked as well, with
+        ``fact.late``. What it is to burn is then taken below zero where it must be. Points that a cap of today no longer leaves
+        are not given; to a late one they are.
+
+        Args:
+            order: As it is now.
+            membership: As it is now; must be the order's member.
+            at: Timezone-aware.
+
+        Returns:
+            The postings to keep; without facts when it was placed already.
+
+        Raises:
+            RefusedError: ``order_not_found`` where it was never reserved; ``key_reused`` where the shop has used the order's id
+                for something else of the member meanwhile.
+            UsageError: Another member's state.
+        """
+        check_instant("at", at)
+        if order.placed is not None:
+            check_member(order.placed.member_id, membership)
+            again = None if membership is None else membership.posting(())
+            return Placed(fact=order.placed, order=order_posting(order, ()), member=again)
+        reserved = order.reserved
+        if reserved is None:
+            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order.order_id}))
+        check_member(order.member_id, membership)
+        late = not order.is_reserved(at=at)
+        earned, since = reserved.order.earned, reserved.order.at
+        if membership is not None and not late:
+            earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar)
+        placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, at=at)
+        member = (
+            None if membership is None else book_order(membership, placed, burn_first=self.burn_first, calendar=self.calendar)
+        )
+        return Placed(fact=placed, order=order_posting(order, (placed,)), member=member)
+
+    def cancel(self, order: Order, membership: Membership | None = None, *, at: datetime) -> Cancelled:
+        """Give a reserved order up: what was held for it is free.
+
+        A reservation frees what it holds by itself when its time has run out; cancelling is only sooner.
+
+        Args:
+            order: As it is now.
+            membership: As it is now; must be the order's member.
+            at: Timezone-aware.
+
+        Returns:
+            The postings to keep; without facts when it was cancelled already.
+
+        Raises:
+            RefusedError: ``order_not_found`` where it was never reserved; ``order_placed`` where it was booked: refund it.
+            UsageError: Another member's state.
+        """
+        check_instant("at", at)
+        if order.placed is not None:
+            raise RefusedError(Refusal(Reason.ORDER_PLACED, {"order_id": order.order_id}))
+        if order.reserved is None:
+            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order.order_id}))
+        check_member(order.member_id, membership)
+        fact = OrderCancelled(order_id=order.order_id, at=at if order.cancelled_at is None else order.cancelled_at)
+        facts = (fact,) if order.cancelled_at is None else ()
+        member = None
+        if membership is not None:
+            member = book_cancelled(membership, order.order_id, at=at) if facts else membership.posting(())
+        return Cancelled(fact=fact, order=order_posting(order, facts), member=member)
+
+    def attach(self, order: Order, membership: Membership, *, at: datetime) -> Attached:
+        """Give a guest's order to a member: the points it earned at purchase, as caps allow now, less what came back since.
+
+        Args:
+            order: As it is now.
+            membership: As it is now.
+            at: Timezone-aware.
+
+        Raises:
+            RefusedError: ``order_not_found`` where it was never placed; ``order_has_member``; ``key_reused`` where the order's id
+                names something else of the member.
+        """
+        check_instant("at", at)
+        check_kind("membership", membership, Membership)
+        placed, order_id = order.placed, order.order_id
+        if placed is None:
+            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
+        if placed.member_id is not None:
+            raise RefusedError(Refusal(Reason.ORDER_HAS_MEMBER, {"order_id": order_id, "member_id": placed.member_id}))
+        earned = earned_now(self.earning, placed.earned, membership, since=placed.since, calendar=self.calendar)
+        fact = OrderAttached(order_id=order_id, member_id=membership.member_id, earned=earned, at=at)
+        own = attrs.evolve(placed, member_id=membership.member_id, earned=earned, ordered_at=placed.since, at=at)
+        member = book_attached(
+            membership,
+            own,
+            taken_since(own, order.returns.values()),
+            overdraft=self.overdraft,
+            restore=self.restore,
+            calendar=self.calendar,
+        )
+        return Attached(fact=fact, order=order_posting(order, (fact,)), member=member)
 
     def refund(
         self, order: Order, membership: Membership | None = None, *, back: Return, return_id: str, at: datetime
@@ -411,15 +509,15 @@ class Program:
         """
         known = order.returns.get(return_id)
         if known is not None:
-            _check_same_return(known, back)
+            check_same_return(known, back)
             again = None if membership is None else membership.posting(())
-            return Refunded(fact=known, order=_order_posting(order, ()), member=again)
+            return Refunded(fact=known, order=order_posting(order, ()), member=again)
         answer = order.plan(back, return_id=return_id, calendar=self.calendar, at=at)
         if isinstance(answer, Refused):
             raise RefusedError(*answer.refusals)
         fact, placed = answer.value, order.placed
         assert placed is not None  # plan refuses an order that was never placed
-        _check_member(placed.member_id, membership)
+        check_member(placed.member_id, membership)
         member = None
         if membership is not None:
             fact, member = book_return(
@@ -430,7 +528,7 @@ class Program:
                 restore=self.restore,
                 calendar=self.calendar,
             )
-        return Refunded(fact=fact, order=_order_posting(order, (fact,)), member=member)
+        return Refunded(fact=fact, order=order_posting(order, (fact,)), member=member)
 
     def record(self, action: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
         """Give the points of a named action, such as a review.
@@ -508,14 +606,14 @@ class Program:
         groups = basket.unit_groups()
         folded, malformed = read_codes(asked.codes)
         situation = self._situation(asked, membership, folded.values(), at)
-        offers = self.book.evaluate(groups, shipping_minor=_minor(basket.shipping), situation=situation)
+        offers = self.book.evaluate(groups, shipping_minor=minor(basket.shipping), situation=situation)
         hold = None if membership is None or order_id is None else own_hold(membership, order_id)
         goods_minor = 0 if self.burning is None else sum(payable(self.burning, groups, offers))
         own = None if hold is None else hold.units if late or at < hold.until else min(hold.units, situation.points)
         burn = self._burn(asked.burn, membership, own, goods_minor, situation)
         shipping = shipping_after(basket, offers)
         earnings, shared = self._shared(asked, membership, offers, burn, situation)
-        total = Money(sum(shared.net) + (_minor(shipping) or 0), self.currency)
+        total = Money(sum(shared.net) + (minor(shipping) or 0), self.currency)
         return Quote(
             asked=asked,
             at=at,
@@ -584,7 +682,7 @@ class Program:
             basket=basket,
             groups=groups,
             prices={Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: net},
-            shipping_minor=_minor(shipping_after(basket, offers)) or 0,
+            shipping_minor=minor(shipping_after(basket, offers)) or 0,
             situation=situation,
             ledgers={} if membership is None else membership.ledgers,
             carried=None if membership is None else membership.carried,
@@ -635,7 +733,7 @@ class Program:
         member = (
             None if membership is None else book_order(membership, placed, burn_first=self.burn_first, calendar=self.calendar)
         )
-        return Placed(fact=placed, order=_order_posting(order, (placed,)), member=member)
+        return Placed(fact=placed, order=order_posting(order, (placed,)), member=member)
 
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
@@ -645,7 +743,7 @@ class Program:
             member_id=quote.asked.member_id,
             currency=self.currency,
             lines=tuple(order_line(line) for line in quote.lines.values()),
-            shipping_minor=_minor(quote.shipping) or 0,
+            shipping_minor=minor(quote.shipping) or 0,
             offers=tuple(OfferCost(offer_id=o.offer_id, discount_minor=o.discount_minor) for o in quote.offers.applied),
             burn_points=quote.burn.granted,
             earned=quote.earned,
@@ -659,37 +757,4 @@ class Program:
     def _placed_again(self, order: Order, placed: OrderPlaced, quote: Quote, membership: Membership | None) -> Placed:
         if placed.digest != quote.digest:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
-        return Placed(fact=placed, order=_order_posting(order, ()), member=None if membership is None else membership.posting(()))
-
-
-def _minor(money: Money | None) -> int | None:
-    return None if money is None else money.minor_units
-
-
-def _order_posting(order: Order, facts: tuple[Fact, ...]) -> Posting[Order]:
-    return Posting(order.folded(facts), facts=facts, stream=order_stream(order.order_id), version=order.version)
-
-
-def _check_member(member_id: str | None, membership: Membership | None) -> None:
-    if membership is not None:
-        check_kind("membership", membership, Membership)
-    if member_id != (None if membership is None else membership.member_id):
-        given = "none" if membership is None else f"that of {membership.member_id!r}"
-        msg = f"membership must be that of member {member_id!r}, got {given}"
-        raise UsageError(msg)
-
-
-def _check_unchanged(seen: Quote, fresh: Quote) -> None:
-    if seen.digest == fresh.digest:
-        return
-    fields = tuple(name for name, value in fresh.commitment.items() if seen.commitment[name] != value)
-    amounts = {"seen_minor": seen.to_pay.minor_units, "now_minor": fresh.to_pay.minor_units}
-    raise RefusedError(Refusal(Reason.QUOTE_CHANGED, {"fields": fields, "currency": fresh.to_pay.currency, **amounts}))
-
-
-def _check_same_return(known: OrderReturned, back: Return) -> None:
-    fields = [] if known.lines == back.lines else ["lines"]
-    fields += [] if known.amount_minor == (_minor(back.amount) or 0) else ["amount"]
-    fields += [] if known.shipping_minor == (_minor(back.shipping) or 0) else ["shipping"]
-    if fields:
-        raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"refund:{known.return_id}", "fields": tuple(fields)}))
+        return Placed(fact=placed, order=order_posting(order, ()), member=None if membership is None else membership.posting(()))

@@ -150,7 +150,8 @@ class Repository(Protocol):
         14. ``due`` lists the streams whose last append said a ``due_at`` before ``before``, in order of ``due_at`` and stream,
             at most ``limit``, after ``after``; a later append replaces what an earlier one said.
 
-    One commit appends to a stream once and claims a counter for a key once; its claims count together, in any order.
+    One commit appends to a stream once and claims a counter for a key once; its claims count together, in any order. It may
+    change nothing at all, and leave a receipt.
     Where the connection breaks while a commit is under way, nobody knows whether it was kept: that is ``OutcomeUnknownError``,
     and the same command again settles it. An implementation need not inherit.
     """
@@ -236,8 +237,9 @@ class KeptClaim:
 class Exportable(Protocol):
     """A repository that can list all that it keeps: for backups that can be read, and for moving to another one.
 
-    1. ``commits`` lists every commit once, in pages of at most ``limit``, after ``after``; what is committed meanwhile may be
-       listed or not. Committing them again elsewhere, each when its versions are met, gives the same streams and receipts.
+    1. ``commits`` lists every commit once, also one that appended nothing, in pages of at most ``limit``, after ``after``; what
+       is committed meanwhile may be listed or not. Committing them again elsewhere, each when its versions are met, gives the
+       same streams and receipts.
     2. ``claims`` lists every claim that holds something, once, in pages likewise; those that no longer count may be listed too.
     """
 
@@ -337,14 +339,17 @@ class Joining(Protocol):
 class Forgetting(Protocol):
     """A repository that can take an id out of everything, leaving the books.
 
-    1. ``rename`` gives every fact of ``old`` to ``new``, which must be empty, at the same versions, with its receipts, what is due
-       and the claims of keys ``old``; ``old`` is afterwards as if never written. A snapshot of either is gone.
-    2. The facts given replace those of their streams, one for one; receipts answer with them from then on.
-    3. It is all or nothing; a version that is not the stored one raises ``ConflictError``.
+    1. ``rename`` gives every fact of ``old`` to ``new``, which must be empty, at the same versions, with its receipts and what is
+       due, and the claims of the key ``old`` to the key ``new``; ``old`` is afterwards as if never written. A snapshot of any
+       stream that was touched is gone.
+    2. The facts given replace those of their streams, one for one; receipts answer with them, and with ``new`` for ``old``, from
+       then on, under whatever home they stand.
+    3. A receipt whose actor is the id of ``old``, what stands after its slash, has the id of ``new`` as actor.
+    4. It is all or nothing; a version that is not the stored one raises ``ConflictError``.
     """
 
     def rename(self, old: StreamId, new: StreamId, /, *, facts: Mapping[StreamId, Sequence[Fact]]) -> None:
-        """Rename a stream, and rewrite facts: clauses 1 to 3.
+        """Rename a stream, and rewrite facts: clauses 1 to 4.
 
         Args:
             old: The stream that goes.

@@ -8,7 +8,7 @@ Invariants:
     2. The receipt is asked before deciding: a retry after a lost answer never hears "insufficient".
     3. A call that raises has changed nothing.
 
->>> from datetime import UTC, datetime, timedelta
+>>> from datetime import datetime, timedelta
 >>> from loyaltycore.basket import Basket
 >>> from loyaltycore.store.memory import MemoryRepository
 >>> program = Program.parse('''
@@ -26,30 +26,43 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Final, TypeAlias, TypeVar, final
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, assert_never, cast, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_whole
-from loyaltycore._statement import Statement, statement
-from loyaltycore._steps import (
-    Service,
-    Steps,
-    basket_digest,
-    count_or_none,
-    folded_codes,
-    gives_back,
-    instant_or_none,
-    loaded_membership,
-    not_before_last,
-    the,
-    until_now,
+from loyaltycore._async_services import AsyncLoyalty
+from loyaltycore._checks import check_whole
+from loyaltycore._service import (
+    ACTOR,
+    RETRIES_LIMIT,
+    SNAPSHOT_EVERY,
+    SWEEP_LIMIT,
+    Failed,
+    Steward,
+    Swept,
+    alias_or_new,
+    asked_for,
+    back_of,
+    utc_now,
 )
-from loyaltycore.basket import Basket, Return
-from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
-from loyaltycore.facts import Change, Command, Fact, Posting
-from loyaltycore.identity import Key, StreamId, check_id, check_slug, member_stream, order_stream
+from loyaltycore._snapshots import SNAPSHOT_FORM
+from loyaltycore._statement import Statement
+from loyaltycore._steps import (
+    AskReceipt,
+    Call,
+    Commit,
+    KeepSnapshot,
+    ListDue,
+    ListStreams,
+    Load,
+    LoadTails,
+    Projected,
+    Rename,
+    Steps,
+    check_service,
+)
+from loyaltycore.basket import Basket
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -66,54 +79,46 @@ from loyaltycore.ledger import (
 )
 from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
-from loyaltycore.orders import Order, OrderPlaced, OrderReturned
-from loyaltycore.periods import Window, check_instant
-from loyaltycore.points import POINTS, Transferred
-from loyaltycore.program import ORDER_RULE, Asked, Overview, Program, Quote
+from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
+from loyaltycore.periods import Window
+from loyaltycore.points import POINTS
+from loyaltycore.program import Overview, Program, Quote
 from loyaltycore.quantities import Money
-from loyaltycore.repositories import Repository, StoredStream
-from loyaltycore.wire import Json, plain
+from loyaltycore.repositories import Cursor, Repository
 
-__all__ = ["ACTOR", "Loyalty", "utc_now"]
-
-ACTOR: Final = "shop"
-"""Who acts when nobody is named."""
-
-RETRIES_LIMIT: Final = 100
-"""More would hide a fault."""
-
-_Moved: TypeAlias = Transferred[Membership, Membership]
+__all__ = ["ACTOR", "AsyncLoyalty", "Failed", "Loyalty", "Projected", "Swept", "utc_now"]
 
 A = TypeVar("A")
-F = TypeVar("F", bound=Fact)
-
-
-def utc_now() -> datetime:
-    """Give the present instant: the default clock of ``Loyalty``, and the only one in the library."""
-    return datetime.now(UTC)  # noqa: TID251 - the one clock, injected
 
 
 @final
 @attrs.frozen
-class Loyalty(Service):
+class Loyalty(Steward):
     """A program at work over a repository.
 
     Attributes:
         program: The rules.
         repository: Any that keeps the contract of ``Repository``.
         clock: Gives the present instant, timezone-aware.
-        retries: How often a call that lost a race loads and decides again, 0 to 100; 0 inside a transaction of the caller's,
-            which would read the same again.
+        retries: How often a call that lost a race loads and decides again, 0 to 100.
+        project: Called within each commit with what changed, to keep tables of the shop's own up to date; what it raises undoes
+            the commit. Needs a repository that has ``commit_then``.
+        snapshot_every: After so many facts of a member what they come to is kept beside them, where the repository has
+            ``Snapshots``; 0 never does. With ``project`` members are read whole.
     """
 
     program: Program
     repository: Repository
     clock: Callable[[], datetime] = attrs.field(default=utc_now, kw_only=True)
     retries: int = attrs.field(default=5, kw_only=True)
+    project: Callable[[Projected], None] | None = attrs.field(default=None, kw_only=True)
+    snapshot_every: int = attrs.field(default=SNAPSHOT_EVERY, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Check the number of retries."""
+        """Check the numbers, and that the hook could be called."""
         check_whole("retries", self.retries, low=0, high=RETRIES_LIMIT)
+        check_whole("snapshot_every", self.snapshot_every, low=0)
+        check_service(self.project, self.repository)
 
     def quote(
         self,
@@ -135,8 +140,7 @@ class Loyalty(Service):
             burn: Points to burn.
             order_id: The order it is to become, where points are held in its name.
         """
-        asked = Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
-        return self._run(self._quote(asked, order_id))
+        return self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id))
 
     def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
@@ -147,7 +151,8 @@ class Loyalty(Service):
             actor: Who asks.
 
         Raises:
-            RefusedError: ``quote_changed`` when something moved since; ``key_reused`` for another order under this id.
+            RefusedError: ``quote_changed`` when something moved since; ``key_reused`` for another order under this id;
+                ``order_reserved`` or ``order_cancelled`` for one that was reserved.
             ConflictError: The race was lost more often than ``retries``.
         """
         return self._run(self._place(quote.asked, quote, order_id, actor))
@@ -178,8 +183,55 @@ class Loyalty(Service):
             RefusedError: ``key_reused`` for another order under this id.
             ConflictError: The race was lost more often than ``retries``.
         """
-        asked = Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
-        return self._run(self._place(asked, None, order_id, actor))
+        return self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor))
+
+    def reserve(self, quote: Quote, *, order_id: str, hold_for: timedelta, actor: str = ACTOR) -> OrderReserved:
+        """Set an order aside exactly as quoted, once, while the shopper pays elsewhere: the points it is to burn are held.
+
+        Then ``confirm`` it when it is paid, or ``cancel`` it. What is held is free again by itself when the time has run out.
+
+        Args:
+            quote: What the shopper saw.
+            order_id: The shop's own; called again with the same quote's basket, member, codes and burn, it answers the same.
+            hold_for: How long, above 0 and at most 366 days; longer than a payment page stays open.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``quote_changed`` when something moved since; ``key_reused`` for another order under this id;
+                ``order_placed`` for one that was booked; ``order_cancelled`` for one that was given up.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._reserve(quote, order_id, hold_for, actor))
+
+    def confirm(self, order_id: str, *, actor: str = ACTOR) -> OrderPlaced:
+        """Book a reserved order because it was paid, once: exactly what was reserved, however long ago.
+
+        A paid order is never refused: when the hold had run out, or the order was cancelled, ``.late`` says so, and the points
+        it was to burn are taken all the same. An order that was placed at once is answered as it was placed.
+
+        Args:
+            order_id: The shop's own.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``order_not_found`` for one that was never reserved.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._confirm(order_id, actor))
+
+    def cancel(self, order_id: str, *, actor: str = ACTOR) -> OrderCancelled:
+        """Give a reserved order up, once: what was held for it is free at once.
+
+        Args:
+            order_id: The shop's own.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``order_not_found`` for one that was never reserved; ``order_placed`` for one that was booked:
+                refund it.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._cancel(order_id, actor))
 
     def refund(
         self,
@@ -205,8 +257,24 @@ class Loyalty(Service):
             RefusedError: See ``Program.refund``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        back = Return(lines=lines or {}, amount=amount, shipping=shipping)
-        return self._run(self._refund(order_id, return_id, back, actor))
+        return self._run(self._refund(order_id, return_id, back_of(lines, amount, shipping), actor))
+
+    def attach(self, order_id: str, *, member_id: str, actor: str = ACTOR) -> OrderAttached:
+        """Give a guest's order to the member it turned out to be of, once: with the points it earned when it was placed.
+
+        What a cap leaves is looked at now; points of what came back meanwhile are taken back again at once.
+
+        Args:
+            order_id: The shop's own.
+            member_id: Whose it is.
+            actor: Who asks.
+
+        Raises:
+            RefusedError: ``order_not_found``; ``order_has_member``; ``key_reused`` for another member, or where the order's id
+                names something else of the member.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._attach(order_id, member_id, actor))
 
     def join(self, member_id: str) -> MemberJoined:
         """Make somebody a member, once.
@@ -214,8 +282,7 @@ class Loyalty(Service):
         Args:
             member_id: The shop's own, opaque.
         """
-        command = Command.of(member_stream(member_id), Key("join"), actor=ACTOR)
-        return the(MemberJoined, self._run(self._of_member(member_id, command, lambda member, at: member.join(at=at))))
+        return self._run(self._join(member_id))
 
     def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
         """Give the points of a named action, once for each ``ref``.
@@ -230,39 +297,7 @@ class Loyalty(Service):
             RefusedError: See ``Program.record``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        key = Key(f"record:{check_id('ref', ref)}")
-        command = Command.of(member_stream(member_id), key, actor=actor, action=action)
-
-        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            return self.program.record(action, membership, ref=ref, at=at)
-
-        return the(Granted, self._run(self._of_member(member_id, command, decide)))
-
-    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, account: str = POINTS, actor: str) -> Adjusted:
-        """Take points away by hand, once for each ``ref``.
-
-        Args:
-            points: At least 1, at most what is available.
-            member_id: Whose.
-            ref: The shop's own name for it, for example a ticket.
-            reason: In the shop's words.
-            account: Which of the member's accounts.
-            actor: Who does it.
-
-        Raises:
-            RefusedError: ``points_insufficient`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._book(
-            Adjusted,
-            f"adjust_down:{check_id('ref', ref)}",
-            lambda membership, at: membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-            points=points,
-            reason=reason,
-        )
+        return self._run(self._record(action, member_id, ref, actor))
 
     def overview(self, member_id: str) -> Overview:
         """Gather what "my account" shows.
@@ -303,35 +338,35 @@ class Loyalty(Service):
             RefusedError: ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        if rule in {ORDER_RULE, *self.program.rule_ids}:
-            msg = f"rule must not be that of orders or of an action, got {rule!r}"
-            raise UsageError(msg)
-        terms = {"expires_at": instant_or_none(expires_at), "available_at": instant_or_none(available_at)}
-
-        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            return membership.earn(
-                points,
-                ref=ref,
-                expires_at=expires_at,
-                available_at=available_at,
-                rule=rule,
-                reason=reason,
-                actor=actor,
-                at=at,
-            )
-
-        return self._book(
-            Granted,
-            f"earn:{check_id('ref', ref)}",
-            decide,
+        steps = self._earn(
+            points,
             member_id=member_id,
-            account=account,
-            actor=actor,
-            points=points,
+            ref=ref,
+            expires_at=expires_at,
+            available_at=available_at,
             rule=rule,
             reason=reason,
-            **terms,
+            account=account,
+            actor=actor,
         )
+        return self._run(steps)
+
+    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, account: str = POINTS, actor: str) -> Adjusted:
+        """Take points away by hand, once for each ``ref``.
+
+        Args:
+            points: At least 1, at most what is available.
+            member_id: Whose.
+            ref: The shop's own name for it, for example a ticket.
+            reason: In the shop's words.
+            account: Which of the member's accounts.
+            actor: Who does it.
+
+        Raises:
+            RefusedError: ``points_insufficient`` or ``key_reused``.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._adjust_down(points, member_id=member_id, ref=ref, reason=reason, account=account, actor=actor))
 
     def reverse_adjustment(
         self, adjustment_ref: str, *, member_id: str, ref: str, account: str = POINTS, actor: str
@@ -349,15 +384,7 @@ class Loyalty(Service):
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._book(
-            AdjustmentReversed,
-            f"reverse_adjustment:{check_id('ref', ref)}",
-            lambda membership, at: gives_back(membership.reverse_adjustment(adjustment_ref, ref=ref, at=at), adjustment_ref),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-            adjustment_ref=adjustment_ref,
-        )
+        return self._run(self._reverse_adjustment(adjustment_ref, member_id=member_id, ref=ref, account=account, actor=actor))
 
     def burn(self, points: int, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Burned:
         """Take points for something else than an order of the program, once for each ``ref``; first what the program says.
@@ -373,16 +400,7 @@ class Loyalty(Service):
             RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        order = self.program.burn_first.order
-        return self._book(
-            Burned,
-            f"burn:{check_id('ref', ref)}",
-            lambda membership, at: membership.burn(points, ref=ref, order=order, at=at),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-            points=check_count("points", points),
-        )
+        return self._run(self._burn(points, member_id=member_id, ref=ref, account=account, actor=actor))
 
     def refund_burn(
         self,
@@ -408,22 +426,7 @@ class Loyalty(Service):
             RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-
-        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            restore = self.program.restore
-            until = None if restore is None else restore.end_after(at, calendar=self.program.calendar)
-            return gives_back(membership.refund_burn(burn_ref, points, ref=ref, extended_until=until, at=at), burn_ref)
-
-        return self._book(
-            BurnRefunded,
-            f"refund_burn:{check_id('ref', ref)}",
-            decide,
-            member_id=member_id,
-            account=account,
-            actor=actor,
-            burn_ref=check_id("burn_ref", burn_ref),
-            points=count_or_none(points),
-        )
+        return self._run(self._refund_burn(burn_ref, points, member_id=member_id, ref=ref, account=account, actor=actor))
 
     def hold(self, points: int, *, member_id: str, ref: str, until: datetime, account: str = POINTS, actor: str = ACTOR) -> Held:
         """Set points aside while something waits for its payment, once for each ``ref``; then ``capture`` or ``void``.
@@ -441,16 +444,7 @@ class Loyalty(Service):
             RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        order = self.program.burn_first.order
-        return self._book(
-            Held,
-            f"hold:{check_id('ref', ref)}",
-            lambda membership, at: membership.hold(points, ref=ref, until=until, order=order, at=at),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-            points=check_count("points", points),
-        )
+        return self._run(self._hold(points, member_id=member_id, ref=ref, until=until, account=account, actor=actor))
 
     def capture(
         self, hold_ref: str, points: int | None = None, *, member_id: str, account: str = POINTS, actor: str = ACTOR
@@ -468,15 +462,7 @@ class Loyalty(Service):
             RefusedError: ``hold_not_found``, ``hold_resolved``, ``hold_exceeded`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._book(
-            Captured,
-            f"capture:{check_id('hold_ref', hold_ref)}",
-            lambda membership, at: membership.capture(hold_ref, points, at=at),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-            points=count_or_none(points),
-        )
+        return self._run(self._capture(hold_ref, points, member_id=member_id, account=account, actor=actor))
 
     def void(self, hold_ref: str, *, member_id: str, account: str = POINTS, actor: str = ACTOR) -> Voided:
         """Give a hold up, once.
@@ -491,14 +477,7 @@ class Loyalty(Service):
             RefusedError: ``hold_not_found``, ``hold_resolved`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._book(
-            Voided,
-            f"void:{check_id('hold_ref', hold_ref)}",
-            lambda membership, at: membership.void(hold_ref, at=at),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-        )
+        return self._run(self._void(hold_ref, member_id=member_id, account=account, actor=actor))
 
     def release(self, event: str, *, member_id: str, ref: str, actor: str = ACTOR) -> tuple[Released, ...]:
         """Make available what an order or an action earned and what waits for an event, once, on every account.
@@ -513,14 +492,7 @@ class Loyalty(Service):
             RefusedError: ``earning_not_found``, ``release_too_late`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        key = Key(f"release:{check_id('ref', ref)}:{check_slug('event', event)}")
-        command = Command.of(member_stream(member_id), key, actor=actor)
-
-        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
-            return self.program.release(event, membership, ref=ref, at=at)
-
-        facts = self._run(self._of_member(member_id, command, decide))
-        return tuple(fact for fact in facts if isinstance(fact, Released))
+        return self._run(self._release(event, member_id, ref, actor))
 
     def touch(self, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Touched:
         """Note that a member was active, once for each ``ref``: ends that are counted from the last activity move on.
@@ -535,14 +507,7 @@ class Loyalty(Service):
             RefusedError: ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._book(
-            Touched,
-            f"touch:{check_id('ref', ref)}",
-            lambda membership, at: membership.touch(ref=ref, at=at),
-            member_id=member_id,
-            account=account,
-            actor=actor,
-        )
+        return self._run(self._touch(member_id=member_id, ref=ref, account=account, actor=actor))
 
     def transfer(
         self, points: int, *, member_id: str, to: str, ref: str, account: str = POINTS, actor: str = ACTOR
@@ -562,13 +527,7 @@ class Loyalty(Service):
             RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        passed = {"account": check_slug("account", account), "points": check_count("points", points), "to": to}
-        command = Command.of(member_stream(member_id), Key(f"transfer:{check_id('ref', ref)}"), actor=actor, **passed)
-
-        def decide(giver: Membership, taker: Membership, at: datetime) -> _Moved:
-            return giver.transfer(points, to=taker, ref=ref, at=not_before_last(giver, at))
-
-        return the(TransferredOut, self._run(self._between(command, member_id, to, account, decide)))
+        return self._run(self._transfer(points, member_id=member_id, to=to, ref=ref, account=account, actor=actor))
 
     def undo_transfer(
         self, transfer_ref: str, *, member_id: str, taker: str, account: str = POINTS, actor: str = ACTOR
@@ -586,13 +545,7 @@ class Loyalty(Service):
             RefusedError: ``transfer_not_found`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
-        key = Key(f"undo_transfer:{check_id('transfer_ref', transfer_ref)}")
-        command = Command.of(member_stream(member_id), key, actor=actor, account=check_slug("account", account), taker=taker)
-
-        def decide(giver: Membership, taken: Membership, at: datetime) -> _Moved:
-            return giver.undo_transfer(transfer_ref, taker=taken, at=at)
-
-        return the(TransferUndone, self._run(self._between(command, member_id, taker, account, decide)))
+        return self._run(self._undo_transfer(transfer_ref, member_id=member_id, taker=taker, account=account, actor=actor))
 
     def statement(self, member_id: str, *, window: Window, account: str = POINTS) -> Statement:
         """Tell what happened on an account in a window, line by line, with the why and the balance after each.
@@ -623,133 +576,79 @@ class Loyalty(Service):
         """
         return self._run(self._order(order_id))
 
-    def _quote(self, asked: Asked, order_id: str | None) -> Steps[Quote]:
-        streams = self.program.needs(asked.member_id).streams
-        membership = loaded_membership((yield from self._load(streams)) if streams else {}, asked.member_id)
-        at = not_before_last(membership, check_instant("clock()", self.clock()))
-        return self.program.quote(
-            asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, order_id=order_id, at=at
-        )
+    def sweep(self, limit: int = SWEEP_LIMIT, *, after: Cursor | None = None) -> Swept:
+        """Write down what time has brought: points that expired. Nothing waits for it, and no balance depends on it.
 
-    def _membership(self, member_id: str) -> Steps[Membership]:
-        stream = member_stream(member_id)
-        return Membership.replay(member_id, (yield from self._load((stream,)))[stream].facts)
+        Each stream is a commit of its own; one that fails is named and does not hold up the others. Run again, or in two places
+        at once, it writes nothing twice.
 
-    def _overview(self, member_id: str) -> Steps[Overview]:
-        membership = yield from self._membership(member_id)
-        return self.program.overview(membership, at=check_instant("clock()", self.clock()))
+        Args:
+            limit: At most so many streams are done, at least 1.
+            after: Where an earlier sweep stopped; ``None`` starts with what is due longest.
+        """
+        return self._run(self._sweep(limit, after))
 
-    def _statement(self, member_id: str, window: Window, account: str) -> Steps[Statement]:
-        stream = member_stream(member_id)
-        facts = (yield from self._load((stream,)))[stream].facts
-        if window.ends_at is None:
-            now = check_instant("clock()", self.clock())
-            window = attrs.evolve(window, ends_at=until_now(facts, now=now))
-        return statement(facts, window=window, account=account)
+    def forget(self, member_id: str, *, alias: str | None = None) -> int:
+        """Take a member's id out of everything that is kept, and leave the books as they are.
 
-    def _order(self, order_id: str) -> Steps[Order]:
-        stream = order_stream(order_id)
-        return Order.replay(order_id, (yield from self._load((stream,)))[stream].facts)
+        An alias stands in its place: in the member's own stream, in orders, in transfers, and in free text that names it.
+        Nothing leads back. Where orders can be listed, all of them are looked through.
 
-    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> Steps[OrderPlaced]:
-        home = order_stream(order_id)
-        command = Command.of(
-            home,
-            Key("place"),
-            actor=actor,
-            basket=basket_digest(asked.basket),
-            member_id=asked.member_id,
-            profile=plain(asked.profile),
-            codes=folded_codes(asked.codes),
-            burn=asked.burn,
-        )
+        Args:
+            member_id: The shop's own.
+            alias: A name that says nothing, and that nobody has; made at random where none is given.
 
-        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            membership = loaded_membership(loaded, asked.member_id)
-            order = Order.replay(order_id, loaded[home].facts)
-            if order.placed is not None:
-                return ()
-            at = not_before_last(membership, at)
-            if quote is None:
-                placed = self.program.place_unseen(asked, membership, order_id=order_id, at=at)
-            else:
-                placed = self.program.place(quote, membership, order_id=order_id, order=order, at=at)
-            return (*placed.order.changes, *(placed.member.changes if placed.member is not None else ()))
+        Returns:
+            The number of streams that were rewritten; 0 when nothing is known of the member, as after it was forgotten.
 
-        facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
-        return the(OrderPlaced, facts[home])
+        Raises:
+            UsageError: A repository that cannot rename.
+            ConflictError: The member was written to each time; or the alias is taken.
+        """
+        return self._run(self._forget(member_id, alias_or_new(alias)))
 
-    def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> Steps[OrderReturned]:
-        home = order_stream(order_id)
-        money = {"amount": plain(back.amount), "shipping": plain(back.shipping)}
-        key = Key(f"refund:{check_id('return_id', return_id)}")
-        command = Command.of(home, key, actor=actor, lines=plain(back.lines), **money)
-        # Whose order it is stands in the order; it never changes, so it may be read ahead.
-        first = yield from self._load((home,))
-        placed = Order.replay(order_id, first[home].facts).placed
-        if placed is None:
-            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
+    def _run(self, steps: Steps[A]) -> A:
+        """Drive a service over a synchronous repository."""
+        answer: object = None
+        error: Exception | None = None
+        while True:
+            try:
+                call = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return cast("A", stop.value)
+            answer, error = None, None
+            try:
+                answer = self._answer(call)
+            except Exception as raised:  # noqa: BLE001 - handed to the service, which lets go on what is not its own
+                error = raised
 
-        def decide(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            membership = loaded_membership(loaded, placed.member_id)
-            order = Order.replay(order_id, loaded[home].facts)
-            refunded = self.program.refund(order, membership, back=back, return_id=return_id, at=at)
-            return (*refunded.order.changes, *(refunded.member.changes if refunded.member is not None else ()))
+    def _answer(self, call: Call) -> object:
+        repository = cast("Any", self.repository)  # what it can do besides was asked for before
+        match call:
+            case Load():
+                return repository.load(call.streams)
+            case LoadTails():
+                return repository.load_tails(call.streams, form=SNAPSHOT_FORM)
+            case AskReceipt():
+                return repository.receipt(call.command.home, call.command.key)
+            case Commit():
+                return self._commit(call)
+            case KeepSnapshot():
+                return repository.keep_snapshot(call.stream, call.snapshot)
+            case ListDue():
+                return repository.due(before=call.before, after=call.after, limit=call.limit)
+            case ListStreams():
+                return repository.streams(call.kind, after=call.after)
+            case Rename():
+                return repository.rename(call.old, call.new, facts=call.facts)
+        assert_never(call)
 
-        facts = yield from self._once(command, self.program.needs(placed.member_id, order_id=order_id).streams, decide)
-        return the(OrderReturned, facts[home])
+    def _commit(self, call: Commit) -> object:
+        project = self.project
+        if project is None:
+            return self.repository.commit(call.command, call.changes)  # type: ignore[func-returns-value]  # nothing, handed on
 
-    def _book(
-        self,
-        kind: type[F],
-        key: str,
-        decide: Callable[[Membership, datetime], Posting[Membership]],
-        *,
-        member_id: str,
-        account: str,
-        actor: str,
-        **passed: Json,
-    ) -> F:
-        """Do a command on one account of a member, and answer with its one fact of a kind."""
-        command = Command.of(member_stream(member_id), Key(key), actor=actor, account=check_slug("account", account), **passed)
+        def then(transaction: object) -> None:
+            project(attrs.evolve(call.projected, transaction=transaction))
 
-        def on_account(membership: Membership, at: datetime) -> Posting[Membership]:
-            turned = membership.on(account)
-            return decide(turned, not_before_last(turned, at))
-
-        return the(kind, self._run(self._of_member(member_id, command, on_account)))
-
-    def _between(
-        self,
-        command: Command,
-        giver_id: str,
-        taker_id: str,
-        account: str,
-        decide: Callable[[Membership, Membership, datetime], _Moved],
-    ) -> Steps[tuple[Fact, ...]]:
-        """Do a command on two members at once, and answer with the facts of the giver, who is its home."""
-        streams = (command.home, member_stream(taker_id))
-
-        def changes(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            giver, taker = (
-                Membership.replay(member_id, loaded[stream].facts).on(account)
-                for member_id, stream in zip((giver_id, taker_id), streams, strict=True)
-            )
-            moved = decide(giver, taker, at)
-            # One side alone would make points of nothing, or lose them: another transfer has this name there.
-            return (*moved.giver.changes, *moved.taker.changes) if moved.giver.facts and moved.taker.facts else ()
-
-        facts = yield from self._once(command, streams, changes)
-        return facts[command.home]
-
-    def _of_member(
-        self, member_id: str, command: Command, decide: Callable[[Membership, datetime], Posting[Membership]]
-    ) -> Steps[tuple[Fact, ...]]:
-        """Do a command that one member's state decides, and answer with the facts it stored."""
-        home = command.home
-
-        def changes(loaded: Mapping[StreamId, StoredStream], at: datetime) -> tuple[Change, ...]:
-            return decide(Membership.replay(member_id, loaded[home].facts), at).changes
-
-        facts = yield from self._once(command, (home,), changes)
-        return facts[home]
+        return cast("Any", self.repository).commit_then(call.command, call.changes, then)

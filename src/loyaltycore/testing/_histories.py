@@ -411,16 +411,12 @@ def facts() -> st.SearchStrategy[Fact]:
 
 def _fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
     """Give the strategy of each kind of fact."""
-    by_name, own = _fields(), _own_fields()
-    return {
-        kind: cast(
-            "st.SearchStrategy[Fact]",
-            st.builds(
-                kind, **{f.name: own[kind, f.name] if (kind, f.name) in own else by_name[f.name] for f in attrs.fields(kind)}
-            ),
-        )
-        for kind in FACTS
-    }
+    own, kinds = _own_fields(), dict[type[Fact], st.SearchStrategy[Fact]]()
+    by_name = {**_fields(), "order": st.deferred(lambda: kinds[OrderPlaced])}  # what a reservation holds
+    for kind in FACTS:
+        drawn = {f.name: own[kind, f.name] if (kind, f.name) in own else by_name[f.name] for f in attrs.fields(kind)}
+        kinds[kind] = cast("st.SearchStrategy[Fact]", st.builds(kind, **drawn))
+    return kinds
 
 
 def _own_fields() -> dict[tuple[type[Fact], str], st.SearchStrategy[object]]:
@@ -488,7 +484,7 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         "units": counts,
         "parts": parts,
         **dict.fromkeys(("available_at", "until"), instants),
-        **dict.fromkeys(("expires_at", "final_at"), st.none() | instants),
+        **dict.fromkeys(("expires_at", "final_at", "ordered_at"), st.none() | instants),
         "day": st.dates(date(1990, 1, 1), date(2110, 1, 1)),
         "currency": st.sampled_from(("EUR", "JPY", "KWD")),
         "lines": st.lists(line, max_size=3).map(tuple),

@@ -13,7 +13,19 @@ from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact, Post
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.ledger import Granted, Ledger, Overdraft
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
-from loyaltycore.orders import Counted, EarnedPoints, Formula, OfferCost, OrderLine, OrderPlaced, OrderReturned, Shape
+from loyaltycore.orders import (
+    Counted,
+    EarnedPoints,
+    Formula,
+    OfferCost,
+    OrderAttached,
+    OrderCancelled,
+    OrderLine,
+    OrderPlaced,
+    OrderReserved,
+    OrderReturned,
+    Shape,
+)
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import PointsAccount, PointsVerbs
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
@@ -31,6 +43,7 @@ __all__ = [
     "life_of_member",
     "life_of_order",
     "marker",
+    "shown_commit",
 ]
 
 AT: Final = datetime(2026, 7, 1, 10, 30, 15, 123456, tzinfo=UTC)
@@ -80,9 +93,9 @@ class Port(Stage[Repository]):
 
     def commit(self, command: Command, *changes: Change, repository: Repository | None = None) -> Exception | None:
         """Commit, and give the refusal."""
-        self._know(command, changes)
+        self.know(command, changes)
         chosen = self.repository if repository is None else repository
-        return self.tried(_shown_commit(command, changes), lambda: chosen.commit(command, changes), _REFUSALS)
+        return self.tried(shown_commit(command, changes), lambda: chosen.commit(command, changes), _REFUSALS)
 
     def keeps(self, command: Command, *changes: Change) -> None:
         """Commit what must not be refused."""
@@ -101,8 +114,8 @@ class Port(Stage[Repository]):
 
     def survives(self, command: Command, *changes: Change) -> bool:
         """Commit what cannot be kept, and say whether it was kept all the same."""
-        self._know(command, changes)
-        call = _shown_commit(command, changes)
+        self.know(command, changes)
+        call = shown_commit(command, changes)
         return self.tried(call, lambda: self.repository.commit(command, changes), (Exception,)) is None
 
     def unchanged(self, before: Mapping[str, object], after: Mapping[str, object]) -> None:
@@ -112,7 +125,7 @@ class Port(Stage[Repository]):
 
     def look(self, command: Command, changes: Iterable[Change]) -> dict[str, object]:
         """Look at everything that this check knows of."""
-        self._know(command, changes)
+        self.know(command, changes)
 
         def answer() -> dict[str, object]:
             loaded, at = self.repository.load(list(self._streams)), AT + TICK
@@ -180,7 +193,8 @@ class Port(Stage[Repository]):
         call = f"due(before={before.isoformat()}, after={after!r}, limit={limit})"
         return self.asked(call, lambda: self.repository.due(before=before, after=after, limit=limit))
 
-    def _know(self, command: Command, changes: Iterable[Change]) -> None:
+    def know(self, command: Command, changes: Iterable[Change]) -> None:
+        """Remember what a look at everything is to look at."""
         self._commands[command.home, command.key] = None
         for change in changes:
             if isinstance(change, Claim):
@@ -315,7 +329,7 @@ def life_of_member(member: Membership) -> Iterator[Posting[Membership]]:
 
 
 def life_of_order(order_id: str) -> tuple[Fact, ...]:
-    """Give an order, and its return."""
+    """Give every kind of fact of an order; they need not follow one another."""
     line = OrderLine(line_id="1", product_id="bell", quantity=3, list_minor=3000, discount_minor=10, burn_points=7)
     step = Formula(shape=Shape.STEP, points=1, per_minor=100)
     earned = EarnedPoints(rule="base", points=29, formula=step, counted=(Counted("1", 2990),), available_at=AT + HOUR)
@@ -324,7 +338,9 @@ def life_of_order(order_id: str) -> tuple[Fact, ...]:
         order_id=order_id, member_id="m", currency="EUR", lines=(line,), offers=(offer,), earned=(earned,), codes=("ÉTÉ",), at=AT
     )
     back = OrderReturned(order_id=order_id, return_id="r-1", currency="EUR", lines=FrozenMap({"1": 2}), money_minor=1993, at=AT)
-    return placed, back
+    reserved = OrderReserved(order=placed, until=AT + HOUR, at=AT)
+    attached = OrderAttached(order_id=order_id, member_id="m", earned=(earned,), at=AT + HOUR)
+    return reserved, placed, attached, back, OrderCancelled(order_id=order_id, at=AT + HOUR)
 
 
 def append_to(stream: StreamId, version: int, *facts: Fact, due_at: datetime | None = None) -> Append:
@@ -344,7 +360,8 @@ def _several(ids: Sequence[str]) -> str:
     return ", ".join(shown if len(ids) <= len(shown) else [*shown, f"and {len(ids) - len(shown)} more"])
 
 
-def _shown_commit(command: Command, changes: Sequence[Change]) -> str:
+def shown_commit(command: Command, changes: Sequence[Change]) -> str:
+    """Show a commit as a call."""
     return f"commit(Command({command.home!r}, {command.key!r}), [{', '.join(map(_shown_change, changes))}])"
 
 

@@ -1,0 +1,1 @@
+"""What loyaltycore keeps, in Django's database."""

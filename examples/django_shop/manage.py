@@ -1,0 +1,12 @@
+"""Start here: ``python manage.py demo`` makes the tables and a few products, and opens the shop."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    execute_from_command_line(sys.argv)

@@ -1,0 +1,1 @@
+"""The shop: products, a basket in the session, orders."""

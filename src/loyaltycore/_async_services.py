@@ -1,0 +1,415 @@
+"""``AsyncLoyalty``: the same checkout over a repository that is awaited.
+
+The steps are those of ``Loyalty``; only who runs them differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, assert_never, cast, final
+
+import attrs
+
+from loyaltycore._checks import check_whole
+from loyaltycore._service import (
+    ACTOR,
+    RETRIES_LIMIT,
+    SNAPSHOT_EVERY,
+    SWEEP_LIMIT,
+    Steward,
+    Swept,
+    alias_or_new,
+    asked_for,
+    back_of,
+    utc_now,
+)
+from loyaltycore._snapshots import SNAPSHOT_FORM
+from loyaltycore._statement import Statement
+from loyaltycore._steps import (
+    AskReceipt,
+    Call,
+    Commit,
+    KeepSnapshot,
+    ListDue,
+    ListStreams,
+    Load,
+    LoadTails,
+    Projected,
+    Rename,
+    Steps,
+    check_service,
+)
+from loyaltycore.basket import Basket
+from loyaltycore.ledger import (
+    Adjusted,
+    AdjustmentReversed,
+    Burned,
+    BurnRefunded,
+    Captured,
+    Granted,
+    Held,
+    Released,
+    Touched,
+    TransferredOut,
+    TransferUndone,
+    Voided,
+)
+from loyaltycore.members import Profile
+from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
+from loyaltycore.periods import Window
+from loyaltycore.points import POINTS
+from loyaltycore.program import Overview, Program, Quote
+from loyaltycore.quantities import Money
+from loyaltycore.repositories import AsyncRepository, Cursor
+
+__all__ = ["AsyncLoyalty"]
+
+A = TypeVar("A")
+
+
+@final
+@attrs.frozen
+class AsyncLoyalty(Steward):
+    """A program at work over a repository that is awaited; every call of ``Loyalty``, by the same name.
+
+    Attributes:
+        program: The rules.
+        repository: Any that keeps the contract of ``AsyncRepository``.
+        clock: Gives the present instant, timezone-aware.
+        retries: How often a call that lost a race loads and decides again, 0 to 100.
+        project: Awaited within each commit with what changed; see ``Loyalty``.
+        snapshot_every: After so many facts of a member what they come to is kept beside them; see ``Loyalty``.
+    """
+
+    program: Program
+    repository: AsyncRepository
+    clock: Callable[[], datetime] = attrs.field(default=utc_now, kw_only=True)
+    retries: int = attrs.field(default=5, kw_only=True)
+    project: Callable[[Projected], Awaitable[None]] | None = attrs.field(default=None, kw_only=True)
+    snapshot_every: int = attrs.field(default=SNAPSHOT_EVERY, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the numbers, and that the hook could be called."""
+        check_whole("retries", self.retries, low=0, high=RETRIES_LIMIT)
+        check_whole("snapshot_every", self.snapshot_every, low=0)
+        check_service(self.project, self.repository)
+
+    async def quote(
+        self,
+        basket: Basket,
+        *,
+        member_id: str | None = None,
+        profile: Profile | None = None,
+        codes: Iterable[str] = (),
+        burn: int = 0,
+        order_id: str | None = None,
+    ) -> Quote:
+        """Price a basket; see ``Program.quote``.
+
+        As ``Loyalty.quote``, awaited.
+        """
+        return await self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id))
+
+    async def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
+        """Book exactly what was quoted, once.
+
+        As ``Loyalty.place``, awaited.
+        """
+        return await self._run(self._place(quote.asked, quote, order_id, actor))
+
+    async def place_unseen(
+        self,
+        basket: Basket,
+        *,
+        order_id: str,
+        member_id: str | None = None,
+        profile: Profile | None = None,
+        codes: Iterable[str] = (),
+        burn: int = 0,
+        actor: str = ACTOR,
+    ) -> OrderPlaced:
+        """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now, once.
+
+        As ``Loyalty.place_unseen``, awaited.
+        """
+        return await self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor))
+
+    async def reserve(self, quote: Quote, *, order_id: str, hold_for: timedelta, actor: str = ACTOR) -> OrderReserved:
+        """Set an order aside exactly as quoted, once, while the shopper pays elsewhere: the points it is to burn are held.
+
+        As ``Loyalty.reserve``, awaited.
+        """
+        return await self._run(self._reserve(quote, order_id, hold_for, actor))
+
+    async def confirm(self, order_id: str, *, actor: str = ACTOR) -> OrderPlaced:
+        """Book a reserved order because it was paid, once: exactly what was reserved, however long ago.
+
+        As ``Loyalty.confirm``, awaited.
+        """
+        return await self._run(self._confirm(order_id, actor))
+
+    async def cancel(self, order_id: str, *, actor: str = ACTOR) -> OrderCancelled:
+        """Give a reserved order up, once: what was held for it is free at once.
+
+        As ``Loyalty.cancel``, awaited.
+        """
+        return await self._run(self._cancel(order_id, actor))
+
+    async def refund(
+        self,
+        order_id: str,
+        *,
+        return_id: str,
+        lines: Mapping[str, int] | None = None,
+        amount: Money | None = None,
+        shipping: Money | None = None,
+        actor: str = ACTOR,
+    ) -> OrderReturned:
+        """Take back units or an amount of an order, once; ``.money`` is what the shopper gets back.
+
+        As ``Loyalty.refund``, awaited.
+        """
+        return await self._run(self._refund(order_id, return_id, back_of(lines, amount, shipping), actor))
+
+    async def attach(self, order_id: str, *, member_id: str, actor: str = ACTOR) -> OrderAttached:
+        """Give a guest's order to the member it turned out to be of, once: with the points it earned when it was placed.
+
+        As ``Loyalty.attach``, awaited.
+        """
+        return await self._run(self._attach(order_id, member_id, actor))
+
+    async def join(self, member_id: str) -> MemberJoined:
+        """Make somebody a member, once.
+
+        As ``Loyalty.join``, awaited.
+        """
+        return await self._run(self._join(member_id))
+
+    async def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
+        """Give the points of a named action, once for each ``ref``.
+
+        As ``Loyalty.record``, awaited.
+        """
+        return await self._run(self._record(action, member_id, ref, actor))
+
+    async def overview(self, member_id: str) -> Overview:
+        """Gather what "my account" shows.
+
+        As ``Loyalty.overview``, awaited.
+        """
+        return await self._run(self._overview(member_id))
+
+    async def earn(
+        self,
+        points: int,
+        *,
+        member_id: str,
+        ref: str,
+        expires_at: datetime | None,
+        available_at: datetime | None = None,
+        rule: str = "gift",
+        reason: str = "",
+        account: str = POINTS,
+        actor: str,
+    ) -> Granted:
+        """Give points by hand, once for each ``ref``: goodwill, a balance brought from another system.
+
+        As ``Loyalty.earn``, awaited.
+        """
+        steps = self._earn(
+            points,
+            member_id=member_id,
+            ref=ref,
+            expires_at=expires_at,
+            available_at=available_at,
+            rule=rule,
+            reason=reason,
+            account=account,
+            actor=actor,
+        )
+        return await self._run(steps)
+
+    async def adjust_down(
+        self, points: int, *, member_id: str, ref: str, reason: str, account: str = POINTS, actor: str
+    ) -> Adjusted:
+        """Take points away by hand, once for each ``ref``.
+
+        As ``Loyalty.adjust_down``, awaited.
+        """
+        return await self._run(
+            self._adjust_down(points, member_id=member_id, ref=ref, reason=reason, account=account, actor=actor)
+        )
+
+    async def reverse_adjustment(
+        self, adjustment_ref: str, *, member_id: str, ref: str, account: str = POINTS, actor: str
+    ) -> AdjustmentReversed:
+        """Undo what ``adjust_down`` took, once for each ``ref``.
+
+        As ``Loyalty.reverse_adjustment``, awaited.
+        """
+        return await self._run(
+            self._reverse_adjustment(adjustment_ref, member_id=member_id, ref=ref, account=account, actor=actor)
+        )
+
+    async def burn(self, points: int, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Burned:
+        """Take points for something else than an order of the program, once for each ``ref``; first what the program says.
+
+        As ``Loyalty.burn``, awaited.
+        """
+        return await self._run(self._burn(points, member_id=member_id, ref=ref, account=account, actor=actor))
+
+    async def refund_burn(
+        self,
+        burn_ref: str,
+        points: int | None = None,
+        *,
+        member_id: str,
+        ref: str,
+        account: str = POINTS,
+        actor: str = ACTOR,
+    ) -> BurnRefunded:
+        """Give burned points back, once for each ``ref``; those of lots that have expired as the program's ``restore`` says.
+
+        As ``Loyalty.refund_burn``, awaited.
+        """
+        return await self._run(self._refund_burn(burn_ref, points, member_id=member_id, ref=ref, account=account, actor=actor))
+
+    async def hold(
+        self, points: int, *, member_id: str, ref: str, until: datetime, account: str = POINTS, actor: str = ACTOR
+    ) -> Held:
+        """Set points aside while something waits for its payment, once for each ``ref``; then ``capture`` or ``void``.
+
+        As ``Loyalty.hold``, awaited.
+        """
+        return await self._run(self._hold(points, member_id=member_id, ref=ref, until=until, account=account, actor=actor))
+
+    async def capture(
+        self, hold_ref: str, points: int | None = None, *, member_id: str, account: str = POINTS, actor: str = ACTOR
+    ) -> Captured:
+        """Burn what was held, once; what is left of the hold goes back. It never fails for balance.
+
+        As ``Loyalty.capture``, awaited.
+        """
+        return await self._run(self._capture(hold_ref, points, member_id=member_id, account=account, actor=actor))
+
+    async def void(self, hold_ref: str, *, member_id: str, account: str = POINTS, actor: str = ACTOR) -> Voided:
+        """Give a hold up, once.
+
+        As ``Loyalty.void``, awaited.
+        """
+        return await self._run(self._void(hold_ref, member_id=member_id, account=account, actor=actor))
+
+    async def release(self, event: str, *, member_id: str, ref: str, actor: str = ACTOR) -> tuple[Released, ...]:
+        """Make available what an order or an action earned and what waits for an event, once, on every account.
+
+        As ``Loyalty.release``, awaited.
+        """
+        return await self._run(self._release(event, member_id, ref, actor))
+
+    async def touch(self, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Touched:
+        """Note that a member was active, once for each ``ref``: ends that are counted from the last activity move on.
+
+        As ``Loyalty.touch``, awaited.
+        """
+        return await self._run(self._touch(member_id=member_id, ref=ref, account=account, actor=actor))
+
+    async def transfer(
+        self, points: int, *, member_id: str, to: str, ref: str, account: str = POINTS, actor: str = ACTOR
+    ) -> TransferredOut:
+        """Give points to another member with the terms they have, once for each ``ref``: both accounts move, or none.
+
+        As ``Loyalty.transfer``, awaited.
+        """
+        return await self._run(self._transfer(points, member_id=member_id, to=to, ref=ref, account=account, actor=actor))
+
+    async def undo_transfer(
+        self, transfer_ref: str, *, member_id: str, taker: str, account: str = POINTS, actor: str = ACTOR
+    ) -> TransferUndone:
+        """Undo a transfer, once; what the taker has spent of it becomes a debt there.
+
+        As ``Loyalty.undo_transfer``, awaited.
+        """
+        return await self._run(self._undo_transfer(transfer_ref, member_id=member_id, taker=taker, account=account, actor=actor))
+
+    async def statement(self, member_id: str, *, window: Window, account: str = POINTS) -> Statement:
+        """Tell what happened on an account in a window, line by line, with the why and the balance after each.
+
+        As ``Loyalty.statement``, awaited.
+        """
+        return await self._run(self._statement(member_id, window, account))
+
+    async def membership(self, member_id: str) -> Membership:
+        """Give a member's whole state, to look at.
+
+        As ``Loyalty.membership``, awaited.
+        """
+        return await self._run(self._membership(member_id))
+
+    async def order(self, order_id: str) -> Order:
+        """Give an order as it stands, with its returns.
+
+        As ``Loyalty.order``, awaited.
+        """
+        return await self._run(self._order(order_id))
+
+    async def sweep(self, limit: int = SWEEP_LIMIT, *, after: Cursor | None = None) -> Swept:
+        """Write down what time has brought: points that expired. Nothing waits for it, and no balance depends on it.
+
+        As ``Loyalty.sweep``, awaited.
+        """
+        return await self._run(self._sweep(limit, after))
+
+    async def forget(self, member_id: str, *, alias: str | None = None) -> int:
+        """Take a member's id out of everything that is kept, and leave the books as they are.
+
+        As ``Loyalty.forget``, awaited.
+        """
+        return await self._run(self._forget(member_id, alias_or_new(alias)))
+
+    async def _run(self, steps: Steps[A]) -> A:
+        """Drive a service over a repository that is awaited."""
+        answer: object = None
+        error: BaseException | None = None
+        while True:
+            try:
+                call = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return cast("A", stop.value)
+            answer, error = None, None
+            try:
+                answer = await self._answer(call)
+            except Exception as raised:  # noqa: BLE001 - handed to the service, which lets go on what is not its own
+                error = raised
+
+    async def _answer(self, call: Call) -> object:
+        repository = cast("Any", self.repository)  # what it can do besides was asked for before
+        match call:
+            case Load():
+                return await repository.load(call.streams)
+            case LoadTails():
+                return await repository.load_tails(call.streams, form=SNAPSHOT_FORM)
+            case AskReceipt():
+                return await repository.receipt(call.command.home, call.command.key)
+            case Commit():
+                return await self._commit(call)
+            case KeepSnapshot():
+                return await repository.keep_snapshot(call.stream, call.snapshot)
+            case ListDue():
+                return await repository.due(before=call.before, after=call.after, limit=call.limit)
+            case ListStreams():
+                return await repository.streams(call.kind, after=call.after)
+            case Rename():
+                return await repository.rename(call.old, call.new, facts=call.facts)
+        assert_never(call)
+
+    async def _commit(self, call: Commit) -> object:
+        project, repository = self.project, cast("Any", self.repository)
+        if project is None:
+            return await repository.commit(call.command, call.changes)
+
+        async def then(transaction: object) -> None:
+            await project(attrs.evolve(call.projected, transaction=transaction))
+
+        return await repository.commit_then(call.command, call.changes, then)

@@ -1,0 +1,600 @@
+"""What ``Loyalty`` and ``AsyncLoyalty`` do, written once, as steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias, TypeVar, final
+
+import attrs
+
+from loyaltycore._booking import book_report
+from loyaltycore._chance import new_name
+from loyaltycore._checks import check_count, check_kind, check_whole
+from loyaltycore._forgetting import forgotten, linked_streams
+from loyaltycore._frozen import FrozenMap
+from loyaltycore._statement import Statement, statement
+from loyaltycore._steps import (
+    Decide,
+    ListDue,
+    ListStreams,
+    Loaded,
+    Postings,
+    Rename,
+    Service,
+    Steps,
+    basket_digest,
+    count_or_none,
+    folded_codes,
+    gives_back,
+    instant_or_none,
+    not_before_last,
+    the,
+    until_now,
+)
+from loyaltycore.basket import Basket, Return
+from loyaltycore.errors import ConflictError, CorruptStateError, Reason, Refusal, RefusedError, UsageError
+from loyaltycore.facts import Command, Fact, Posting
+from loyaltycore.identity import Key, StreamId, check_id, check_slug, member_stream, order_stream
+from loyaltycore.ledger import (
+    Adjusted,
+    AdjustmentReversed,
+    Burned,
+    BurnRefunded,
+    Captured,
+    Granted,
+    Held,
+    Released,
+    Touched,
+    TransferredOut,
+    TransferUndone,
+    Voided,
+)
+from loyaltycore.members import Profile
+from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
+from loyaltycore.periods import Window
+from loyaltycore.points import Transferred
+from loyaltycore.program import ORDER_RULE, Asked, Overview, Quote
+from loyaltycore.quantities import Money
+from loyaltycore.repositories import Cursor, Due, Enumerable, Forgetting
+from loyaltycore.wire import Json, instant_text, plain
+
+__all__ = [
+    "ACTOR",
+    "RETRIES_LIMIT",
+    "SNAPSHOT_EVERY",
+    "SWEEP_LIMIT",
+    "Failed",
+    "Steward",
+    "Swept",
+    "alias_or_new",
+    "asked_for",
+    "back_of",
+    "utc_now",
+]
+
+ACTOR: Final = "shop"
+"""Who acts when nobody is named."""
+
+RETRIES_LIMIT: Final = 100
+"""More would hide a fault."""
+
+SNAPSHOT_EVERY: Final = 20
+"""Facts of a member between two snapshots, unless said."""
+
+SWEEP_LIMIT: Final = 1000
+"""Streams of one sweep, unless said."""
+
+_PAGE: Final = 200
+"""Streams asked for at once in a sweep."""
+
+_TICK: Final = timedelta(microseconds=1)
+_HOLD_LIMIT: Final = timedelta(days=366)
+_FORGET_TRIES: Final = 5
+
+_Moved: TypeAlias = Transferred[Membership, Membership]
+
+F = TypeVar("F", bound=Fact)
+
+
+@final
+@attrs.frozen
+class Failed:
+    """A stream that a sweep could not do.
+
+    Attributes:
+        stream: Which.
+        error: Why.
+    """
+
+    stream: StreamId
+    error: Exception
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Swept:
+    """What a sweep did.
+
+    Attributes:
+        done: Streams whose due was written down.
+        failed: Those that could not be done; the others were, all the same.
+        cursor: Where the next sweep goes on; ``None`` when nothing is left.
+    """
+
+    done: int
+    failed: tuple[Failed, ...]
+    cursor: Cursor | None
+
+
+class Steward(Service):
+    """Every call of ``Loyalty``, as steps."""
+
+    __slots__ = ()
+
+    # ---- from the basket to the order ----
+
+    def _quote(self, asked: Asked, order_id: str | None) -> Steps[Quote]:
+        def look(loaded: Loaded, at: datetime) -> Quote:
+            membership = loaded.member_or_none(asked.member_id)
+            at = not_before_last(membership, at)
+            return self.program.quote(
+                asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, order_id=order_id, at=at
+            )
+
+        return (yield from self._seen(self.program.needs(asked.member_id).streams, look))
+
+    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> Steps[OrderPlaced]:
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
+            if order.placed is not None:
+                return ()
+            at = not_before_last(membership, at)
+            if quote is None:
+                placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, at=at)
+            else:
+                placed = self.program.place(quote, membership, order_id=order_id, order=order, at=at)
+            return placed.postings
+
+        command = _of_order("place", asked, order_id, actor)
+        facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
+        return the(OrderPlaced, facts[command.home])
+
+    def _reserve(self, quote: Quote, order_id: str, hold_for: timedelta, actor: str) -> Steps[OrderReserved]:
+        asked = check_kind("quote", quote, Quote).asked
+        if not timedelta(0) < check_kind("hold_for", hold_for, timedelta) <= _HOLD_LIMIT:
+            msg = f"hold_for must be above 0 and at most {_HOLD_LIMIT.days} days, got {hold_for}"
+            raise UsageError(msg)
+
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
+            at = not_before_last(membership, at)
+            reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=at + hold_for, at=at)
+            return reserved.postings
+
+        command = _of_order("reserve", asked, order_id, actor)
+        facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
+        return the(OrderReserved, facts[command.home])
+
+    def _confirm(self, order_id: str, actor: str) -> Steps[OrderPlaced]:
+        order = yield from self._known_order(order_id)
+        if order.placed is not None and order.reserved is None:
+            return order.placed  # placed at once: there is nothing to confirm, and nothing to refuse
+
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            confirmed = self.program.confirm(loaded.order(order_id), loaded.member_or_none(order.member_id), at=at)
+            return confirmed.postings
+
+        command = Command.of(order_stream(order_id), Key("confirm"), actor=actor)
+        facts = yield from self._once(command, self.program.needs(order.member_id, order_id=order_id).streams, decide)
+        return the(OrderPlaced, facts[command.home])
+
+    def _cancel(self, order_id: str, actor: str) -> Steps[OrderCancelled]:
+        order = yield from self._known_order(order_id)
+
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            cancelled = self.program.cancel(loaded.order(order_id), loaded.member_or_none(order.member_id), at=at)
+            return cancelled.postings
+
+        command = Command.of(order_stream(order_id), Key("cancel"), actor=actor)
+        facts = yield from self._once(command, self.program.needs(order.member_id, order_id=order_id).streams, decide)
+        return the(OrderCancelled, facts[command.home])
+
+    def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> Steps[OrderReturned]:
+        money = {"amount": plain(back.amount), "shipping": plain(back.shipping)}
+        key = Key(f"refund:{check_id('return_id', return_id)}")
+        command = Command.of(order_stream(order_id), key, actor=actor, lines=plain(back.lines), **money)
+        while True:
+            order = yield from self._known_order(order_id)
+            try:
+                facts = yield from self._once(
+                    command,
+                    self.program.needs(order.member_id, order_id=order_id).streams,
+                    self._refunding(order, return_id, back),
+                )
+            except _OwnerMovedError:
+                continue  # a guest's order found its member between two looks; it does so once
+            return the(OrderReturned, facts[command.home])
+
+    def _refunding(self, seen: Order, return_id: str, back: Return) -> Decide:
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            order = loaded.order(seen.order_id)
+            if order.member_id != seen.member_id:
+                raise _OwnerMovedError
+            refunded = self.program.refund(order, loaded.member_or_none(order.member_id), back=back, return_id=return_id, at=at)
+            return refunded.postings
+
+        return decide
+
+    def _attach(self, order_id: str, member_id: str, actor: str) -> Steps[OrderAttached]:
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            attached = self.program.attach(loaded.order(order_id), loaded.member(member_id), at=at)
+            return attached.postings
+
+        command = Command.of(order_stream(order_id), Key("attach"), actor=actor, member_id=check_id("member_id", member_id))
+        facts = yield from self._once(command, self.program.needs(member_id, order_id=order_id).streams, decide)
+        return the(OrderAttached, facts[command.home])
+
+    # ---- members ----
+
+    def _join(self, member_id: str) -> Steps[MemberJoined]:
+        command = Command.of(member_stream(member_id), Key("join"), actor=ACTOR)
+        return the(MemberJoined, (yield from self._of_member(member_id, command, lambda member, at: member.join(at=at))))
+
+    def _record(self, action: str, member_id: str, ref: str, actor: str) -> Steps[Granted]:
+        key = Key(f"record:{check_id('ref', ref)}")
+        command = Command.of(member_stream(member_id), key, actor=actor, action=action)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return self.program.record(action, membership, ref=ref, at=at)
+
+        return the(Granted, (yield from self._of_member(member_id, command, decide)))
+
+    def _release(self, event: str, member_id: str, ref: str, actor: str) -> Steps[tuple[Released, ...]]:
+        key = Key(f"release:{check_id('ref', ref)}:{check_slug('event', event)}")
+        command = Command.of(member_stream(member_id), key, actor=actor)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return self.program.release(event, membership, ref=ref, at=at)
+
+        facts = yield from self._of_member(member_id, command, decide)
+        return tuple(fact for fact in facts if isinstance(fact, Released))
+
+    def _membership(self, member_id: str) -> Steps[Membership]:
+        return (yield from self._whole((member_stream(member_id),))).member(member_id)
+
+    def _overview(self, member_id: str) -> Steps[Overview]:
+        def look(loaded: Loaded, at: datetime) -> Overview:
+            return self.program.overview(loaded.member(member_id), at=at)
+
+        return (yield from self._seen((member_stream(member_id),), look))
+
+    def _statement(self, member_id: str, window: Window, account: str) -> Steps[Statement]:
+        stream = member_stream(member_id)
+        facts = (yield from self._whole((stream,))).streams[stream].facts
+        if window.ends_at is None:
+            window = attrs.evolve(window, ends_at=until_now(facts, now=self._now()))
+        return statement(facts, window=window, account=account)
+
+    def _order(self, order_id: str) -> Steps[Order]:
+        return (yield from self._whole((order_stream(order_id),))).order(order_id)
+
+    def _known_order(self, order_id: str) -> Steps[Order]:
+        """Give an order before a command on it: whose it is must be known to load the member."""
+        order = yield from self._order(order_id)
+        if order.placed is None and order.reserved is None:
+            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
+        return order
+
+    # ---- points by hand ----
+
+    def _earn(
+        self,
+        points: int,
+        *,
+        member_id: str,
+        ref: str,
+        expires_at: datetime | None,
+        available_at: datetime | None,
+        rule: str,
+        reason: str,
+        account: str,
+        actor: str,
+    ) -> Steps[Granted]:
+        if rule in {ORDER_RULE, *self.program.rule_ids}:
+            msg = f"rule must not be that of orders or of an action, got {rule!r}"
+            raise UsageError(msg)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return membership.earn(
+                points,
+                ref=ref,
+                expires_at=expires_at,
+                available_at=available_at,
+                rule=rule,
+                reason=reason,
+                actor=actor,
+                at=at,
+            )
+
+        return self._book(
+            Granted,
+            f"earn:{check_id('ref', ref)}",
+            decide,
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=points,
+            rule=rule,
+            reason=reason,
+            expires_at=instant_or_none(expires_at),
+            available_at=instant_or_none(available_at),
+        )
+
+    def _adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, account: str, actor: str) -> Steps[Adjusted]:
+        return self._book(
+            Adjusted,
+            f"adjust_down:{check_id('ref', ref)}",
+            lambda membership, at: membership.adjust_down(points, ref=ref, reason=reason, actor=actor, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=points,
+            reason=reason,
+        )
+
+    def _reverse_adjustment(
+        self, adjustment_ref: str, *, member_id: str, ref: str, account: str, actor: str
+    ) -> Steps[AdjustmentReversed]:
+        return self._book(
+            AdjustmentReversed,
+            f"reverse_adjustment:{check_id('ref', ref)}",
+            lambda membership, at: gives_back(membership.reverse_adjustment(adjustment_ref, ref=ref, at=at), adjustment_ref),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            adjustment_ref=adjustment_ref,
+        )
+
+    def _burn(self, points: int, *, member_id: str, ref: str, account: str, actor: str) -> Steps[Burned]:
+        order = self.program.burn_first.order
+        return self._book(
+            Burned,
+            f"burn:{check_id('ref', ref)}",
+            lambda membership, at: membership.burn(points, ref=ref, order=order, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=check_count("points", points),
+        )
+
+    def _refund_burn(
+        self, burn_ref: str, points: int | None, *, member_id: str, ref: str, account: str, actor: str
+    ) -> Steps[BurnRefunded]:
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            restore = self.program.restore
+            until = None if restore is None else restore.end_after(at, calendar=self.program.calendar)
+            return gives_back(membership.refund_burn(burn_ref, points, ref=ref, extended_until=until, at=at), burn_ref)
+
+        return self._book(
+            BurnRefunded,
+            f"refund_burn:{check_id('ref', ref)}",
+            decide,
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            burn_ref=check_id("burn_ref", burn_ref),
+            points=count_or_none(points),
+        )
+
+    def _hold(self, points: int, *, member_id: str, ref: str, until: datetime, account: str, actor: str) -> Steps[Held]:
+        order = self.program.burn_first.order
+        return self._book(
+            Held,
+            f"hold:{check_id('ref', ref)}",
+            lambda membership, at: membership.hold(points, ref=ref, until=until, order=order, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=check_count("points", points),
+        )
+
+    def _capture(self, hold_ref: str, points: int | None, *, member_id: str, account: str, actor: str) -> Steps[Captured]:
+        return self._book(
+            Captured,
+            f"capture:{check_id('hold_ref', hold_ref)}",
+            lambda membership, at: membership.capture(hold_ref, points, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+            points=count_or_none(points),
+        )
+
+    def _void(self, hold_ref: str, *, member_id: str, account: str, actor: str) -> Steps[Voided]:
+        return self._book(
+            Voided,
+            f"void:{check_id('hold_ref', hold_ref)}",
+            lambda membership, at: membership.void(hold_ref, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+        )
+
+    def _touch(self, *, member_id: str, ref: str, account: str, actor: str) -> Steps[Touched]:
+        return self._book(
+            Touched,
+            f"touch:{check_id('ref', ref)}",
+            lambda membership, at: membership.touch(ref=ref, at=at),
+            member_id=member_id,
+            account=account,
+            actor=actor,
+        )
+
+    def _transfer(self, points: int, *, member_id: str, to: str, ref: str, account: str, actor: str) -> Steps[TransferredOut]:
+        passed = {"account": check_slug("account", account), "points": check_count("points", points), "to": to}
+        command = Command.of(member_stream(member_id), Key(f"transfer:{check_id('ref', ref)}"), actor=actor, **passed)
+
+        def decide(giver: Membership, taker: Membership, at: datetime) -> _Moved:
+            return giver.transfer(points, to=taker, ref=ref, at=not_before_last(giver, at))
+
+        return the(TransferredOut, (yield from self._between(command, member_id, to, account, decide)))
+
+    def _undo_transfer(self, transfer_ref: str, *, member_id: str, taker: str, account: str, actor: str) -> Steps[TransferUndone]:
+        key = Key(f"undo_transfer:{check_id('transfer_ref', transfer_ref)}")
+        command = Command.of(member_stream(member_id), key, actor=actor, account=check_slug("account", account), taker=taker)
+
+        def decide(giver: Membership, taken: Membership, at: datetime) -> _Moved:
+            return giver.undo_transfer(transfer_ref, taker=taken, at=at)
+
+        return the(TransferUndone, (yield from self._between(command, member_id, taker, account, decide)))
+
+    def _book(
+        self,
+        kind: type[F],
+        key: str,
+        decide: Callable[[Membership, datetime], Posting[Membership]],
+        *,
+        member_id: str,
+        account: str,
+        actor: str,
+        **passed: Json,
+    ) -> Steps[F]:
+        """Do a command on one account of a member, and answer with its one fact of a kind."""
+        command = Command.of(member_stream(member_id), Key(key), actor=actor, account=check_slug("account", account), **passed)
+
+        def on_account(membership: Membership, at: datetime) -> Posting[Membership]:
+            turned = membership.on(account)
+            return decide(turned, not_before_last(turned, at))
+
+        return the(kind, (yield from self._of_member(member_id, command, on_account)))
+
+    def _between(
+        self,
+        command: Command,
+        giver_id: str,
+        taker_id: str,
+        account: str,
+        decide: Callable[[Membership, Membership, datetime], _Moved],
+    ) -> Steps[tuple[Fact, ...]]:
+        """Do a command on two members at once, and answer with the facts of the giver, who is its home."""
+
+        def both(loaded: Loaded, at: datetime) -> Postings:
+            moved = decide(loaded.member(giver_id).on(account), loaded.member(taker_id).on(account), at)
+            # One side alone would make points of nothing, or lose them: another transfer has this name there.
+            return (moved.giver, moved.taker) if moved.giver.facts and moved.taker.facts else ()
+
+        facts = yield from self._once(command, (command.home, member_stream(taker_id)), both)
+        return facts[command.home]
+
+    def _of_member(
+        self, member_id: str, command: Command, decide: Callable[[Membership, datetime], Posting[Membership]]
+    ) -> Steps[tuple[Fact, ...]]:
+        """Do a command that one member's state decides, and answer with the facts it stored."""
+        home = command.home
+        facts = yield from self._once(command, (home,), lambda loaded, at: (decide(loaded.member(member_id), at),))
+        return facts[home]
+
+    # ---- what time brings, and forgetting ----
+
+    def _sweep(self, limit: int, after: Cursor | None) -> Steps[Swept]:
+        check_whole("limit", limit, low=1)
+        before, done, failed, cursor = self._now() + _TICK, 0, list[Failed](), after
+        while done < limit:
+            page: tuple[Due, ...] = tuple((yield ListDue(before, cursor, min(_PAGE, limit - done))))
+            if not page:
+                return Swept(done=done, failed=tuple(failed), cursor=None)
+            for due in page:
+                cursor = due.cursor
+                try:
+                    yield from self._report(due)
+                except Exception as error:  # noqa: BLE001 - one stream that fails must not keep the others waiting
+                    failed.append(Failed(due.stream, error))
+                else:
+                    done += 1
+        return Swept(done=done, failed=tuple(failed), cursor=cursor)
+
+    def _report(self, due: Due) -> Steps[None]:
+        """Write down what has expired of one member, under a name that only this due has."""
+        kind, _, member_id = due.stream.partition("/")
+        if kind != "member":
+            msg = f"this version knows nothing that time brings for {due.stream!r}"
+            raise CorruptStateError(msg)
+        ref = f"sweep-{instant_text(due.due_at)}"
+        command = Command.of(due.stream, Key(ref), actor="sweep")
+        yield from self._of_member(member_id, command, lambda membership, at: book_report(membership, ref=ref, at=at))
+
+    def _forget(self, member_id: str, alias: str) -> Steps[int]:
+        """Put an alias in a member's place, everywhere; answers with the number of streams that were rewritten."""
+        if not isinstance(self.repository, Forgetting):
+            msg = f"forget needs a repository that has rename, got {type(self.repository).__name__}"
+            raise UsageError(msg)
+        stream, new = member_stream(member_id), member_stream(alias)
+        for _ in range(_FORGET_TRIES):
+            facts = dict((yield from self._naming(stream, member_id)))
+            rewritten = forgotten(facts, member_id=member_id, alias=alias)
+            if not rewritten:
+                return 0
+            try:
+                yield Rename(stream, new, rewritten)
+            except ConflictError:
+                continue
+            return len(rewritten)
+        msg = f"{stream!r} was written to each time it was to be forgotten: call again"
+        raise ConflictError(msg)
+
+    def _naming(self, stream: StreamId, member_id: str) -> Steps[Mapping[StreamId, tuple[Fact, ...]]]:
+        """Load all streams that may name a member: its own, those it tells of, and any order where orders can be listed."""
+        own = (yield from self._whole((stream,))).streams[stream].facts
+        named = [stream, *linked_streams(member_id, own)]
+        found = (yield from self._whole(tuple(dict.fromkeys(named)))).streams
+        facts = {name: one.facts for name, one in found.items() if one.facts}
+        after: StreamId | None = None
+        while isinstance(self.repository, Enumerable):
+            # An order that was only reserved is told of nowhere else.
+            page: tuple[StreamId, ...] = tuple((yield ListStreams("order", after)))
+            if not page:
+                break
+            after = page[-1]
+            others = (yield from self._whole(tuple(name for name in page if name not in facts))).streams
+            orders = {name: Order.replay(name.partition("/")[2], one.facts) for name, one in others.items()}
+            facts |= {name: others[name].facts for name, order in orders.items() if order.member_id == member_id}
+        return FrozenMap(facts)
+
+
+def utc_now() -> datetime:
+    """Give the present instant: the default clock of ``Loyalty``, and the only one in the library."""
+    return datetime.now(UTC)  # noqa: TID251 - the one clock, injected
+
+
+def alias_or_new(alias: str | None) -> str:
+    """Take a name for somebody forgotten, or make one that nothing leads back from."""
+    return new_name("forgotten") if alias is None else alias
+
+
+class _OwnerMovedError(Exception):
+    """An order found its member between two looks."""
+
+
+def _of_order(verb: str, asked: Asked, order_id: str, actor: str) -> Command:
+    """Name what was asked of an order: all that the shop passed, never the time."""
+    return Command.of(
+        order_stream(order_id),
+        Key(verb),
+        actor=actor,
+        basket=basket_digest(asked.basket),
+        member_id=asked.member_id,
+        profile=plain(asked.profile),
+        codes=folded_codes(asked.codes),
+        burn=asked.burn,
+    )
+
+
+def asked_for(basket: Basket, member_id: str | None, profile: Profile | None, codes: Iterable[str], burn: int) -> Asked:
+    """Gather what a shop asks a quote for."""
+    return Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
+
+
+def back_of(lines: Mapping[str, int] | None, amount: Money | None, shipping: Money | None) -> Return:
+    """Gather what comes back."""
+    return Return(lines=lines or {}, amount=amount, shipping=shipping)

@@ -1,0 +1,75 @@
+"""What Hypothesis is told about the library's types: ``st.from_type(Money)`` draws amounts, without an import.
+
+Hypothesis finds ``register`` through its entry point, and calls it while it is being imported: nothing here may need it before.
+A strategy is only made when one of its type is first drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.codec import FACTS
+from loyaltycore.facts import Append, Claim, Command, Expect, Fact, Posting
+from loyaltycore.ladders import Ladder, Rung
+from loyaltycore.members import Profile
+from loyaltycore.memberships import Membership
+from loyaltycore.orders import Order
+from loyaltycore.periods import Calendar, Period, Term, Window
+from loyaltycore.points import PointsAccount
+from loyaltycore.quantities import Money, Rate
+from loyaltycore.repositories import Claimed, Due, KeptClaim, KeptCommit, Receipt, Snapshot, SnapshotStream, StoredStream
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["DRAWN", "register"]
+
+DRAWN: Final[tuple[type, ...]] = (
+    *FACTS,
+    Append,
+    Basket,
+    Calendar,
+    Claim,
+    Claimed,
+    Command,
+    Due,
+    Expect,
+    Fact,
+    KeptClaim,
+    KeptCommit,
+    Ladder,
+    Line,
+    Membership,
+    Money,
+    Order,
+    Period,
+    PointsAccount,
+    Posting,
+    Profile,
+    Rate,
+    Receipt,
+    Return,
+    Rung,
+    Snapshot,
+    SnapshotStream,
+    StoredStream,
+    Term,
+    Window,
+)
+"""The types that ``from_type`` draws."""
+
+
+def register() -> None:
+    """Tell Hypothesis how to draw each type."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - called while Hypothesis is imported
+
+    for kind in DRAWN:
+        st.register_type_strategy(kind, _drawn)
+
+
+def _drawn(kind: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - Hypothesis passes types and generic aliases
+    from loyaltycore.testing import _by_type  # noqa: PLC0415 - made when first drawn
+
+    return _by_type.strategy_of(kind)

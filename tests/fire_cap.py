@@ -1,0 +1,307 @@
+"""A cap under fire: many processes fight for few places, with kills, retries and reservations that time out.
+
+Each attempt reserves one place of a counter for a moment, and then confirms it, gives it up, or is forgotten. Every commit moves
+three things at once: the order, the points of a member, and the claim. Workers are killed at random and started again; each
+goes on where it last heard an answer, so that the call whose answer it missed is made a second time, and many others are too.
+
+At the end:
+
+- Exactly as many orders are confirmed as the cap allows, and exactly those claims count.
+- Every answer that a worker heard was kept; every commit is there whole: order, points, claim and receipt.
+- No call was counted twice: a member has the points of its confirmed orders, and the books balance.
+- Nothing hung: a deadlock would be told by the database, or by the clock.
+
+Run it by ``python tests/fire_cap.py URL``, which ends with code 1 when the cap burns; URL is ``sqlite:///FILE`` or one of
+SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
+from loyaltycore.facts import Append, Claim, Command
+from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
+from loyaltycore.orders import OrderLine, OrderPlaced, OrderReserved
+from loyaltycore.points import PointsAccount
+from loyaltycore.store.sqlite import SQLiteRepository
+
+__all__ = ["Seen", "burn", "main"]
+
+COUNTER: Final = CounterId("coupon/FIRE")
+MEMBERS: Final = 40
+POINTS: Final = 10
+HELD: Final = timedelta(milliseconds=300)
+AT: Final = datetime(2026, 7, 1, tzinfo=UTC)
+ROOT: Final = Path(__file__).parents[1]
+
+CONFIRMED, FULL, GIVEN_UP, FORGOTTEN, TOO_LATE = "confirmed", "full", "given up", "forgotten", "too late"
+
+
+def repository_of(url: str) -> Any:  # noqa: ANN401  # any repository
+    """Open the store; the drivers of SQLAlchemy are asked for only where they are needed."""
+    if url.startswith("sqlite:///"):
+        return SQLiteRepository(url.removeprefix("sqlite:///"))
+    from sqlalchemy import create_engine  # noqa: PLC0415 - an extra
+
+    from loyaltycore.store.sqlalchemy import SQLAlchemyRepository  # noqa: PLC0415 - an extra
+
+    return SQLAlchemyRepository(create_engine(url))
+
+
+class Worker:
+    """One of many who want a place."""
+
+    def __init__(self, url: str, *, cap: int, seed: int) -> None:
+        """Open the store.
+
+        Args:
+            url: Where it is.
+            cap: How many places there are.
+            seed: Decides what becomes of each attempt; the same attempt again is the same.
+        """
+        self.repository = repository_of(url)
+        self.cap = cap
+        self.seed = seed
+
+    def attempt(self, number: int, *, honest: bool) -> str:
+        """Try for a place, and give what became of it.
+
+        Args:
+            number: Which attempt; it names the order.
+            honest: Whether it is to be confirmed, whatever chance says.
+        """
+        chance = random.Random(f"{self.seed} {number}")
+        fate = 0.0 if honest else chance.random()
+        again = chance.random() < 0.5
+        order_id = f"o-{number}"
+        try:
+            self.twice(again, lambda: self.reserve(order_id, number))
+        except LimitReachedError:
+            return FULL
+        if fate > 0.8:
+            return FORGOTTEN
+        if fate > 0.6:
+            self.twice(again, lambda: self.give_up(order_id))
+            return GIVEN_UP
+        try:
+            self.twice(again, lambda: self.confirm(order_id, number))
+        except LimitReachedError:
+            return TOO_LATE  # its moment was over, and somebody else has the place
+        return CONFIRMED
+
+    def twice(self, again: bool, call: Any) -> None:  # noqa: ANN401, FBT001  # a draw, and any call
+        """Make a call, and perhaps once more: the second time it must be known."""
+        call()
+        if again:
+            call()
+
+    def reserve(self, order_id: str, number: int) -> None:
+        """Hold a place for a moment."""
+        order = OrderPlaced(
+            order_id=order_id,
+            member_id=f"m-{number % MEMBERS}",
+            currency="EUR",
+            lines=(OrderLine(line_id="1", product_id="bell", quantity=1, list_minor=100),),
+            at=AT,
+        )
+        now = datetime.now(UTC)
+        fact = OrderReserved(order=order, until=now + HELD, at=AT)
+        append = Append(stream=order_stream(order_id), expected_version=0, facts=[fact])
+        self.commit("reserve", order_id, [append, self.claim(order_id, 1, now, now + HELD)])
+
+    def give_up(self, order_id: str) -> None:
+        """Free the place."""
+        now = datetime.now(UTC)
+        self.commit("give up", order_id, [self.claim(order_id, 0, now, None)])
+
+    def confirm(self, order_id: str, number: int) -> None:
+        """Take the place for good, with points for the member, in one commit."""
+        member_id = f"m-{number % MEMBERS}"
+        stream = member_stream(member_id)
+        while True:
+            if self.repository.receipt(order_stream(order_id), Key("confirm")) is not None:
+                return
+            facts = self.repository.load([stream])[stream].facts
+            posting = PointsAccount.replay(member_id, facts).earn(POINTS, ref=order_id, expires_at=None, at=AT)
+            now = datetime.now(UTC)
+            placed = OrderPlaced(
+                order_id=order_id,
+                member_id=member_id,
+                currency="EUR",
+                lines=(OrderLine(line_id="1", product_id="bell", quantity=1, list_minor=100),),
+                at=AT,
+            )
+            append = Append(stream=order_stream(order_id), expected_version=1, facts=[placed])
+            try:
+                self.commit("confirm", order_id, [append, *posting.changes, self.claim(order_id, 1, now, None)])
+            except ConflictError:
+                continue  # another order of the member was faster
+            return
+
+    def claim(self, order_id: str, amount: int, now: datetime, until: datetime | None) -> Claim:
+        """Make a claim."""
+        return Claim(counter=COUNTER, key=Key(order_id), amount=amount, limit=self.cap, at=now, until=until)
+
+    def commit(self, verb: str, order_id: str, changes: list[Any]) -> None:
+        """Commit once: what was done before is done."""
+        command = Command.of(order_stream(order_id), Key(verb), actor="fire")
+        for _ in range(1000):
+            try:
+                self.repository.commit(command, changes)
+            except DuplicateError:
+                return
+            except ConflictError:
+                if verb == "confirm":
+                    raise
+                continue  # a busy database
+            return
+        msg = f"{verb} of {order_id} never got through"
+        raise AssertionError(msg)
+
+
+def work(url: str, log: Path, *, first: int, step: int, stop: int, cap: int, seed: int, honest: int) -> None:
+    """Make every ``step``-th attempt from ``first`` on; go on after the last answer that was written down."""
+    done = len(log.read_bytes().splitlines()) if log.exists() else 0
+    worker = Worker(url, cap=cap, seed=seed)
+    with log.open("ab", buffering=0) as answers:
+        for number in range(first + done * step, stop, step):
+            answers.write(f"{number} {worker.attempt(number, honest=number >= honest)}\n".encode())
+
+
+class Seen(Counter[str]):
+    """What the fire saw."""
+
+
+def burn(url: str, folder: Path, *, cap: int, processes: int, attempts: int, kills: int, seed: int = 0) -> Seen:
+    """Let processes fight, kill some, and look at what is left.
+
+    Args:
+        url: An empty store.
+        folder: For the answers that were heard.
+        cap: Places.
+        processes: Workers at once.
+        attempts: In all; the last of them give nothing up, so that no place stays free.
+        kills: Workers that are killed while they work, at least.
+        seed: Of chance.
+
+    Raises:
+        AssertionError: The cap burned.
+    """
+    if not url.startswith("sqlite:///"):
+        repository_of(url).create_tables()
+    seen, chance, began = Seen(), random.Random(f"kills {seed}"), time.monotonic()
+    honest = attempts - max(2 * cap, attempts // 20)
+    logs = [folder / f"worker-{number}.log" for number in range(processes)]
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        passed = (url, logs[number], number, processes, attempts, cap, seed, honest)
+        return subprocess.Popen(
+            [sys.executable, __file__, "--work", *map(str, passed)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+
+    running = {number: start(number) for number in range(processes)}
+    while running:
+        time.sleep(0.02)
+        for number, process in list(running.items()):
+            code = process.poll()
+            if code == 0:
+                del running[number]
+            elif code is not None:
+                assert code == -signal.SIGKILL, f"worker {number} ended with code {code}"
+                running[number] = start(number)
+        heard = sum(log.stat().st_size for log in logs if log.exists())
+        if seen["kills"] < kills and running and heard and chance.random() < 0.3:
+            process = running[chance.choice(sorted(running))]
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            seen["kills"] += 1
+        assert time.monotonic() - began < 1800, "the workers hang"
+    seen["seconds"] = round(time.monotonic() - began)
+    for log in logs:
+        for line in log.read_text().splitlines():
+            seen[line.partition(" ")[2]] += 1
+    _look(repository_of(url), logs, seen, cap=cap, attempts=attempts)
+    return seen
+
+
+def _look(repository: Any, logs: list[Path], seen: Seen, *, cap: int, attempts: int) -> None:  # noqa: ANN401  # any repository
+    """Hold what is kept against what was heard, and against itself."""
+    told = dict(line.split(" ", 1) for log in logs for line in log.read_text().splitlines())
+    assert len(told) == attempts, "an attempt was lost"
+    points, confirmed, now = Counter[str](), set[str](), datetime.now(UTC) + 2 * HELD
+    names = [order_stream(f"o-{number}") for number in range(attempts)]
+    kept = {}
+    for start in range(0, attempts, 500):
+        kept |= repository.load(names[start : start + 500])
+    for number, name in enumerate(names):
+        kinds = [fact.kind for fact in kept[name].facts]
+        if "order.placed" in kinds:
+            confirmed.add(f"o-{number}")
+            points[f"m-{number % MEMBERS}"] += POINTS
+        assert kinds in ([], ["order.reserved"], ["order.reserved", "order.placed"]), f"{name}: {kinds}"
+        _check_answer(repository, name, kinds, told[str(number)])
+    assert len(confirmed) == cap, f"{len(confirmed)} confirmed, of {cap} places"
+    for order_id in confirmed:
+        claimed = repository.claimed([COUNTER], key=Key(order_id), at=now)[COUNTER]
+        assert (claimed.total, claimed.mine) == (cap, 1), f"{order_id}: {claimed}"
+    for number in range(MEMBERS):
+        stream = member_stream(f"m-{number}")
+        account = PointsAccount.replay(f"m-{number}", repository.load([stream])[stream].facts)
+        books = account.ledger.books(at=now)
+        assert books.balanced
+        assert books.live == points[f"m-{number}"], f"{stream} has {books.live}, not {points[f'm-{number}']}"
+    seen["attempts"], seen["cap"] = attempts, cap
+
+
+def _check_answer(repository: Any, name: StreamId, kinds: list[str], heard: str) -> None:  # noqa: ANN401  # any repository
+    """What was heard must be what is kept, with a receipt."""
+    if heard == CONFIRMED:
+        assert "order.placed" in kinds, f"{name} was confirmed and is lost"
+        receipt = repository.receipt(name, Key("confirm"))
+        assert receipt is not None, f"{name} has no receipt"
+        assert len(receipt.facts) == 2, f"{name}: half a commit"
+    else:
+        assert "order.placed" not in kinds, f"{name} is kept, and was told as {heard}"
+    if heard in {GIVEN_UP, FORGOTTEN}:
+        assert kinds, f"{name} was reserved and is lost"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Burn a store, and print what was seen."""
+    if arguments is None and sys.argv[1:2] == ["--work"]:
+        url, log, *numbers = sys.argv[2:]
+        first, step, stop, cap, seed, honest = map(int, numbers)
+        work(url, Path(log), first=first, step=step, stop=stop, cap=cap, seed=seed, honest=honest)
+        return 0
+    parser = argparse.ArgumentParser(description="Let many processes fight for few places.")
+    parser.add_argument("url", nargs="?", help="an empty store; left out, SQLite in a temporary folder")
+    for name, number in (("cap", 500), ("processes", 16), ("attempts", 20_000), ("kills", 200), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=number)
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        url = asked.url or f"sqlite:///{folder}/fire.db"
+        passed = {name: getattr(asked, name) for name in ("cap", "processes", "attempts", "kills", "seed")}
+        try:
+            seen = burn(url, Path(folder), **passed)
+        except AssertionError as error:
+            print(f"the cap burned down: {error}")
+            return 1
+    told = ", ".join(f"{count:,} {name}" for name, count in sorted(seen.items()))
+    print(f"{told}: exactly {seen['cap']} places taken, every answer kept, nothing half, nothing twice, the books balance")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

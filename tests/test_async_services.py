@@ -1,0 +1,274 @@
+"""``AsyncLoyalty``: every call of ``Loyalty``, awaited, with the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import attrs
+import pytest
+
+from loyaltycore import AsyncLoyalty, Basket, Loyalty, RefusedError, UsageError
+from loyaltycore.errors import ConflictError
+from loyaltycore.facts import Change, Command, Fact
+from loyaltycore.identity import CounterId, Key, StreamId
+from loyaltycore.periods import Window
+from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, Snapshot, SnapshotStream, StoredStream
+from loyaltycore.services import Projected
+from loyaltycore.store.memory import MemoryRepository
+from tests.test_services import HELMET, NOON, PROGRAM, Clock
+
+T = TypeVar("T")
+
+DAY = timedelta(days=1)
+
+
+class Awaited:
+    """A memory that is awaited: others run while a call is on its way."""
+
+    def __init__(self, inner: MemoryRepository | None = None) -> None:
+        self.inner = MemoryRepository() if inner is None else inner
+
+    async def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        """Pass on."""
+        return await later(self.inner.load(streams))
+
+    async def load_tails(self, streams: Sequence[StreamId], /, *, form: str) -> Mapping[StreamId, SnapshotStream]:
+        """Pass on."""
+        return await later(self.inner.load_tails(streams, form=form))
+
+    async def keep_snapshot(self, stream: StreamId, snapshot: Snapshot, /) -> None:
+        """Pass on."""
+        await later(None)
+        self.inner.keep_snapshot(stream, snapshot)
+
+    async def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
+        """Pass on."""
+        return await later(self.inner.receipt(home, key))
+
+    async def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        """Pass on."""
+        await later(None)
+        self.inner.commit(command, changes)
+
+    async def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], Awaitable[None]], /) -> None:
+        """Pass on, with what the shop does beside."""
+        await then("transaction")
+        self.inner.commit(command, changes)
+
+    async def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
+        """Pass on."""
+        return await later(self.inner.claimed(counters, key=key, at=at))
+
+    async def due(self, *, before: datetime, after: Cursor | None, limit: int) -> Sequence[Due]:
+        """Pass on."""
+        return await later(self.inner.due(before=before, after=after, limit=limit))
+
+    async def streams(self, kind: str, /, *, after: StreamId | None = None, limit: int = STREAMS_PAGE) -> Sequence[StreamId]:
+        """Pass on."""
+        return await later(self.inner.streams(kind, after=after, limit=limit))
+
+    async def rename(self, old: StreamId, new: StreamId, /, *, facts: Mapping[StreamId, Sequence[Fact]]) -> None:
+        """Pass on."""
+        await later(None)
+        self.inner.rename(old, new, facts=facts)
+
+
+async def later(value: T) -> T:
+    """Give a value, after the others had their turn."""
+    await asyncio.sleep(0)
+    return value
+
+
+def run(steps: Coroutine[Any, Any, T]) -> T:
+    """Run to the end."""
+    return asyncio.run(steps)
+
+
+def methods(kind: type) -> dict[str, Any]:
+    """Give the public methods of a class, by name."""
+    return {name: method for name, method in vars(kind).items() if inspect.isfunction(method) and not name.startswith("_")}
+
+
+def first_line(method: object) -> str:
+    """Give the first line of a docstring."""
+    return (inspect.getdoc(method) or "").partition("\n")[0]
+
+
+def heard(call: Callable[[], object]) -> object:
+    """Give an answer, or a refusal."""
+    try:
+        return call()
+    except RefusedError as refused:
+        return refused.refusals
+
+
+class TestTwin:
+    def test_every_call_is_there_with_the_same_arguments(self) -> None:
+        """A call that one has and the other lacks would be found by the first shop that needs it."""
+        ours, theirs = methods(Loyalty), methods(AsyncLoyalty)
+        assert ours.keys() == theirs.keys()
+        for name, method in ours.items():
+            assert inspect.iscoroutinefunction(theirs[name])
+            assert inspect.signature(theirs[name]) == inspect.signature(method)
+            assert first_line(theirs[name]) == first_line(method)
+        assert {field.name for field in attrs.fields(Loyalty)} == {field.name for field in attrs.fields(AsyncLoyalty)}
+
+    def test_every_call_answers_the_same(self) -> None:
+        """One story told to both, call by call: the same answers, and the same facts in the end."""
+        clock, inner, plain = Clock(), MemoryRepository(), MemoryRepository()
+        shop, twin = Loyalty(PROGRAM, plain, clock=clock), AsyncLoyalty(PROGRAM, Awaited(inner), clock=clock)
+        told = set[str]()
+
+        async def tell() -> None:
+            for name, args, kwargs in STORY:
+                if name == "later":
+                    clock.at += args[0]
+                    continue
+                asked = [shop.quote(*args, **kwargs.pop("quoted"))] if "quoted" in kwargs else list(args)
+                given = heard(lambda: getattr(shop, name)(*asked, **kwargs))  # noqa: B023 - called at once
+                try:
+                    answer = await getattr(twin, name)(*asked, **kwargs)
+                except RefusedError as refused:
+                    answer = refused.refusals
+                assert answer == given, name
+                told.add(name)
+
+        run(tell())
+        assert told == methods(Loyalty).keys()
+        for kind in ("member", "order"):
+            streams = plain.streams(kind)
+            assert inner.streams(kind) == streams
+            assert inner.load(streams) == plain.load(streams)
+
+
+BY = {"member_id": "m"}
+HAND = {"member_id": "m", "actor": "desk"}
+STORY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("join", ("m",), {}),
+    ("record", ("sign_up",), {**BY, "ref": "s"}),
+    ("quote", (HELMET,), {**BY, "burn": 100}),
+    ("place", (HELMET,), {"quoted": {**BY, "burn": 100}, "order_id": "1"}),
+    ("place_unseen", (HELMET,), {**BY, "order_id": "2", "codes": ["TWENTY"]}),
+    ("reserve", (HELMET,), {"quoted": {**BY, "burn": 50}, "order_id": "3", "hold_for": timedelta(minutes=9)}),
+    ("confirm", ("3",), {}),
+    ("reserve", (HELMET,), {"quoted": {**BY, "burn": 50}, "order_id": "4", "hold_for": timedelta(minutes=9)}),
+    ("cancel", ("4",), {}),
+    ("place_unseen", (HELMET,), {"order_id": "5"}),
+    ("attach", ("5",), {**BY}),
+    ("refund", ("1",), {"return_id": "r", "lines": {"helmet": 1}}),
+    ("earn", (40,), {**HAND, "ref": "t-1", "expires_at": NOON + DAY}),
+    ("adjust_down", (15,), {**HAND, "ref": "t-2", "reason": "twice"}),
+    ("reverse_adjustment", ("t-2",), {**HAND, "ref": "t-3"}),
+    ("burn", (10,), {**BY, "ref": "b"}),
+    ("refund_burn", ("b",), {**BY, "ref": "b-back"}),
+    ("hold", (10,), {**BY, "ref": "h", "until": NOON + DAY}),
+    ("capture", ("h", 5), {**BY}),
+    ("hold", (10,), {**BY, "ref": "h2", "until": NOON + DAY}),
+    ("void", ("h2",), {**BY}),
+    ("touch", (), {**BY, "ref": "seen"}),
+    ("transfer", (10,), {**BY, "to": "n", "ref": "gift"}),
+    ("undo_transfer", ("gift",), {**BY, "taker": "n"}),
+    ("overview", ("m",), {}),
+    ("membership", ("m",), {}),
+    ("order", ("1",), {}),
+    ("statement", ("m",), {"window": Window(starts_at=NOON - DAY, ends_at=None)}),
+    ("later", (timedelta(days=3),), {}),
+    ("sweep", (), {}),
+    ("forget", ("m",), {"alias": "nobody"}),
+]
+STORY.insert(28, ("release", ("delivered",), {**BY, "ref": "never"}))
+
+
+class TestAsync:
+    def test_many_at_once(self) -> None:
+        """Twenty calls for one member race in one loop: each does its part once."""
+        shop = AsyncLoyalty(PROGRAM, Awaited(), clock=Clock(), retries=100)
+
+        async def many() -> int:
+            given = await asyncio.gather(*(shop.record("review", member_id="m", ref=f"r{n // 2}") for n in range(20)))
+            assert {one.units for one in given} == {50}
+            return (await shop.overview("m")).balance.available
+
+        assert run(many()) == 500
+
+    def test_the_hook_is_awaited(self) -> None:
+        """Within the commit, with the repository's transaction; what it raises undoes it."""
+        seen = list[Projected]()
+
+        async def project(projected: Projected) -> None:
+            await later(None)
+            if projected.command.key == "record:no":
+                raise ConnectionError
+            seen.append(projected)
+
+        repository = Awaited()
+        shop = AsyncLoyalty(PROGRAM, repository, clock=Clock(), project=project)
+        run(shop.join("m"))
+        with pytest.raises(ConnectionError):
+            run(shop.record("review", member_id="m", ref="no"))
+        assert [one.transaction for one in seen] == ["transaction"]
+        assert len(run(shop.membership("m")).ledgers) == 0
+
+    def test_refusals_and_faults_come_through(self) -> None:
+        """As they are, from the call that was awaited."""
+        shop = AsyncLoyalty(PROGRAM, Awaited(), clock=Clock())
+        with pytest.raises(RefusedError):
+            run(shop.confirm("1"))
+
+        class Broken(Awaited):
+            async def load(self, *_: object) -> Mapping[StreamId, StoredStream]:
+                raise ConnectionError
+
+        with pytest.raises(ConnectionError):
+            run(AsyncLoyalty(PROGRAM, Broken(), clock=Clock(), snapshot_every=0).overview("m"))
+
+    def test_a_race_lost_too_often(self) -> None:
+        """It says so."""
+
+        class Raced(Awaited):
+            async def commit(self, *_: object) -> None:
+                raise ConflictError
+
+        with pytest.raises(ConflictError):
+            run(AsyncLoyalty(PROGRAM, Raced(), clock=Clock(), retries=2).join("m"))
+
+    def test_snapshots_are_kept(self) -> None:
+        """As by ``Loyalty``."""
+        repository = Awaited()
+        shop = AsyncLoyalty(PROGRAM, repository, clock=Clock(), snapshot_every=3)
+
+        async def several() -> None:
+            for number in range(7):
+                await shop.record("review", member_id="m", ref=f"r{number}")
+
+        run(several())
+        tail = repository.inner.load_tails([StreamId("member/m")], form="member/1")[StreamId("member/m")]
+        assert tail.snapshot is not None
+        assert len(tail.facts) < 3
+
+    @pytest.mark.parametrize("arguments", [{"retries": -1}, {"retries": 101}, {"snapshot_every": -1}, {"retries": True}], ids=str)
+    def test_numbers_are_checked(self, arguments: dict[str, Any]) -> None:
+        """As for ``Loyalty``."""
+        with pytest.raises(UsageError):
+            AsyncLoyalty(PROGRAM, Awaited(), **arguments)
+
+    def test_a_hook_needs_a_repository_that_can(self) -> None:
+        """Told at once."""
+
+        class Bare:
+            """Has nothing."""
+
+        async def project(_: Projected) -> None:
+            """Do nothing."""
+
+        with pytest.raises(UsageError, match="project needs a repository that has commit_then, got Bare"):
+            AsyncLoyalty(PROGRAM, Bare(), project=project)  # type: ignore[arg-type]  # a wrong value on purpose
+
+    def test_the_default_clock_runs(self) -> None:
+        """Without a clock of the shop's it is now."""
+        shop = AsyncLoyalty(PROGRAM, Awaited())
+        assert run(shop.quote(Basket.of("EUR", {"a": "1.00"}))).at > NOON

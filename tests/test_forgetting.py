@@ -1,0 +1,264 @@
+"""Forgetting: the id is gone from everything that is stored, and every book is what it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, get_args, get_type_hints
+
+import attrs
+import pytest
+
+from loyaltycore import Basket, Loyalty, Membership
+from loyaltycore._forgetting import NAMING, TYPED, forgotten, linked_streams
+from loyaltycore.archive import export_lines
+from loyaltycore.codec import FACTS, fact_text
+from loyaltycore.errors import UsageError
+from loyaltycore.facts import Fact
+from loyaltycore.identity import StreamId, member_stream, order_stream
+from loyaltycore.ledger import Adjusted, Burned, Granted, Held, Part, TransferredIn, TransferredOut
+from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted
+from loyaltycore.orders import Order, OrderPlaced, OrderReserved
+from loyaltycore.store.memory import MemoryRepository
+from tests.golden_facts import FULL
+from tests.programs import velo
+
+AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
+OLD, NEW = "m-42", "forgotten-7f3a"
+
+# Fields of facts, and of what they hold, that are text and never name a member.
+OTHER = frozenset(
+    {
+        "account",
+        "adjustment_ref",
+        "awaits",
+        "burn_ref",
+        "codes",
+        "currency",
+        "debtor_id",
+        "digest",
+        "earn_ref",
+        "event",
+        "line_id",
+        "lines",
+        "lot_id",
+        "lots",
+        "offer_id",
+        "order_id",
+        "product_id",
+        "program",
+        "ref",
+        "return_id",
+        "rule",
+        "zone",
+    }
+)
+
+
+def texts_of(kind: Any, name: str = "") -> Iterator[str]:  # noqa: ANN401 - whatever a field is annotated with
+    """Name every field of text in a coded class, and in those it holds."""
+    if kind is str:
+        yield name
+    elif attrs.has(kind) or hasattr(kind, "_fields"):
+        hints = get_type_hints(kind)
+        names = getattr(kind, "_fields", None) or [field.name for field in attrs.fields(kind)]
+        for field in names:
+            yield from texts_of(hints[field], field)
+    for part in get_args(kind):
+        yield from texts_of(part, name)
+
+
+def granted(reason: str, *, actor: str = "eva", ref: str = "t-1") -> Granted:
+    """Make points given by hand."""
+    return Granted(account="points", ref=ref, rule="gift", units=5, available_at=AT, reason=reason, actor=actor, at=AT)
+
+
+def renamed(*facts: Fact, member_id: str = OLD) -> tuple[Fact, ...]:
+    """Forget a member whose facts are these."""
+    alias = forgotten({member_stream(member_id): facts}, member_id=member_id, alias=NEW)
+    return alias[member_stream(NEW)]
+
+
+class TestFields:
+    """Where an id stands."""
+
+    def test_every_text_is_judged(self) -> None:
+        """A new field of text either may name a member, or never does: somebody has to say which."""
+        found = {name for kind in FACTS for name in texts_of(kind)}
+        assert found - NAMING - TYPED - OTHER == set()
+        assert found >= NAMING | TYPED
+        assert not OTHER & (NAMING | TYPED)
+
+    @pytest.mark.parametrize("fact", FULL, ids=lambda fact: fact.kind)
+    def test_golden_facts(self, fact: Fact) -> None:
+        """In facts of every kind, the ids of two people, one after the other, go wherever they stand alone."""
+        for member_id in ("m-42", "m-43", "eva", "m-42 é 🚲"):
+            (new,) = renamed(fact, member_id=member_id)
+            text = fact_text(new)
+            assert f'"{member_id}"' not in text
+            assert fact_text(fact).replace(f'"{member_id}"', f'"{NEW}"') == text
+            assert new.at == fact.at
+
+    def test_fields_that_name_a_member(self) -> None:
+        """Joining, orders of all kinds, transfers, who acted."""
+        order = OrderPlaced(order_id="1001", member_id=OLD, currency="EUR", lines=(), at=AT)
+        parts = (Part("t-1/gift", 5),)
+        facts: tuple[Fact, ...] = (
+            MemberJoined(member_id=OLD, at=AT),
+            order,
+            OrderReserved(order=order, until=AT + timedelta(hours=1), at=AT),
+            TransferredOut(account="points", ref="g", parts=parts, to=OLD, at=AT),
+            TransferredIn(account="points", ref="g", lots=(), giver=OLD, at=AT),
+            Adjusted(account="points", ref="t", parts=parts, reason="-", actor=OLD, at=AT),
+        )
+        other = OrderPlaced(order_id="1001", member_id=NEW, currency="EUR", lines=(), at=AT)
+        assert renamed(*facts) == (
+            MemberJoined(member_id=NEW, at=AT),
+            other,
+            OrderReserved(order=other, until=AT + timedelta(hours=1), at=AT),
+            TransferredOut(account="points", ref="g", parts=parts, to=NEW, at=AT),
+            TransferredIn(account="points", ref="g", lots=(), giver=NEW, at=AT),
+            Adjusted(account="points", ref="t", parts=parts, reason="-", actor=NEW, at=AT),
+        )
+
+    def test_what_only_looks_like_the_id(self) -> None:
+        """An order, a reference or a lot may have the same name, and keeps it."""
+        facts = (
+            OrderCounted(order_id="42", day=date(2026, 7, 1), at=AT),
+            granted("42 points", actor="42", ref="42"),
+            Burned(account="points", ref="42", parts=(Part("42/gift", 5),), at=AT),
+        )
+        counted, given, burned = renamed(*facts, member_id="42")
+        assert (counted, burned) == (facts[0], facts[2])
+        assert given == granted(f"{NEW} points", actor=NEW, ref="42")
+
+    @pytest.mark.parametrize(
+        "member_id, reason, after",
+        [
+            ("m-42", "m-42", NEW),
+            ("m-42", "for m-42, m-42's card (m-42)", f"for {NEW}, {NEW}'s card ({NEW})"),
+            ("m-42", "m-421 or am-42 or m-42b is somebody else", "m-421 or am-42 or m-42b is somebody else"),
+            ("m-42", "会员m-42的卡", f"会员{NEW}的卡"),
+            ("é-4", "née-4", "née-4"),
+            ("é-4", "xé-4 é-4é é-45", f"x{NEW} {NEW}é é-45"),
+            ("4.2", "442 4.2", f"442 {NEW}"),
+            ("(a)", "x(a)y", f"x{NEW}y"),
+            (r"\1", r"no. \1!", f"no. {NEW}!"),
+        ],
+    )
+    def test_reasons(self, member_id: str, reason: str, after: str) -> None:
+        """Among other words the id goes where it stands as a word of its own."""
+        assert renamed(granted(reason), member_id=member_id) == (granted(after),)
+
+
+class TestLinkedStreams:
+    """What must be loaded besides."""
+
+    def test_orders_and_people(self) -> None:
+        """Orders counted or held for, returns, givers and takers; each once, sorted, without the member."""
+        parts = (Part("t-1/gift", 5),)
+        facts: tuple[Fact, ...] = (
+            MemberJoined(member_id=OLD, at=AT),
+            OrderCounted(order_id="1002", day=date(2026, 7, 1), at=AT),
+            ReturnCounted(order_id="1002", return_id="r-1", at=AT),
+            Held(account="points", ref="1003", parts=parts, until=AT, at=AT),
+            TransferredOut(account="points", ref="g", parts=parts, to="m-7", at=AT),
+            TransferredIn(account="points", ref="g", lots=(), giver="m-9", at=AT),
+            TransferredIn(account="points", ref="g", lots=(), giver=OLD, at=AT),
+            granted("-", ref="x" * 201),
+        )
+        assert linked_streams(OLD, facts) == ("member/m-7", "member/m-9", "order/1002", "order/1003")
+
+    def test_nobody(self) -> None:
+        """Without facts there is nothing to load."""
+        assert linked_streams(OLD, ()) == ()
+
+
+class TestForgotten:
+    """What is given to ``Forgetting.rename``."""
+
+    def test_only_what_changed(self) -> None:
+        """The member's stream comes under the alias; another only where it named the member."""
+        mine, theirs = MemberJoined(member_id=OLD, at=AT), MemberJoined(member_id="m-7", at=AT)
+        order = OrderPlaced(order_id="1", member_id=OLD, currency="EUR", lines=(), at=AT)
+        given: Mapping[StreamId, Sequence[Fact]] = {
+            member_stream(OLD): [mine],
+            member_stream("m-7"): [theirs],
+            order_stream("1"): [order],
+            order_stream("2"): [],
+        }
+        assert forgotten(given, member_id=OLD, alias=NEW) == {
+            member_stream(NEW): (MemberJoined(member_id=NEW, at=AT),),
+            order_stream("1"): (attrs.evolve(order, member_id=NEW),),
+        }
+
+    def test_a_member_who_is_not_named(self) -> None:
+        """The stream itself is renamed all the same."""
+        assert forgotten({member_stream(OLD): [granted("-")]}, member_id=OLD, alias=NEW) == {member_stream(NEW): (granted("-"),)}
+
+    @pytest.mark.parametrize("alias", ["", "a\nb", OLD])
+    def test_wrong_alias(self, alias: str) -> None:
+        """No id, or the same."""
+        with pytest.raises(UsageError, match="alias must"):
+            forgotten({member_stream(OLD): [granted("-")]}, member_id=OLD, alias=alias)
+
+    @pytest.mark.parametrize("given", [{}, {member_stream(OLD): []}, {order_stream("1"): [granted("-")]}])
+    def test_nothing_to_forget(self, given: Mapping[StreamId, Sequence[Fact]]) -> None:
+        """Nothing is known of the member."""
+        assert forgotten(given, member_id=OLD, alias=NEW) == {}
+
+    def test_only_an_order(self) -> None:
+        """An order may name a member of whom nothing else is known."""
+        order = OrderPlaced(order_id="1", member_id=OLD, currency="EUR", lines=(), at=AT)
+        given = {member_stream(OLD): (), order_stream("1"): (OrderReserved(order=order, until=AT, at=AT),)}
+        found = forgotten(given, member_id=OLD, alias=NEW)
+        assert found == {order_stream("1"): (OrderReserved(order=attrs.evolve(order, member_id=NEW), until=AT, at=AT),)}
+
+
+class TestInAStore:
+    """A shop at work forgets somebody."""
+
+    def test_the_link_goes_and_the_books_stay(self) -> None:
+        """No line of an export holds the id; balances, tiers, orders and statements are equal under the alias."""
+        repository = MemoryRepository()
+        clock = [AT]
+        shop = Loyalty(velo(), repository, clock=lambda: clock[-1])
+        shop.join(OLD)
+        shop.earn(900, member_id=OLD, ref="ticket-7", expires_at=None, reason=f"call of {OLD}, late parcel", actor=OLD)
+        shop.earn(100, member_id="m-7", ref="ticket-8", expires_at=None, actor="eva")
+        quote = shop.quote(Basket.of("EUR", {"helmet": "79.90", "bell": "12.50"}), member_id=OLD, burn=500)
+        shop.place(quote, order_id="1001", actor=OLD)
+        shop.hold(50, member_id=OLD, ref="1002", until=AT + timedelta(hours=1))
+        shop.transfer(60, member_id=OLD, to="m-7", ref="out")
+        shop.transfer(30, member_id="m-7", to=OLD, ref="in", actor=OLD)
+        shop.refund("1001", return_id="r-1", lines={"helmet": 1})
+        before = {"overview": shop.overview(OLD), "other": shop.overview("m-7"), "order": shop.order("1001")}
+        assert sum(OLD in line for line in export_lines(repository)) == 7
+
+        home = member_stream(OLD)
+        mine = repository.load([home])[home].facts
+        loaded = repository.load([home, *linked_streams(OLD, mine)])
+        repository.rename(
+            home,
+            member_stream(NEW),
+            facts=forgotten({stream: stored.facts for stream, stored in loaded.items()}, member_id=OLD, alias=NEW),
+        )
+        assert not [line for line in export_lines(repository) if re.search(re.escape(OLD), line)]
+        assert attrs.evolve(shop.overview(NEW), member_id=OLD) == before["overview"]
+        assert shop.overview("m-7") == before["other"]
+        order = shop.order("1001")
+        assert isinstance(order, Order)
+        assert order.placed is not None
+        assert attrs.evolve(order, placed=attrs.evolve(order.placed, member_id=OLD)) == before["order"]
+        old, new = (
+            Membership.replay(who, facts)
+            for who, facts in ((OLD, mine), (NEW, repository.load([member_stream(NEW)])[member_stream(NEW)].facts))
+        )
+        assert new.ledger.balance(at=AT) == old.ledger.balance(at=AT)
+        assert new.ledger.burns == old.ledger.burns
+        assert new.orders == old.orders
+        assert shop.overview(OLD).balance.available == 0
+        # Life goes on: what comes back of the order goes to who has the alias now.
+        shop.refund("1001", return_id="r-2", lines={"bell": 1})
+        assert shop.undo_transfer("out", member_id=NEW, taker="m-7").taken_back is False

@@ -1,0 +1,497 @@
+"""``Loyalty`` from reservation to payment, guests that become members, what time brings, and what a shop does beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyaltycore import Basket, Loyalty, Membership, Order, Reason, UsageError
+from loyaltycore.errors import ConflictError
+from loyaltycore.facts import Append, Change, Command, Fact
+from loyaltycore.identity import Key, StreamId, member_stream, order_stream
+from loyaltycore.ledger import ExpiryReported, Granted
+from loyaltycore.memberships import MemberJoined
+from loyaltycore.orders import OrderPlaced
+from loyaltycore.repositories import Cursor, Due, Snapshot, SnapshotStream, StoredStream
+from loyaltycore.services import Projected
+from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.wire import instant_text
+from tests.test_services import BELL, HELMET, NOON, PROGRAM, Clock, LossyRepository, lost, outrun, refusal_of
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+HALF_HOUR = timedelta(minutes=30)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock to turn."""
+    return Clock()
+
+
+@pytest.fixture
+def store() -> LossyRepository:
+    """A repository that fails as planned."""
+    return LossyRepository()
+
+
+@pytest.fixture
+def shop(store: LossyRepository, clock: Clock) -> Loyalty:
+    """A shop whose member has 1000 points."""
+    shop = Loyalty(PROGRAM, store, clock=clock)
+    shop.record("sign_up", member_id="m", ref="sign-up")
+    store.calls.clear()
+    return shop
+
+
+def facts_in(store: LossyRepository, stream: StreamId) -> tuple[Fact, ...]:
+    """Look at what is kept."""
+    return store.inner.load([stream])[stream].facts
+
+
+class TestReserve:
+    def test_from_the_quote_to_the_payment(self, shop: Loyalty, clock: Clock) -> None:
+        """Held while the shopper pays, burned when the money is there; each call twice."""
+        quote = shop.quote(HELMET, member_id="m", burn=700)
+        reserved = shop.reserve(quote, order_id="1", hold_for=HALF_HOUR)
+        assert reserved.until == NOON + HALF_HOUR
+        assert shop.reserve(quote, order_id="1", hold_for=HALF_HOUR) == reserved
+        assert shop.overview("m").balance.held == 700
+        clock.at += 10 * MINUTE
+        placed = shop.confirm("1")
+        assert placed.burn_points == 700
+        assert not placed.late
+        clock.at += DAY
+        assert shop.confirm("1") == placed
+        balance = shop.overview("m").balance
+        assert (balance.held, balance.available) == (0, 300 + placed.points)
+
+    def test_a_lost_answer_at_every_step(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Called again, each step answers what it did."""
+        quote = shop.quote(HELMET, member_id="m", burn=700)
+        for call in (
+            lambda: shop.reserve(quote, order_id="1", hold_for=HALF_HOUR),
+            lambda: shop.confirm("1"),
+            lambda: shop.refund("1", return_id="r", lines={"helmet": 1}),
+        ):
+            store.after["commit"] = [lost]
+            with pytest.raises(ConnectionError):
+                call()
+            assert call() == call()
+        assert shop.overview("m").balance.available == 1000
+
+    def test_a_race_for_the_last_points(self, shop: Loyalty) -> None:
+        """Two pages show the same points: the second to reserve is told what moved."""
+        first = shop.quote(HELMET, member_id="m", burn=700)
+        second = shop.quote(HELMET, member_id="m", burn=700)
+        shop.reserve(first, order_id="1", hold_for=HALF_HOUR)
+        refusal = refusal_of(lambda: shop.reserve(second, order_id="2", hold_for=HALF_HOUR))
+        assert refusal.reason is Reason.QUOTE_CHANGED
+
+    def test_what_was_looked_at_must_not_have_moved(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Without points to hold nothing is written for the member, and still nobody may have been faster."""
+        quote = shop.quote(HELMET, member_id="m")
+        store.before["commit"] = [lambda: shop.record("review", member_id="m", ref="r")]
+        reserved = shop.reserve(quote, order_id="1", hold_for=HALF_HOUR)
+        assert store.calls.count("commit") == 3
+        assert reserved.order.burn_points == 0
+
+    def test_paid_late(self, shop: Loyalty, clock: Clock) -> None:
+        """The hold ran out, the points were spent elsewhere, and then the bank says yes."""
+        shop.reserve(shop.quote(HELMET, member_id="m", burn=700), order_id="1", hold_for=HALF_HOUR)
+        clock.at += HALF_HOUR
+        shop.burn(800, member_id="m", ref="elsewhere")
+        placed = shop.confirm("1")
+        assert placed.late
+        assert shop.membership("m").ledger.books(at=clock.at).burned == 1500
+        assert shop.overview("m").balance.debt == 500
+
+    def test_cancelled_then_paid(self, shop: Loyalty) -> None:
+        """A webhook that failed first and was paid then: honoured."""
+        shop.reserve(shop.quote(HELMET, member_id="m", burn=700), order_id="1", hold_for=HALF_HOUR)
+        cancelled = shop.cancel("1")
+        assert shop.cancel("1") == cancelled
+        assert shop.overview("m").balance.available == 1000
+        assert shop.confirm("1").late
+        assert shop.membership("m").ledger.burns["1"].units == 700
+        assert refusal_of(lambda: shop.cancel("2")).reason is Reason.ORDER_NOT_FOUND
+        assert shop.cancel("1") == cancelled
+
+    def test_cancel_what_is_booked(self, shop: Loyalty) -> None:
+        """It is refunded instead."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        assert refusal_of(lambda: shop.cancel("1")).reason is Reason.ORDER_PLACED
+
+    def test_confirm_what_was_placed_at_once(self, shop: Loyalty) -> None:
+        """A paid order is never refused, also where nobody had reserved it."""
+        placed = shop.place(shop.quote(HELMET, member_id="m"), order_id="1")
+        assert shop.confirm("1") == placed
+        assert refusal_of(lambda: shop.confirm("2")).reason is Reason.ORDER_NOT_FOUND
+
+    def test_place_after_reserving(self, shop: Loyalty) -> None:
+        """It would price the order anew."""
+        quote = shop.quote(HELMET, member_id="m")
+        shop.reserve(quote, order_id="1", hold_for=HALF_HOUR)
+        assert refusal_of(lambda: shop.place(quote, order_id="1")).reason is Reason.ORDER_RESERVED
+        assert refusal_of(lambda: shop.place_unseen(HELMET, order_id="1", member_id="m")).reason is Reason.ORDER_RESERVED
+        assert refusal_of(lambda: shop.refund("1", return_id="r", lines={"helmet": 1})).reason is Reason.ORDER_NOT_FOUND
+
+    @pytest.mark.parametrize("hold_for", [timedelta(0), -MINUTE, timedelta(days=367)])
+    def test_refuses_other_times(self, shop: Loyalty, hold_for: timedelta) -> None:
+        """Above nothing, and not for ever."""
+        quote = shop.quote(HELMET)
+        with pytest.raises(UsageError, match="hold_for must be above 0 and at most 366 days"):
+            shop.reserve(quote, order_id="1", hold_for=hold_for)
+
+    def test_another_basket_under_the_id(self, shop: Loyalty) -> None:
+        """What the shop passed differs."""
+        shop.reserve(shop.quote(HELMET), order_id="1", hold_for=HALF_HOUR)
+        other = shop.quote(BELL)
+        refusal = refusal_of(lambda: shop.reserve(other, order_id="1", hold_for=HALF_HOUR))
+        assert refusal.details == {"key": "reserve", "fields": ("basket",)}
+
+
+class TestAttach:
+    def test_a_guest_becomes_a_member(self, shop: Loyalty) -> None:
+        """The order's points come with it, once."""
+        placed = shop.place(shop.quote(HELMET), order_id="1")
+        attached = shop.attach("1", member_id="g")
+        assert shop.attach("1", member_id="g") == attached
+        assert attached.earned == placed.earned
+        assert shop.overview("g").balance.available == placed.points
+        assert shop.overview("g").order_count == 1
+        refusal = refusal_of(lambda: shop.attach("1", member_id="m"))
+        assert refusal.details == {"key": "attach", "fields": ("member_id",)}
+
+    def test_a_return_finds_the_new_owner(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Between the first look at the order and the commit it found its member: the return is the member's."""
+        shop.place(shop.quote(HELMET), order_id="1")
+        store.after["load"] = [lambda: shop.attach("1", member_id="g")]
+        back = shop.refund("1", return_id="r", lines={"helmet": 1})
+        assert back.points_revoked == 71
+        assert shop.overview("g").balance.available == 0
+
+    def test_unknown_orders(self, shop: Loyalty) -> None:
+        """There is nothing to attach."""
+        assert refusal_of(lambda: shop.attach("1", member_id="g")).reason is Reason.ORDER_NOT_FOUND
+
+
+class TestSweep:
+    def test_writes_down_what_expired_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """Before anything expires nothing is due; after it a report is written, and no second one."""
+        assert shop.sweep().done == 0
+        before = shop.overview("m")
+        clock.at += timedelta(days=400)
+        balance = shop.overview("m").balance
+        swept = shop.sweep()
+        assert (swept.done, swept.failed, swept.cursor) == (1, (), None)
+        report = facts_in(store, member_stream("m"))[-1]
+        assert isinstance(report, ExpiryReported)
+        assert (report.units, report.at) == (1000, clock.at)
+        assert shop.overview("m").balance == balance
+        assert before.balance.available == 1000
+        assert shop.sweep().done == 0
+
+    def test_each_account_that_something_is_due_on(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """Two accounts of one member are one commit; one that has nothing due is left alone."""
+        for account, days in (("status", 2), ("cash", 5)):
+            shop.earn(7, member_id="m", ref=account, expires_at=NOON + days * DAY, account=account, actor="desk")
+        clock.at += 3 * DAY
+        assert shop.sweep().done == 1
+        reports = [fact for fact in facts_in(store, member_stream("m")) if isinstance(fact, ExpiryReported)]
+        assert [(fact.account, fact.units) for fact in reports] == [("status", 7)]
+        clock.at += 3 * DAY
+        assert shop.sweep().done == 1
+
+    def test_goes_on_where_it_stopped(self, shop: Loyalty, clock: Clock) -> None:
+        """At most so many streams; the rest with the cursor, or the next time."""
+        for number in range(5):
+            shop.earn(1, member_id=f"n-{number}", ref="g", expires_at=NOON + (number + 1) * DAY, actor="desk")
+        clock.at += 9 * DAY
+        first = shop.sweep(2)
+        assert first.done == 2
+        assert first.cursor is not None
+        rest = shop.sweep(after=first.cursor)
+        assert (rest.done, rest.cursor) == (3, None)
+        with pytest.raises(UsageError, match="limit must be a whole number"):
+            shop.sweep(0)
+
+    def test_one_that_fails_holds_nobody_up(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """A broken stream is named, also when it comes first and the limit is small; the others are done."""
+        broken = StreamId("member/broken")
+        fact = Granted(account="points", ref="x", rule="r", units=1, available_at=NOON, at=NOON)
+        command = Command.of(broken, Key("twice"), actor="test")
+        store.inner.commit(command, [append_of(broken, [fact, fact], NOON)])
+        other = StreamId("campaign/x")
+        command = Command.of(other, Key("k"), actor="test")
+        store.inner.commit(command, [append_of(other, [fact], NOON)])
+        for number in range(3):
+            shop.earn(1, member_id=f"n-{number}", ref="g", expires_at=NOON + DAY, actor="desk")
+        clock.at += 2 * DAY
+        swept = shop.sweep(3)
+        assert swept.done == 3
+        assert [failed.stream for failed in swept.failed] == [other, broken]
+        assert {type(failed.error).__name__ for failed in swept.failed} == {"CorruptStateError"}
+        again = shop.sweep()
+        assert (again.done, len(again.failed)) == (0, 2)
+
+    def test_two_sweeps_at_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """The other was faster: nothing is reported twice."""
+        clock.at += timedelta(days=400)
+        store.before["commit"] = [shop.sweep]
+        assert shop.sweep().done == 1
+        reports = [fact for fact in facts_in(store, member_stream("m")) if isinstance(fact, ExpiryReported)]
+        assert len(reports) == 1
+
+    def test_a_due_that_moved_is_written_down_all_the_same(self, shop: Loyalty, store: LossyRepository) -> None:
+        """Listed, and nothing has expired after all: a report of nothing, so that it is listed no more."""
+        stream = member_stream("x")
+        command = Command.of(stream, Key("k"), actor="test")
+        store.inner.commit(command, [append_of(stream, [MemberJoined(member_id="x", at=NOON)], NOON)])
+        assert shop.sweep().done == 1
+        assert shop.sweep().done == 0
+        assert isinstance(facts_in(store, stream)[-1], ExpiryReported)
+
+
+def append_of(stream: StreamId, facts: Sequence[Fact], due_at: datetime) -> Change:
+    """Make the first append of a stream."""
+    return Append(stream=stream, expected_version=0, facts=tuple(facts), due_at=due_at)
+
+
+class TestProject:
+    def shop(self, clock: Clock, project: Callable[[Projected], None]) -> Loyalty:
+        """Make a shop with a hook."""
+        return Loyalty(PROGRAM, MemoryRepository(), clock=clock, project=project)
+
+    def test_what_changes_is_told_in_the_commit(self, clock: Clock) -> None:
+        """Every member and order that changes, as it is afterwards; once, and not for a repeated call."""
+        points, seen = dict[str, int](), list[Projected]()
+
+        def project(projected: Projected) -> None:
+            seen.append(projected)
+            for state in projected.states:
+                if isinstance(state, Membership):
+                    points[state.member_id] = state.available(at=projected.at)
+
+        shop = self.shop(clock, project)
+        shop.record("sign_up", member_id="m", ref="s")
+        shop.record("sign_up", member_id="m", ref="s")
+        quote = shop.quote(HELMET, member_id="m", burn=700)
+        shop.place(quote, order_id="1")
+        assert points == {"m": shop.overview("m").balance.available}
+        assert [[type(state) for state in one.states] for one in seen] == [[Membership], [Order, Membership]]
+        assert [one.command.key for one in seen] == ["record:s", "place"]
+        assert {one.transaction for one in seen} == {None}
+
+    def test_what_it_raises_undoes_the_commit(self, clock: Clock) -> None:
+        """The shop's own table refuses: nothing of ours is kept either."""
+
+        def project(_: Projected) -> None:
+            msg = "no such customer"
+            raise LookupError(msg)
+
+        shop = self.shop(clock, project)
+        with pytest.raises(LookupError, match="no such customer"):
+            shop.join("m")
+        assert shop.membership("m").version == 0
+
+    def test_a_repository_that_cannot(self, store: LossyRepository) -> None:
+        """Told when the shop is made, not at the first commit."""
+        with pytest.raises(UsageError, match="project needs a repository that has commit_then, got LossyRepository"):
+            Loyalty(PROGRAM, store, project=lambda _: None)
+
+
+class TestForget:
+    def test_the_link_goes_and_the_books_stay(self, clock: Clock) -> None:
+        """Under the alias all is as it was; under the id there is nothing."""
+        shop = Loyalty(PROGRAM, MemoryRepository(), clock=clock)
+        shop.record("sign_up", member_id="ann", ref="s")
+        shop.transfer(100, member_id="ann", to="bob", ref="gift")
+        shop.place(shop.quote(HELMET, member_id="ann", burn=300), order_id="1")
+        shop.reserve(shop.quote(BELL, member_id="ann"), order_id="2", hold_for=HALF_HOUR)
+        before = shop.overview("ann")
+        assert shop.forget("ann", alias="nobody-1") == 4
+        after = shop.overview("nobody-1")
+        assert after.balance == before.balance
+        assert after.order_count == 1
+        assert shop.membership("ann").version == 0
+        assert shop.order("1").member_id == "nobody-1"
+        assert shop.confirm("2").member_id == "nobody-1"
+        assert shop.refund("1", return_id="r", lines={"helmet": 1}).points_given_back == 300
+        assert shop.forget("ann") == 0
+
+    def test_the_alias_is_made_at_random(self, clock: Clock) -> None:
+        """Nobody can guess it, and no two are alike."""
+        repository = MemoryRepository()
+        shop = Loyalty(PROGRAM, repository, clock=clock)
+        for member_id in ("ann", "bob"):
+            shop.join(member_id)
+            assert shop.forget(member_id) == 1
+        names = repository.streams("member")
+        assert len(names) == 2
+        assert all(name.startswith("member/forgotten-") for name in names)
+
+    def test_written_to_meanwhile(self, clock: Clock) -> None:
+        """It looks again; where somebody is always faster it says so, and nothing is forgotten."""
+        repository = MemoryRepository()
+        shop = Loyalty(PROGRAM, repository, clock=clock)
+        shop.join("ann")
+        rename, races = repository.rename, list[Callable[[], object]]()
+
+        def raced(old: StreamId, new: StreamId, /, *, facts: Mapping[StreamId, Sequence[Fact]]) -> None:
+            if races:
+                races.pop()()
+            rename(old, new, facts=facts)
+
+        repository.rename = raced  # type: ignore[method-assign]  # a store with somebody beside
+        races.append(lambda: shop.record("review", member_id="ann", ref="r"))
+        assert shop.forget("ann", alias="x") == 1
+        assert shop.overview("x").balance.available == 50
+        shop.join("bob")
+        races += [lambda n=n: shop.record("review", member_id="bob", ref=f"r{n}") for n in range(9)]  # type: ignore[misc]  # a name bound
+        with pytest.raises(ConflictError, match="was written to each time"):
+            shop.forget("bob", alias="y")
+
+    def test_a_repository_that_cannot(self, shop: Loyalty) -> None:
+        """It is told at once."""
+        with pytest.raises(UsageError, match="forget needs a repository that has rename, got LossyRepository"):
+            shop.forget("m")
+
+
+class SnapshotStore(LossyRepository):
+    """A memory that counts what is read."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryRepository()
+        super().__init__(self.memory)
+        self.read = list[tuple[str, int]]()
+
+    def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        """Count facts."""
+        found = super().load(streams)
+        self.read.append(("whole", sum(len(stream.facts) for stream in found.values())))
+        return found
+
+    def load_tails(self, streams: Sequence[StreamId], /, *, form: str) -> Mapping[StreamId, SnapshotStream]:
+        """Count facts."""
+        found = self.memory.load_tails(streams, form=form)
+        self.read.append(("tail", sum(len(stream.facts) for stream in found.values())))
+        return found
+
+    def keep_snapshot(self, stream: StreamId, snapshot: Snapshot, /) -> None:
+        """Pass on."""
+        self.memory.keep_snapshot(stream, snapshot)
+
+
+class TestSnapshots:
+    def test_kept_every_so_many_facts(self, clock: Clock) -> None:
+        """After ten facts one is kept, and from then on few are read."""
+        store = SnapshotStore()
+        shop = Loyalty(PROGRAM, store, clock=clock, snapshot_every=10)
+        for number in range(25):
+            shop.record("review", member_id="m", ref=f"r{number}")
+        assert max(count for kind, count in store.read if kind == "tail") < 10
+        store.read.clear()
+        assert shop.overview("m").balance.available == 1250
+        assert store.read == [("tail", 5)]
+
+    def test_zero_never_keeps_any(self, clock: Clock) -> None:
+        """The shop said so."""
+        store = SnapshotStore()
+        shop = Loyalty(PROGRAM, store, clock=clock, snapshot_every=0)
+        for number in range(25):
+            shop.record("review", member_id="m", ref=f"r{number}")
+        assert {kind for kind, _ in store.read} == {"whole"}
+        assert store.load_tails([member_stream("m")], form="member/1")[member_stream("m")].snapshot is None
+
+    @pytest.mark.law(7)
+    @given(st.integers(1, 4), st.lists(st.integers(0, 5), min_size=1, max_size=25))
+    def test_a_snapshot_never_changes_an_answer(self, every: int, verbs: list[int]) -> None:
+        """The same calls with snapshots and without: the same answers, refusals too, and the same facts."""
+        clock = Clock()
+        kept, plain = MemoryRepository(), MemoryRepository()
+        shops = [
+            Loyalty(PROGRAM, kept, clock=clock, snapshot_every=every),
+            Loyalty(PROGRAM, plain, clock=clock, snapshot_every=0),
+        ]
+        for number, verb in enumerate(verbs):
+            clock.at += 40 * DAY if number % 5 == 4 else MINUTE
+            heard = [told(shop, verb, number) for shop in shops]
+            assert heard[0] == heard[1]
+        streams = [*plain.streams("member"), *plain.streams("order")]
+        assert kept.load(streams) == plain.load(streams)
+
+    def test_a_snapshot_that_lies_is_passed_over(self, clock: Clock) -> None:
+        """Another form of text under our name: the facts are read instead."""
+        store = MemoryRepository()
+        shop = Loyalty(PROGRAM, store, clock=clock)
+        shop.record("review", member_id="m", ref="r")
+        store.keep_snapshot(member_stream("m"), Snapshot(form="member/1", version=1, text="no state"))
+        assert shop.overview("m").balance.available == 50
+        assert shop.record("review", member_id="m", ref="r2").units == 50
+
+    def test_a_snapshot_that_cannot_be_kept(self, clock: Clock) -> None:
+        """The command is kept; its answer does not wait for what only saves reading."""
+        store = MemoryRepository()
+
+        def refuse(*_: object) -> None:
+            raise ConflictError
+
+        store.keep_snapshot = refuse  # type: ignore[method-assign]  # a busy store
+        shop = Loyalty(PROGRAM, store, clock=clock, snapshot_every=1)
+        assert shop.record("review", member_id="m", ref="r").units == 50
+
+    @pytest.mark.parametrize("every", [-1, 1.5, True])
+    def test_refuses_other_numbers(self, every: Any) -> None:  # noqa: ANN401  # a wrong value on purpose
+        """A whole number of at least 0."""
+        with pytest.raises(UsageError, match="snapshot_every must be a whole number"):
+            Loyalty(PROGRAM, MemoryRepository(), snapshot_every=every)
+
+
+def told(shop: Loyalty, verb: int, number: int) -> object:
+    """Make one of a few calls, and give its answer or its refusal."""
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: shop.record("review", member_id="m", ref=f"r{number}"),
+        lambda: shop.burn(30, member_id="m", ref=f"b{number}"),
+        lambda: shop.refund_burn(f"b{max(0, number - 7)}", member_id="m", ref=f"s{number}"),
+        lambda: shop.place_unseen(HELMET, order_id=f"o{number}", member_id="m", burn=20),
+        lambda: shop.refund(f"o{max(0, number - 9)}", return_id=f"x{number}", lines={"helmet": 1}),
+        lambda: shop.transfer(10, member_id="m", to="n", ref=f"t{number}"),
+    )
+    try:
+        return calls[verb](), shop.overview("m")
+    except Exception as error:  # noqa: BLE001 - what is refused must be refused alike
+        return type(error), str(error), shop.overview("m").balance
+
+
+def test_when_something_is_due_is_kept_with_every_commit(shop: Loyalty, store: LossyRepository) -> None:
+    """The soonest end on any account, or none."""
+
+    def due() -> list[Due]:
+        return list(store.inner.due(before=datetime(9999, 1, 1, tzinfo=UTC), after=None, limit=9))
+
+    assert [instant_text(one.due_at) for one in due()] == ["2027-07-01T22:00:00Z"]
+    shop.earn(5, member_id="m", ref="g", expires_at=NOON + DAY, account="status", actor="desk")
+    assert [one.due_at for one in due()] == [NOON + DAY]
+    shop.hold(5, member_id="m", ref="h", until=NOON + MINUTE, account="status")
+    assert [one.due_at for one in due()] == [NOON + MINUTE]
+    shop.earn(5, member_id="never", ref="g", expires_at=None, actor="desk")
+    assert [one.stream for one in due()] == [member_stream("m")]
+    shop.place(shop.quote(Basket.of("EUR", {"a": "1.00"})), order_id="1")
+    assert isinstance(facts_in(store, order_stream("1"))[0], OrderPlaced)
+    assert len(due()) == 1
+    assert store.inner.due(before=NOON, after=Cursor("0"), limit=1) == []
+
+
+def test_a_conflict_is_tried_again(shop: Loyalty, store: LossyRepository) -> None:
+    """As with every other call."""
+    quote = shop.quote(HELMET, member_id="m", burn=10)
+    store.before["commit"] = [outrun]
+    shop.reserve(quote, order_id="1", hold_for=HALF_HOUR)
+    store.before["commit"] = [outrun]
+    assert shop.confirm("1").burn_points == 10
