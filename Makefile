@@ -22,8 +22,9 @@ SUITE ?= points
 DOMAIN ?=
 NAME ?=
 ARGS ?=
+URL ?=
 
-.PHONY: help demo test check gates lint format types floors examples doctypes laws cases bench mutants fire docs wheel coverage faults clean
+.PHONY: help demo django fastapi test check gates lint format types floors examples doctypes laws cases bench mutants fire docs wheel coverage faults clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -40,14 +41,22 @@ demo: $(STAMP) ## Run two years of a bicycle shop through its loyalty program.
 	@$(PY) examples/velo/generate.py --out build/velo/history.jsonl
 	@$(PY) -m loyaltycore replay examples/velo/program.toml build/velo/history.jsonl --store sqlite:///build/velo/loyalty.db
 
+django: $(STAMP) ## Run the Django shop, on http://127.0.0.1:8000/.
+	@$(PY) examples/django_shop/manage.py demo
+
+fastapi: $(STAMP) ## Run the FastAPI shop, on http://127.0.0.1:8000/docs.
+	@$(BIN)/uvicorn --app-dir examples/fastapi_shop app:app
+
 # ---- tests ----
 
 test: $(STAMP) ## Run the tests, doctests and documented examples, measuring branch coverage.
 	@mkdir -p build
 	$(PY) -m pytest -n auto --dist loadfile -m "not slow" --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
-fire: $(STAMP) ## Lose answers and repeat calls in 100 random shops: nothing may happen twice.
+fire: $(STAMP) ## Lose answers, kill processes and fight for few places, also over the store URL=…: nothing may happen twice.
 	$(PY) tests/fire.py $(ARGS)
+	$(PY) tests/fire_cap.py $(URL)
+	$(PY) tests/fire_replay.py
 
 cases: $(STAMP) ## Compare with known answers: make cases SUITE=points [DOMAIN=points].
 	@$(PY) -m tools.cases $(SUITE) $(if $(DOMAIN),--domain $(DOMAIN))

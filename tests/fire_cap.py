@@ -49,15 +49,16 @@ ROOT: Final = Path(__file__).parents[1]
 CONFIRMED, FULL, GIVEN_UP, FORGOTTEN, TOO_LATE = "confirmed", "full", "given up", "forgotten", "too late"
 
 
-def repository_of(url: str) -> Any:  # noqa: ANN401  # any repository
+def repository_of(url: str, *, keeps: bool = False) -> Any:  # noqa: ANN401  # any repository
     """Open the store; the drivers of SQLAlchemy are asked for only where they are needed."""
     if url.startswith("sqlite:///"):
         return SQLiteRepository(url.removeprefix("sqlite:///"))
-    from sqlalchemy import create_engine  # noqa: PLC0415 - an extra
+    from sqlalchemy import NullPool, create_engine  # noqa: PLC0415 - an extra
 
     from loyaltycore.store.sqlalchemy import SQLAlchemyRepository  # noqa: PLC0415 - an extra
 
-    return SQLAlchemyRepository(create_engine(url))
+    # A worker keeps its connection and is killed with it; who only looks leaves none open.
+    return SQLAlchemyRepository(create_engine(url) if keeps else create_engine(url, poolclass=NullPool))
 
 
 class Worker:
@@ -71,7 +72,7 @@ class Worker:
             cap: How many places there are.
             seed: Decides what becomes of each attempt; the same attempt again is the same.
         """
-        self.repository = repository_of(url)
+        self.repository = repository_of(url, keeps=True)
         self.cap = cap
         self.seed = seed
 
@@ -242,7 +243,7 @@ def _look(repository: Any, logs: list[Path], seen: Seen, *, cap: int, attempts: 
     assert len(told) == attempts, "an attempt was lost"
     points, confirmed, now = Counter[str](), set[str](), datetime.now(UTC) + 2 * HELD
     names = [order_stream(f"o-{number}") for number in range(attempts)]
-    kept = {}
+    kept = dict[StreamId, Any]()
     for start in range(0, attempts, 500):
         kept |= repository.load(names[start : start + 500])
     for number, name in enumerate(names):

@@ -37,8 +37,9 @@ WORKERS = frozenset(
     }
 )
 
-# What may touch the world: the floors above `services`, and `program`, which loads a file at start-up.
-IMPURE = re.compile(r"loyaltycore\.(__main__|cli|testing|store|replay|_columns|_history|program)\b")
+# What may touch the world: the floors above `services`; `program`, which loads a file at start-up; and `_chance`, the one place
+# that draws at random.
+IMPURE = re.compile(r"loyaltycore\.(__main__|cli|testing|store|replay|_columns|_history|program|_chance)\b")
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import attrs
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.codec import FACTS
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_id, fold_code
 from loyaltycore.ladders import Ladder, Rung
@@ -26,6 +30,7 @@ from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
 from loyaltycore.testing import strategies
 from loyaltycore.testing._calls import PointsCall, Verb
+from loyaltycore.testing._registered import DRAWN, register
 from loyaltycore.testing.strategies import (
     PRODUCTS,
     baskets,
@@ -274,3 +279,41 @@ class TestBounds:
         """An empty basket has no returns."""
         with pytest.raises(UsageError, match="basket must have a line that can come back"):
             returns_of(Basket([], currency="EUR"))
+
+
+class TestFromType:
+    @pytest.mark.parametrize("kind", [*DRAWN, Ladder[int], Rung[Money]], ids=str)
+    def test_each_type_is_drawn(self, kind: type) -> None:
+        """Hypothesis draws each registered type by itself, every kind of fact among them."""
+        register()
+        drawn = list[object]()
+
+        @settings(
+            max_examples=20, database=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        )
+        @given(st.from_type(kind))
+        def draw(value: object) -> None:
+            drawn.append(value)
+
+        draw()
+        assert {isinstance(value, get_origin(kind) or kind) for value in drawn} == {True}
+        assert len({repr(value) for value in drawn}) > 1
+
+    def test_every_kind_of_fact_is_registered(self) -> None:
+        """None is forgotten."""
+        assert set(DRAWN) >= set(FACTS)
+
+    def test_hypothesis_finds_them(self, tmp_path: Path) -> None:
+        """Through its entry point, whichever of the two is imported first, and without pytest."""
+        folder = tmp_path / "found-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: found\nVersion: 1\n")
+        (folder / "entry_points.txt").write_text("[hypothesis]\nfound = loyaltycore.testing._registered:register\n")
+        for first in ("import hypothesis", "import loyaltycore.testing.strategies"):
+            code = (
+                f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {first}; from hypothesis import find, strategies as st;"
+                "assert 'pytest' not in sys.modules;"
+                "from loyaltycore.quantities import Money; print(find(st.from_type(Money), lambda _: True))"
+            )
+            answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+            assert answer.stdout == "0.00 EUR\n"

@@ -99,6 +99,15 @@ class Reserved:
     member: Posting[Membership] | None
 
     @property
+    def membership(self) -> Membership:
+        """The member afterwards.
+
+        Raises:
+            UsageError: The order is a guest's.
+        """
+        return _state_of(self.member)
+
+    @property
     def postings(self) -> tuple[Posting[Any], ...]:
         """All that must be kept together."""
         return (self.order,) if self.member is None else (self.order, self.member)
@@ -118,6 +127,15 @@ class Cancelled:
     fact: OrderCancelled
     order: Posting[Order]
     member: Posting[Membership] | None
+
+    @property
+    def membership(self) -> Membership:
+        """The member afterwards.
+
+        Raises:
+            UsageError: The order is a guest's.
+        """
+        return _state_of(self.member)
 
     @property
     def postings(self) -> tuple[Posting[Any], ...]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar, final, get_type_hints, runtime_checkable
+from typing import ClassVar, Generic, TypeAlias, TypeVar, final, get_type_hints
 
 import attrs
 
@@ -29,7 +29,7 @@ from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
 from loyaltycore.identity import CounterId, Key, StreamId, check_name, check_text
 from loyaltycore.wire import Json, digest
 
-__all__ = ["Append", "Change", "Claim", "Command", "Expect", "Fact", "HasDue", "Posting"]
+__all__ = ["Append", "Change", "Claim", "Command", "Expect", "Fact", "Posting"]
 
 S_co = TypeVar("S_co", covariant=True)
 
@@ -218,16 +218,6 @@ class Command:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": self.key, "fields": fields}))
 
 
-@runtime_checkable
-class HasDue(Protocol):
-    """A state for which time brings something."""
-
-    @property
-    def due_at(self) -> datetime | None:
-        """When it next does; ``None`` if nothing is to come."""
-        ...
-
-
 @final
 @attrs.frozen
 class Posting(Generic[S_co]):
@@ -255,5 +245,5 @@ class Posting(Generic[S_co]):
         """The append that keeps the facts, with when time next brings something for the state; nothing when there are none."""
         if not self.facts:
             return ()
-        due_at = self.state.due_at if isinstance(self.state, HasDue) else None
+        due_at = getattr(self.state, "due_at", None)  # members have it; a check of a protocol would cost more than the rest
         return (Append(stream=self.stream, expected_version=self.version, facts=self.facts, due_at=due_at),)

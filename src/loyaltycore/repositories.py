@@ -310,7 +310,7 @@ class Projecting(Protocol):
     4. A commit that is refused does not call ``then``.
     """
 
-    def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], None], /) -> None:
+    def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], object], /) -> None:
         """Keep changes and what the shop does beside: clauses 1 to 4.
 
         Args:
@@ -416,7 +416,7 @@ class AsyncSnapshots(Protocol):
 class AsyncProjecting(Protocol):
     """``Projecting``, awaited."""
 
-    async def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], Awaitable[None]], /) -> None:
+    async def commit_then(self, command: Command, changes: Sequence[Change], then: Callable[[Any], Awaitable[object]], /) -> None:
         """Keep changes and what the shop does beside."""
 
 

@@ -32,6 +32,7 @@ from loyaltycore.testing._calls import FIRST_DAY, PointsCall, points_accounts, p
 __all__ = [
     "PointsCall",
     "ShopHistory",
+    "fact_kinds",
     "facts",
     "memberships",
     "orders",
@@ -406,10 +407,10 @@ def facts() -> st.SearchStrategy[Fact]:
         >>> find(facts(), lambda fact: fact.kind == "member.joined").kind
         'member.joined'
     """
-    return st.one_of(list(_fact_kinds().values()))
+    return st.one_of(list(fact_kinds().values()))
 
 
-def _fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
+def fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
     """Give the strategy of each kind of fact."""
     own, kinds = _own_fields(), dict[type[Fact], st.SearchStrategy[Fact]]()
     by_name = {**_fields(), "order": st.deferred(lambda: kinds[OrderPlaced])}  # what a reservation holds

@@ -6,7 +6,6 @@ A strategy is only made when one of its type is first drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from loyaltycore.basket import Basket, Line, Return
