@@ -61,7 +61,7 @@ def commit() -> Pair:
     return Pair(ours, bare)
 
 
-@bench("service.place, SQLite", unit="µs", against="the raw sqlite3 statements of one small transaction")
+@bench("service.place_order", unit="µs", against="the raw sqlite3 statements of one small transaction")
 def place() -> Pair:
     """Quote and place an order of ten lines end to end, each for a new member."""
     shop = Loyalty(Program.load("examples/velo/program.toml"), SQLiteRepository(folder() / "shop.db"), clock=lambda: AT)

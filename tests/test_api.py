@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
 import inspect
 import runpy
 import shutil
@@ -10,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 
-from loyaltycore import Basket, Loyalty, Membership, PointsAccount, Program
+from loyaltycore import AsyncLoyalty, Basket, Loyalty, Membership, PointsAccount, Program
 from loyaltycore.errors import Accepted, Refused
 from loyaltycore.points import Overdraft
 from loyaltycore.store.memory import MemoryRepository
@@ -21,6 +24,7 @@ from loyaltycore.store.sqlite import SQLiteRepository
 from loyaltycore.testing import check_repository
 from loyaltycore.testing.strategies import baskets, instants, memberships
 from tests.programs import VELO
+from tests.test_async_services import Awaited
 
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
 NUDGE = "Encore 7,60 € pour la livraison offerte"
@@ -65,6 +69,29 @@ class TestAsItStands:
         assert capsys.readouterr().out == "71\n"
         script["shop"].repository.close()
         assert (folder / "loyalty.db").is_file()
+
+    def test_fastapi(self, shared: Path, folder: Path) -> None:
+        """The asynchronous shop: quote, order as it was seen, and a conflict where it was not."""
+        assert (folder / "program.toml").is_file()
+        spec = importlib.util.spec_from_file_location("w9", shared / "api" / "w9_fastapi.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.loyalty = AsyncLoyalty(Program.load("program.toml"), Awaited(), clock=lambda: NOW)
+        body = {"member": "m-42", "lines": [{"id": "helmet", "price_minor": 7990, "qty": 1}]}
+
+        async def shop() -> list[Any]:
+            transport = httpx.ASGITransport(app=module.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+                quoted = (await client.post("/quote", json=body)).json()
+                placed = await client.post("/orders/1", json={**body, "seen": quoted["seen"]})
+                other = await client.post("/orders/2", json={**body, "seen": "another"})
+            return [quoted["total"], placed.status_code, other.status_code, other.json()["detail"]]
+
+        assert asyncio.run(shop()) == [7191, 200, 409, "quote_changed"]
+        order = asyncio.run(module.loyalty.order("1"))
+        assert order.is_reserved(at=NOW)
 
     def test_shop(self, shared: Path, folder: Path) -> None:
         """The shop's own suite, with the library's strategies and the kit."""

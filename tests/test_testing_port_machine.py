@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from loyaltycore.facts import Change, Command
@@ -17,6 +18,7 @@ from tests.canaries import CANARIES, Plain
 
 SETTINGS = settings(
     max_examples=60,
+    phases=[Phase.generate],
     stateful_step_count=16,
     deadline=None,
     database=None,
@@ -27,7 +29,7 @@ SETTINGS = settings(
 # What a history alone shows, and the clauses that it may be told by: a half-written commit shows itself in several places.
 FOUND: dict[str, set[int]] = {
     "AnswersWhatItKnows": {1},
-    "StartsAtOne": {1},
+    "StartsAtOne": {1, 3},
     "ForgetsTheLast": {2, 3},
     "KeepsSeconds": {2},
     "TurnsTiesAround": {2},
@@ -35,7 +37,7 @@ FOUND: dict[str, set[int]] = {
     "LosesClaims": {10, 13},
     "LosesReceipts": {6, 9},
     "ComparesNoVersions": {4},
-    "IgnoresExpectations": {4},
+    "IgnoresExpectations": {4, 8},
     "DoesItAgain": {6},
     "SwallowsRepeats": {6},
     "SharesKeysAmongHomes": {7, 9},
@@ -48,7 +50,6 @@ FOUND: dict[str, set[int]] = {
     "ClaimsForEver": {12},
     "AnswersUsedCounters": {13},
     "ForgetsWhatIsDue": {14},
-    "ListsEverything": {14},
     "StartsAgain": {14},
 }
 
@@ -69,7 +70,7 @@ class OverMemory(RepositoryMachine):
 class Breaks(Plain):
     """Its database is gone."""
 
-    def commit(self, command: Command, changes: list[Change], /) -> None:  # type: ignore[override]  # noqa: ARG002
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:  # noqa: ARG002
         """Raise."""
         msg = "the database is gone"
         raise RuntimeError(msg)
@@ -84,12 +85,12 @@ class BreaksAtReading(Plain):
         raise RuntimeError(msg)
 
 
-class ConflictsNowAndThen(Plain):
-    """It is wrong every seventh time, whatever is asked: the same history again may pass."""
+class LosesNowAndThen(Plain):
+    """It loses every seventh commit, whatever is asked: the same history again may pass."""
 
     asked: ClassVar[list[int]] = [0]
 
-    def commit(self, command: Command, changes: list[Change], /) -> None:  # type: ignore[override]
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
         """Commit, and lose it now and then."""
         self.asked[0] += 1
         if self.asked[0] % 7:
@@ -152,7 +153,7 @@ class TestRunHistories:
     def test_what_fails_now_and_then_is_told(self) -> None:
         """A repository that is wrong only now and then is told by the shortest history seen, not as a flaky test."""
         with pytest.raises(ConformanceError):
-            run_histories(Source(ConflictsNowAndThen, threads=1, shares=never), examples=30)
+            run_histories(Source(LosesNowAndThen, threads=1, shares=never), examples=30)
 
     def test_it_is_the_same_each_time(self) -> None:
         """Two runs show the same history."""
