@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,8 +54,7 @@ from loyaltycore.repositories import (
     StoredStream,
 )
 from loyaltycore.store.sqlalchemy import AsyncSQLAlchemyRepository, SQLAlchemyRepository, metadata
-from loyaltycore.testing import check_repository
-from loyaltycore.testing.conformance import check_async_repository
+from loyaltycore.testing import check_async_repository, check_repository, check_transactions
 from tests.cutting import Cutter
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -458,6 +457,22 @@ class TestJoining:
             bind.commit()
             assert version_of(A, SQLAlchemyRepository(engine)) == 1
             assert not SQLAlchemyRepository(engine).in_transaction()
+
+    @pytest.mark.law(45)
+    @pytest.mark.parametrize("kind", ["connection", "session"])
+    def test_kit_of_transactions(self, kind: str, engine: Engine) -> None:
+        """Connection and session begin by themselves: every commit takes part in the caller's transaction."""
+        SQLAlchemyRepository(engine).create_tables()
+        with engine.connect() as connection, Session(connection) as session:
+            bind: Bind = connection if kind == "connection" else session
+
+            @contextmanager
+            def caller(_: SQLAlchemyRepository) -> Iterator[None]:
+                bind.rollback()  # reading has begun one
+                with bind.begin():
+                    yield
+
+            check_transactions(lambda: SQLAlchemyRepository(bind), transaction=caller, always=True)
 
     @pytest.mark.law(45)
     @pytest.mark.parametrize("kind", ["connection", "session"])

@@ -358,6 +358,32 @@ class TestCheckTransactions:
         with pytest.raises(ConformanceError, match="Joining is declared, and there is no method 'in_transaction'"):
             check_transactions(Full, transaction=begin)
 
+    @pytest.mark.law(45)
+    def test_connection_that_begins_by_itself(self, tmp_path: Path) -> None:
+        """With Python's usual settings every commit waits for the caller's, and the kit is told so."""
+
+        def repository() -> SQLiteRepository:
+            return SQLiteRepository(connection=sqlite3.connect(tmp_path / "shop.db"))
+
+        @contextmanager
+        def caller(repository: SQLiteRepository) -> Iterator[None]:
+            db = repository._db()
+            assert not db.in_transaction
+            with db:
+                yield
+
+        check_transactions(repository, transaction=caller, always=True)
+        with pytest.raises(ConformanceError, match="what in_transaction says before is True, not False"):
+            check_transactions(repository, transaction=caller)
+
+    @pytest.mark.parametrize("liar", [liar for clause, liar in JOINING_LIARS if clause in {2, 3}])
+    def test_canaries_that_begin_by_themselves_are_caught(self, liar: type[Joined]) -> None:
+        """They say that they always join, and lie all the same."""
+        always = type(liar.__name__, (liar,), {"in_transaction": lambda _: True})
+        with pytest.raises(ConformanceError) as caught:
+            check_transactions(always, transaction=begin, always=True, patience=1)
+        assert caught.value.contract == "Joining"
+
     def test_same_transaction_is_no_other(self) -> None:
         """A repository that takes part in the same transaction sees what is in it, and is not taken for another."""
         check_transactions(SameConnection, transaction=begin)

@@ -79,7 +79,7 @@ class Breaks(Plain):
 class BreaksAtReading(Plain):
     """Its receipts cannot be read."""
 
-    def receipt(self, home: object, key: object, /) -> None:  # type: ignore[override]  # noqa: ARG002
+    def receipt(self, home: object, key: object, /) -> None:  # noqa: ARG002
         """Raise."""
         msg = "no such table"
         raise RuntimeError(msg)
@@ -141,7 +141,7 @@ class TestRunHistories:
             run_histories(Source(LIARS[name], threads=1, shares=never), examples=100)
         assert caught.value.clause in FOUND[name]
         assert caught.value.words
-        assert 0 < len(caught.value.history) <= 8
+        assert 0 < len(caught.value.history) <= 5
 
     @pytest.mark.parametrize("broken, clause, told", [(Breaks, 3, "the database is gone"), (BreaksAtReading, 9, "no such table")])
     def test_unexpected_errors_are_told(self, broken: type[Plain], clause: int, told: str) -> None:

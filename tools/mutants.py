@@ -17,7 +17,8 @@ __all__ = ["main", "parse", "patterns", "summary"]
 SIBLINGS = {
     "ledger": ("_lots", "_ledger_facts", "_open_lots", "_ledger_fold", "_balancing", "_holdings"),
     "points": ("_formula", "_earning", "_burning", "_purchase", "_statement"),
-    "program": ("_quote", "_booking", "_program_file", "_points_file", "_tables", "_phrases"),
+    "program": ("_quote", "_booking", "_decisions", "_program_file", "_points_file", "_tables", "_phrases"),
+    "services": ("_async_services", "_service", "_steps", "_snapshots", "_forgetting"),
 }
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
 LINE = re.compile(r"^\s+(\S+): (.+)$")

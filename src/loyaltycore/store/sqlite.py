@@ -325,8 +325,8 @@ class SQLiteRepository:
             )
 
     def in_transaction(self) -> bool:
-        """Say whether a transaction is open on the caller's connection; never with a file of its own."""
-        return self._given is not None and self._given.in_transaction
+        """Say whether a commit now waits for the caller's: on a connection that is in a transaction, or begins one by itself."""
+        return self._given is not None and self._plan() is not _OWN
 
     def rename(self, old: StreamId, new: StreamId, /, *, facts: Mapping[StreamId, Sequence[Fact]]) -> None:
         """Rename a stream, and rewrite facts; snapshots of streams that are rewritten are gone too.

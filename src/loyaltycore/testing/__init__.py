@@ -10,6 +10,18 @@ anything happen to points, over a repository of yours too, and check the laws af
 
 from __future__ import annotations
 
-from loyaltycore.testing.conformance import ConformanceError, check_points_repository, check_repository
+from loyaltycore.testing.conformance import (
+    ConformanceError,
+    check_async_repository,
+    check_points_repository,
+    check_repository,
+    check_transactions,
+)
 
-__all__ = ["ConformanceError", "check_points_repository", "check_repository"]
+__all__ = [
+    "ConformanceError",
+    "check_async_repository",
+    "check_points_repository",
+    "check_repository",
+    "check_transactions",
+]

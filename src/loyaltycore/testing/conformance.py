@@ -195,6 +195,7 @@ def check_transactions(
     factory: Callable[[], Repository],
     *,
     transaction: Callable[[Any], AbstractContextManager[object]],
+    always: bool = False,
     patience: int = PATIENCE_SECONDS,
 ) -> None:
     """Show that a repository keeps the contract of ``Joining``.
@@ -205,17 +206,20 @@ def check_transactions(
         factory: As for ``check_repository``.
         transaction: Given a repository, begins the caller's transaction; commits it at the end, and rolls it back when it is
             left by an exception: ``lambda repository: django.db.transaction.atomic()``.
+        always: Whether every commit takes part in a transaction, because what was lent begins one by itself, as a session of
+            SQLAlchemy does; ``transaction`` then ends first what reading has begun. What others see is not looked at then.
         patience: As for ``check_repository``.
 
     Raises:
         ConformanceError: The first clause found broken, with the calls that break it.
     """
-    source = Source(factory, threads=1, shares=_shares, patience=patience)
+    # What was lent and begins by itself would keep the trial of what is shared open, and hold others up.
+    source = Source(factory, threads=1, shares=(lambda *_: False) if always else _shares, patience=patience)
     with source.opened() as repository:
         _check_declared(repository, [Joining])
     for clause, check in _checks_transactions.CHECKS:
         with source.opened() as repository:
-            check(Port(Joining, clause, source, repository), transaction)
+            check(Port(Joining, clause, source, repository), _checks_transactions.Caller(transaction, always))
 
 
 def check_points_repository(

@@ -17,10 +17,10 @@ Invariants, after each commit, kept or refused:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import ClassVar, Final, NoReturn, TypeVar, final
+from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeVar, final
 from uuid import uuid4
 
 import attrs
@@ -100,6 +100,10 @@ def _commits(*, appends: tuple[int, int], expects: tuple[int, int], claims: tupl
     )
 
 
+_Step: TypeAlias = tuple[str, dict[str, Any]]
+"""A rule, and what it was given."""
+
+
 class RepositoryMachine(RuleBasedStateMachine):
     """Anything that can be asked of a repository, in any order, next to a model of the contract.
 
@@ -126,6 +130,7 @@ class RepositoryMachine(RuleBasedStateMachine):
         self._asked_for: dict[tuple[StreamId, Key], None] = {}
         self._facts_made = 0
         self._is_broken = False
+        self.steps: list[_Step] = []
 
     # ---- what happens ----
 
@@ -142,6 +147,7 @@ class RepositoryMachine(RuleBasedStateMachine):
     @rule(asked=_commits(appends=(0, 2), expects=(0, 1), claims=(0, 2)))
     def commit(self, asked: _Asked) -> None:
         """Commit anything, and look at everything."""
+        self.steps.append(("commit", {"asked": asked}))
         command, changes = self._made(asked)
         self._asked_for |= {(stream, command.key): None for stream in (command.home, self._stream("a"))}
         wanted = self._model.refusal(command, changes)
@@ -157,21 +163,25 @@ class RepositoryMachine(RuleBasedStateMachine):
     @rule(hours=st.integers(1, 3))
     def wait(self, hours: int) -> None:
         """Let time go by: claims after this are made later."""
+        self.steps.append(("wait", {"hours": hours}))
         self._at += hours * HOUR
 
     @rule(names=st.lists(st.sampled_from(_STREAMS), unique=True))
     def load(self, names: list[str]) -> None:
         """Load some streams, or none."""
+        self.steps.append(("load", {"names": names}))
         self._demand_streams([self._stream(name) for name in names])
 
     @rule(hours=st.integers(0, 5))
     def claimed(self, hours: int) -> None:
         """Ask what will be held of the counters later, if nothing is claimed until then."""
+        self.steps.append(("claimed", {"hours": hours}))
         self._demand_claims(self._at + hours * HOUR, clause=10)
 
     @rule(hours=st.integers(0, 5), limit=st.integers(1, 3))
     def due(self, hours: int, limit: int) -> None:
         """List what is due, page by page."""
+        self.steps.append(("due", {"hours": hours, "limit": limit}))
         self._demand_due(DUE + hours * HOUR, limit=limit)
 
     def teardown(self) -> None:
@@ -272,7 +282,7 @@ class RepositoryMachine(RuleBasedStateMachine):
         if wanted is ConflictError:
             return 4 if heard is None else 8
         if heard is ConflictError:
-            return 4 if wanted is None else 8
+            return 4
         return 12 if self._model.refusal(command, changes, endless=True) is heard else 11
 
     def _look(self, *, refused: type[Exception] | None, before: Mapping[StreamId, tuple[Fact, ...]]) -> None:
@@ -369,7 +379,7 @@ def run_histories(source: Source[Repository], *, examples: int) -> None:
         source: Makes repositories.
         examples: How many histories.
     """
-    failures = list[ConformanceError]()
+    failures = list[tuple[ConformanceError, list[_Step]]]()
 
     class Histories(RepositoryMachine):
         make_repository = source.make
@@ -378,7 +388,7 @@ def run_histories(source: Source[Repository], *, examples: int) -> None:
             source.close(repository)
 
         def note_failure(self, failure: ConformanceError) -> None:
-            failures.append(failure)
+            failures.append((failure, list(self.steps)))
 
     chosen = settings(
         max_examples=examples,
@@ -394,6 +404,51 @@ def run_histories(source: Source[Repository], *, examples: int) -> None:
     try:
         run_state_machine_as_test(Histories, settings=chosen)
     except (ConformanceError, Flaky):
-        if not failures:
-            raise
-        raise min(failures, key=lambda failure: len(failure.history)) from None
+        failure, steps = min(failures, key=lambda told: len(told[1]))
+        raise _shortest(Histories, failure, steps) from None
+
+
+def _shortest(machine: Callable[[], RepositoryMachine], failure: ConformanceError, steps: list[_Step]) -> ConformanceError:
+    """Leave out every step, and every part of a commit, without which it still fails: Hypothesis gives up before that."""
+    while (shorter := _one_shorter(machine, steps)) is not None:
+        failure, steps = shorter
+    return failure
+
+
+def _one_shorter(machine: Callable[[], RepositoryMachine], steps: list[_Step]) -> tuple[ConformanceError, list[_Step]] | None:
+    for fewer in _smaller(steps):
+        told = _replayed(machine, fewer)
+        if told is not None:
+            return told, fewer
+    return None
+
+
+def _smaller(steps: list[_Step]) -> Iterator[list[_Step]]:
+    for place in range(len(steps)):
+        yield steps[:place] + steps[place + 1 :]
+    for place, (name, given) in enumerate(steps):
+        if name == "commit":
+            for asked in _simpler(given["asked"]):
+                yield [*steps[:place], (name, {"asked": asked}), *steps[place + 1 :]]
+
+
+def _simpler(asked: _Asked) -> Iterator[_Asked]:
+    for key in asked.appends:
+        yield attrs.evolve(asked, appends={other: kept for other, kept in asked.appends.items() if other != key})
+    for key in asked.expects:
+        yield attrs.evolve(asked, expects={other: kept for other, kept in asked.expects.items() if other != key})
+    for pair in asked.claims:
+        yield attrs.evolve(asked, claims={other: kept for other, kept in asked.claims.items() if other != pair})
+
+
+def _replayed(machine: Callable[[], RepositoryMachine], steps: Iterable[_Step]) -> ConformanceError | None:
+    """Take the same steps again, and give the failure."""
+    again = machine()
+    try:
+        for name, given in steps:
+            getattr(again, name)(**given)
+    except ConformanceError as told:
+        return told
+    finally:
+        again.teardown()
+    return None
