@@ -246,6 +246,14 @@ class ForgetsWhereItAppended(Full):
         return attrs.evolve(super().as_listed(append), expected_version=0)
 
 
+class MovesWhereItAppended(Full):
+    """Of an append in the middle, the version is another."""
+
+    def as_listed(self, append: Append) -> Append:
+        listed = super().as_listed(append)
+        return attrs.evolve(listed, expected_version=7) if listed.expected_version == 1 and listed.due_at is None else listed
+
+
 class ListsFreedClaims(Full):
     """What a key no longer holds is listed as if it did."""
 
@@ -496,6 +504,7 @@ MORE_CANARIES: Final[Mapping[tuple[str, int], tuple[type[Full], ...]]] = {
         ListsLargePages,
         ListsWhatWasDue,
         ForgetsWhereItAppended,
+        MovesWhereItAppended,
     ),
     ("Exportable", 2): (ListsFreedClaims, ForgetsWhenClaimsEnd),
     ("Snapshots", 1): (CountsTheTail, ReadsEverything, ReadsInTwoViews),
@@ -799,8 +808,32 @@ class WritesAsItAwaits(Awaiting):
                 self.inner.write_change(change)
 
 
+class WritesTheReceiptLast(Awaiting):
+    """A call that is cancelled in the middle has appended, and left no receipt."""
+
+    async def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        self.inner.check(command, changes)
+        for change in changes:
+            self.inner.write_change(change)
+        if {type(change) for change in changes} == {Append, Claim}:
+            await asyncio.sleep(0)
+        self.inner.write(command, [change for change in changes if isinstance(change, Claim)])
+        appends = [change for change in changes if isinstance(change, Append)]
+        self.inner.log[len(self.inner.log)] = (command, tuple(appends))
+        self.inner.rewrite_receipt(command, appends)
+
+
+class NeverAnswers(Awaiting):
+    """A load hangs."""
+
+    async def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        await asyncio.sleep(3600)
+        return {}
+
+
 ASYNC_CANARIES: Final[Mapping[int, tuple[type[Awaiting], ...]]] = {
-    3: (KeepsTheLock, WritesAsItAwaits),
+    1: (NeverAnswers,),
+    3: (KeepsTheLock, WritesAsItAwaits, WritesTheReceiptLast),
     5: (AwaitsThenActs,),
     11: (CountsThenAwaits,),
 }

@@ -56,16 +56,6 @@ class AlwaysMoved(RefusesAll):
         return len(changes) == 1 and isinstance(changes[0], Append)
 
 
-class AlwaysMovedElsewhere(RefusesAll):
-    """Every version that is only read moved."""
-
-    refusal = ConflictError
-
-    def minds(self, changes: Sequence[Change]) -> bool:
-        """Refuse single expectations."""
-        return len(changes) == 1 and isinstance(changes[0], Expect)
-
-
 class AlwaysFull(RefusesAll):
     """Every counter is full."""
 
@@ -125,7 +115,6 @@ class TestCheckAtOnce:
             (InventsReceipts, 9),
             (ForgetsTheLast, 3),
             (AlwaysMoved, 5),
-            (AlwaysMovedElsewhere, 5),
             (HoldsOneMore, 11),
             (AlwaysFull, 11),
             (LosesClaims, 11),

@@ -13,7 +13,7 @@ from loyaltycore.facts import Change, Command
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.testing import ConformanceError
 from loyaltycore.testing._stage import Source
-from loyaltycore.testing.port_machine import RepositoryMachine, run_histories
+from loyaltycore.testing.port_machine import RepositoryMachine, _Asked, run_histories
 from tests.canaries import CANARIES, Plain
 
 SETTINGS = settings(
@@ -126,6 +126,21 @@ class TestRepositoryMachine:
         with pytest.raises(ConformanceError) as caught:
             run_state_machine_as_test(OverLiar, settings=SETTINGS)
         assert caught.value.clause == 6
+
+    def test_pages_that_are_too_large_are_told(self) -> None:
+        """A listing keeps to its limit."""
+
+        class OverLiar(RepositoryMachine):
+            make_repository = LIARS["ListsEverything"]
+
+        machine = OverLiar()
+        for number, name in enumerate("ab"):
+            appends = {name: ([(0, False)], 0, 1)}
+            machine.commit(_Asked(home=name, key="ab"[number], ref="", appends=appends, expects={}, claims={}, backwards=False))
+        with pytest.raises(ConformanceError, match="a listing of at most 1 holds 2") as caught:
+            machine.due(hours=3, limit=1)
+        assert caught.value.clause == 14
+        machine.teardown()
 
 
 class MemoryLike(Plain):

@@ -91,13 +91,13 @@ def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnF
     """
     _check_unused(membership, placed)
     order_id, at = placed.order_id, placed.at
-    moves = _Moves(membership)
+    moves = _counted(membership, placed, calendar)
     verbs, hold = moves.state.on(POINTS), membership.ledger_of(POINTS).holds.get(order_id)
     if hold is not None and (hold.is_open or placed.ordered_at is not None):
         moves.follow(_resolved(moves.state, placed))
     elif placed.burn_points:
         moves.follow(verbs.burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
-    _count(moves, placed, calendar)
+    _give(moves, placed)
     return moves.posting()
 
 
@@ -109,15 +109,20 @@ def _resolved(state: Membership, placed: OrderPlaced) -> Posting[Membership]:
     return state.posting(ledger.capture(order_id, placed.burn_points, given_up=placed.late, at=at))
 
 
-def _count(moves: _Moves, placed: OrderPlaced, calendar: Calendar) -> None:
-    """Count an order for its member, and give what it earned: from when it was ordered."""
-    order_id, at, since = placed.order_id, placed.at, placed.since
-    moves.add(OrderCounted(order_id=order_id, day=calendar.day_of(since), qualifying_minor=placed.qualifying_minor, at=at))
+def _counted(membership: Membership, placed: OrderPlaced, calendar: Calendar) -> _Moves:
+    """Count an order for its member, on the day it was ordered."""
+    moves, day = _Moves(membership), calendar.day_of(placed.since)
+    moves.add(OrderCounted(order_id=placed.order_id, day=day, qualifying_minor=placed.qualifying_minor, at=placed.at))
+    return moves
+
+
+def _give(moves: _Moves, placed: OrderPlaced) -> None:
+    """Give what an order earned, as of when it was ordered."""
     for earned in placed.earned:
         if earned.carried:
-            moves.add(SpendCarried(rule=earned.rule, ref=order_id, minor=earned.counted_minor, at=at))
+            moves.add(SpendCarried(rule=earned.rule, ref=placed.order_id, minor=earned.counted_minor, at=placed.at))
         if earned.points:
-            moves.follow(_granted(moves.state, earned, order_id, since))
+            moves.follow(_granted(moves.state, earned, placed.order_id, placed.since))
 
 
 def book_reserved(membership: Membership, placed: OrderPlaced, *, until: datetime, burn_first: BurnFirst) -> Posting[Membership]:
@@ -193,8 +198,8 @@ def book_attached(
         RefusedError: ``key_reused`` as for ``book_order``.
     """
     _check_unused(membership, placed)
-    moves = _Moves(membership)
-    _count(moves, placed, calendar)
+    moves = _counted(membership, placed, calendar)
+    _give(moves, placed)
     for taken, planned in returns:
         back = attrs.evolve(planned, at=placed.at)
         _, posting = book_return(moves.state, taken, back, overdraft=overdraft, restore=restore, calendar=calendar)

@@ -8,7 +8,7 @@ Invariants:
     2. The receipt is asked before deciding: a retry after a lost answer never hears "insufficient".
     3. A call that raises has changed nothing.
 
->>> from datetime import datetime, timedelta
+>>> from datetime import UTC, datetime
 >>> from loyaltycore.basket import Basket
 >>> from loyaltycore.store.memory import MemoryRepository
 >>> program = Program.parse('''
