@@ -55,7 +55,8 @@ test: $(STAMP) ## Run the tests, doctests and documented examples, measuring bra
 
 fire: $(STAMP) ## Lose answers, kill processes and fight for few places, also over the store URL=…: nothing may happen twice.
 	$(PY) tests/fire.py $(ARGS)
-	$(PY) tests/fire_cap.py $(URL)
+	$(PY) -m tests.fire_cap $(URL)
+	$(if $(URL),,$(PY) -m tests.fire_cap postgresql)
 	$(PY) tests/fire_replay.py
 
 cases: $(STAMP) ## Compare with known answers: make cases SUITE=points [DOMAIN=points].

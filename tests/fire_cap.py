@@ -11,8 +11,8 @@ At the end:
 - No call was counted twice: a member has the points of its confirmed orders, and the books balance.
 - Nothing hung: a deadlock would be told by the database, or by the clock.
 
-Run it by ``python tests/fire_cap.py URL``, which ends with code 1 when the cap burns; URL is ``sqlite:///FILE`` or one of
-SQLAlchemy.
+Run it by ``python -m tests.fire_cap URL``, which ends with code 1 when the cap burns; URL is ``sqlite:///FILE``, one of
+SQLAlchemy, or ``postgresql`` for a throwaway server.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,7 @@ from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_
 from loyaltycore.orders import OrderLine, OrderPlaced, OrderReserved
 from loyaltycore.points import PointsAccount
 from loyaltycore.store.sqlite import SQLiteRepository
+from tests import postgres
 
 __all__ = ["Seen", "burn", "main"]
 
@@ -287,12 +289,20 @@ def main(arguments: list[str] | None = None) -> int:
         work(url, Path(log), first=first, step=step, stop=stop, cap=cap, seed=seed, honest=honest)
         return 0
     parser = argparse.ArgumentParser(description="Let many processes fight for few places.")
-    parser.add_argument("url", nargs="?", help="an empty store; left out, SQLite in a temporary folder")
+    told_url = "an empty store; left out, SQLite in a temporary folder; postgresql, a throwaway server of this machine"
+    parser.add_argument("url", nargs="?", help=told_url)
     for name, number in (("cap", 500), ("processes", 16), ("attempts", 20_000), ("kills", 200), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=number)
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         url = asked.url or f"sqlite:///{folder}/fire.db"
+        if url == "postgresql":
+            programs = postgres.binaries()
+            if programs is None:
+                print(f"WARNING: {postgres.POSTGRES_ABSENT}: nothing burned")
+                return 0
+            cluster = stack.enter_context(postgres.running(programs))
+            url = cluster.url(cluster.database()).render_as_string(hide_password=False)
         passed = {name: getattr(asked, name) for name in ("cap", "processes", "attempts", "kills", "seed")}
         try:
             seen = burn(url, Path(folder), **passed)

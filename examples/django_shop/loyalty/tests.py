@@ -7,7 +7,7 @@ from django.test import TransactionTestCase
 
 from loyalty.repository import DjangoRepository
 from loyaltycore.repositories import Enumerable, Joining, Projecting
-from loyaltycore.testing.conformance import check_repository, check_transactions
+from loyaltycore.testing import check_repository, check_transactions
 
 THREADS = 8
 HISTORIES = 10

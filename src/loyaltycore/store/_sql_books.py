@@ -14,6 +14,8 @@ from typing import Any, Final, TypeAlias, final
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Dialect,
+    Executable,
     Row,
     Select,
     Table,
@@ -47,6 +49,7 @@ from loyaltycore.repositories import (
     SnapshotStream,
     StoredStream,
 )
+from loyaltycore.store._sql_at_once import AtOnce, Step
 from loyaltycore.store._sql_tables import Tables
 from loyaltycore.wire import read_json
 
@@ -63,17 +66,16 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _BEFORE_ALL: Final = -(2**63)
 
 _Insert: TypeAlias = postgresql.Insert | sqlite.Insert
-_Rows: TypeAlias = list[dict[str, Any]]
 
 
 @final
 class Books:
     """The statements over one set of tables, made once; SQLAlchemy keeps their text after the first use."""
 
-    def __init__(self, tables: Tables, dialect: str) -> None:
-        """Take the tables, and the name of the database's dialect."""
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
+        """Take the tables, and the database's dialect."""
         self._tables = tables
-        self._dialect = dialect
+        self._dialect = dialect.name
         self._reading = _Reading(tables)
         # How many rows were written tells a conflict; of an insert it is not kept unless asked for.
         counted = {"preserve_rowcount": True}
@@ -97,6 +99,7 @@ class Books:
         self._hold = hold.on_conflict_do_update(index_elements=["counter", "key"], set_=written)
         self._free = delete(claims).where(claims.c.counter == bindparam("asked"), claims.c.key == bindparam("holder"))
         self._reclaim = delete(claims).where(claims.c.counter == bindparam("asked"), claims.c.until <= bindparam("at"))
+        self._at_once = AtOnce(tables, dialect) if dialect.name == "postgresql" else None
 
     def create(self, connection: Connection) -> None:
         """Make the tables that are not there."""
@@ -185,18 +188,24 @@ class Books:
     def commit(self, connection: Connection, command: Command, changes: Sequence[Change]) -> None:
         """Write what is committed; an error leaves it to the transaction to take back what was written before it."""
         # A fact that has no stored form is told before anything is sent.
-        rows: _Rows = [
-            {"stream": change.stream, "version": version, "fact": fact_text(fact)}
-            for change in changes
-            if isinstance(change, Append)
-            for version, fact in enumerate(change.facts, change.expected_version + 1)
-        ]
-        number = self._write_receipt(connection, command)
-        guarded = self._write_versions(connection, changes)
-        self._write_facts(connection, [{**row, "receipt": number} for row in rows])
+        steps = _steps(changes)
         claims = sorted((c for c in changes if isinstance(c, Claim)), key=lambda claim: (claim.counter, claim.key))
-        for _, together in groupby(claims, key=lambda claim: claim.counter):
-            self._write_claims(connection, list(together))
+        counters = {counter: list(together) for counter, together in groupby(claims, key=lambda claim: claim.counter)}
+        at_once = self._at_once
+        if at_once is None or not at_once.takes(connection, steps, list(counters)):
+            at_once = None
+            self._write_steps(connection, command, steps)
+            for counter in counters:
+                connection.execute(self._turn, {"asked": counter})
+        else:
+            is_new, *met = at_once.write(connection, command, steps, list(counters))
+            _demand_new(command, is_new=is_new)
+            for step, is_met in zip(steps, met, strict=True):
+                _demand(step.stream, step.version, is_met=is_met)
+        _check_expected(changes)
+        for counter, together in counters.items():
+            self._write_claims(connection, counter, together, at_once)
+        guarded = [step.stream for step in steps if step.is_unwritten and not step.texts]
         if guarded:
             connection.execute(self._unwritten, {"held": guarded})
 
@@ -238,7 +247,8 @@ class Books:
         for page in _pages(names):
             connection.execute(delete(kept).where(kept.c.stream.in_(page)))
 
-    def _write_receipt(self, connection: Connection, command: Command) -> int:
+    def _write_steps(self, connection: Connection, command: Command, steps: Sequence[Step]) -> None:
+        """Write the receipt, move and guard streams and append facts, one statement after the other."""
         row = {
             "home": command.home,
             "key": command.key,
@@ -247,61 +257,43 @@ class Books:
         }
         # One that another transaction is writing is waited for: it is a duplicate when that one is kept, and none when not.
         written = connection.execute(self._receipt, row)
-        if written.rowcount != 1:
-            msg = f"{command.key!r} was committed in {command.home!r} before"
-            raise DuplicateError(msg)
+        _demand_new(command, is_new=written.rowcount == 1)
         number = written.inserted_primary_key
         assert number is not None  # a row was written
-        return int(number[0])
-
-    def _write_versions(self, connection: Connection, changes: Iterable[Change]) -> list[StreamId]:
-        """Move and guard streams, and give those that were guarded as never written."""
-        appends = {change.stream: change for change in changes if isinstance(change, Append)}
-        expects = [change for change in changes if isinstance(change, Expect)]
-        guarded = []
-        for change in sorted([*appends.values(), *expects], key=lambda change: (change.stream, isinstance(change, Append))):
-            if isinstance(change, Append):
-                self._append(connection, change)
-            elif (append := appends.get(change.stream)) is not None:
-                # What it appends is expected of the same version; a lock that is shared first could not become one's own.
-                _demand(change.stream, change.version, is_met=append.expected_version == change.version)
-            elif change.version:
-                stored = connection.execute(self._shared, {"asked": change.stream}).scalar()
-                _demand(change.stream, change.version, is_met=stored == change.version)
-            else:
-                is_new = self._hold_unwritten(connection, change.stream)
-                _demand(change.stream, 0, is_met=is_new)
-                guarded.append(change.stream)
-        return guarded
-
-    def _append(self, connection: Connection, change: Append) -> None:
-        reached = change.expected_version + len(change.facts)
-        due_at = None if change.due_at is None else _micros(change.due_at)
-        if change.expected_version:
-            row = {"moved": change.stream, "expected": change.expected_version, "reached": reached, "due": due_at}
-            written = connection.execute(self._next, row)
-        else:
-            written = connection.execute(self._first, {"stream": change.stream, "version": reached, "due_at": due_at})
-        _demand(change.stream, change.expected_version, is_met=written.rowcount == 1)
-
-    def _hold_unwritten(self, connection: Connection, stream: StreamId) -> bool:
-        """Hold a stream that was never written, and say whether it was so: nobody else can write it until the end."""
-        return connection.execute(self._first, {"stream": stream, "version": 0, "due_at": None}).rowcount == 1
-
-    def _write_facts(self, connection: Connection, rows: _Rows) -> None:
+        for step in steps:
+            _demand(step.stream, step.version, is_met=self._take(connection, step))
+        rows = [
+            {"stream": step.stream, "version": version, "fact": text, "receipt": number[0]}
+            for step in steps
+            for version, text in enumerate(step.texts, step.version + 1)
+        ]
         if rows:
             connection.execute(self._tables.facts.insert(), rows if len(rows) > 1 else rows[0])
 
-    def _write_claims(self, connection: Connection, claims: Sequence[Claim]) -> None:
-        """Write what is claimed of one counter, once its turn has come."""
-        counter = claims[0].counter
-        connection.execute(self._turn, {"asked": counter})
+    def _take(self, connection: Connection, step: Step) -> bool:
+        """Move or guard a stream, and say whether it was at its version."""
+        reached = step.version + len(step.texts)
+        if step.is_unwritten:
+            row = {"stream": step.stream, "version": reached, "due_at": step.due_at}
+            return connection.execute(self._first, row).rowcount == 1
+        if step.texts:
+            row = {"moved": step.stream, "expected": step.version, "reached": reached, "due": step.due_at}
+            return connection.execute(self._next, row).rowcount == 1
+        return connection.execute(self._shared, {"asked": step.stream}).scalar() == step.version
+
+    def _write_claims(self, connection: Connection, counter: CounterId, claims: Sequence[Claim], at_once: AtOnce | None) -> None:
+        """Write what is claimed of one counter, whose turn has come."""
         keys = [claim.key for claim in claims]
+        quick = at_once if len(claims) == 1 else None
         ended_at = None
         for claim in claims:
             at = _micros(claim.at)
-            asked = {"asked": counter, "holder": claim.key, "at": at, "keys": keys}
-            others, mine, ended = connection.execute(self._reading.held, asked).one()
+            asked = {"asked": counter, "holder": claim.key, "at": at}
+            if quick is None:
+                found = connection.execute(self._reading.held, {**asked, "keys": keys})
+            else:
+                found = connection.exec_driver_sql(quick.held, asked)
+            others, mine, ended = found.one()
             together = [one.amount for one in claims if one.until is None or one.until > claim.at]
             if claim.limit is not None and claim.amount > mine and int(others) + sum(together) > claim.limit:
                 raise LimitReachedError(counter)
@@ -310,16 +302,19 @@ class Books:
         if ended_at is not None:
             connection.execute(self._reclaim, {"asked": counter, "at": ended_at})
         for claim in claims:
+            self._write_claim(connection, claim, quick)
+
+    def _write_claim(self, connection: Connection, claim: Claim, quick: AtOnce | None) -> None:
+        hold, free = (self._hold, self._free) if quick is None else (quick.hold, quick.free)
+        if claim.amount:
             until = None if claim.until is None else _micros(claim.until)
-            if claim.amount:
-                row = {"counter": counter, "key": claim.key, "amount": claim.amount, "until": until}
-                connection.execute(self._hold, row)
-            else:
-                connection.execute(self._free, {"asked": counter, "holder": claim.key})
+            _run(connection, hold, {"counter": claim.counter, "key": claim.key, "amount": claim.amount, "until": until})
+        else:
+            _run(connection, free, {"asked": claim.counter, "holder": claim.key})
 
     def _lock(self, connection: Connection, stream: StreamId) -> int:
         """Hold a stream to the end, and give its version; one never written is held too."""
-        if self._hold_unwritten(connection, stream):
+        if self._take(connection, Step(stream, 0)):
             return 0
         return int(connection.execute(self._locked, {"asked": stream}).scalar_one())
 
@@ -442,6 +437,45 @@ def _append(rows: Sequence[Row[Any]]) -> Append:
 def _tail(snapshot: Snapshot | None, facts: Sequence[Fact]) -> SnapshotStream:
     start = 0 if snapshot is None else snapshot.version
     return SnapshotStream(version=start + len(facts), snapshot=snapshot, facts=tuple(facts))
+
+
+def _steps(changes: Sequence[Change]) -> list[Step]:
+    """Give what is asked of each stream, in order of their ids."""
+    appended = {change.stream for change in changes if isinstance(change, Append)}
+    steps = [
+        Step(
+            change.stream,
+            change.expected_version,
+            tuple(map(fact_text, change.facts)),
+            None if change.due_at is None else _micros(change.due_at),
+        )
+        for change in changes
+        if isinstance(change, Append)
+    ]
+    expected = {change for change in changes if isinstance(change, Expect) and change.stream not in appended}
+    steps += [Step(change.stream, change.version) for change in expected]
+    return sorted(steps, key=lambda step: (step.stream, step.version))
+
+
+def _check_expected(changes: Sequence[Change]) -> None:
+    """Refuse a stream that is expected at another version than the one it is appended to at."""
+    appends = {change.stream: change.expected_version for change in changes if isinstance(change, Append)}
+    for change in changes:
+        if isinstance(change, Expect):
+            _demand(change.stream, change.version, is_met=appends.get(change.stream, change.version) == change.version)
+
+
+def _run(connection: Connection, statement: Executable | str, parameters: Mapping[str, Any]) -> None:
+    if isinstance(statement, str):
+        connection.exec_driver_sql(statement, dict(parameters))
+    else:
+        connection.execute(statement, parameters)
+
+
+def _demand_new(command: Command, *, is_new: bool) -> None:
+    if not is_new:
+        msg = f"{command.key!r} was committed in {command.home!r} before"
+        raise DuplicateError(msg)
 
 
 def _demand(stream: StreamId, version: int, *, is_met: bool) -> None:

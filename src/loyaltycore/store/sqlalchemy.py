@@ -24,7 +24,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar, final
 
-from sqlalchemy import Connection, Engine, MetaData, StaticPool
+from sqlalchemy import Connection, Dialect, Engine, MetaData, StaticPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -260,8 +260,8 @@ def _telling(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
     return tell
 
 
-def _check_bind(bind: object, *kinds: type) -> str:
-    """Take an engine, a connection or a session of a database that is known, and name its dialect."""
+def _check_bind(bind: object, *kinds: type) -> Dialect:
+    """Take an engine, a connection or a session of a database that is known, and give its dialect."""
     names = ", ".join(kind.__name__ for kind in kinds)
     if not isinstance(bind, kinds):
         msg = f"bind must be one of {names}, got {type(bind).__name__}"
@@ -276,4 +276,4 @@ def _check_bind(bind: object, *kinds: type) -> str:
     if isinstance(bind, Engine | AsyncEngine) and isinstance(bind.pool, StaticPool):
         msg = "bind must be an engine whose calls do not share one connection (StaticPool): their transactions would mix"
         raise UsageError(msg)
-    return dialect.name
+    return dialect

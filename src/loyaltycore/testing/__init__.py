@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from loyaltycore.testing.conformance import (
     ConformanceError,
+    Projection,
     check_async_repository,
     check_points_repository,
     check_repository,
@@ -20,6 +21,7 @@ from loyaltycore.testing.conformance import (
 
 __all__ = [
     "ConformanceError",
+    "Projection",
     "check_async_repository",
     "check_points_repository",
     "check_repository",
