@@ -11,7 +11,7 @@ from typing import Any, TypeVar, assert_never, cast, final
 
 import attrs
 
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._service import (
     ACTOR,
     RETRIES_LIMIT,
@@ -117,7 +117,7 @@ class AsyncLoyalty(Steward):
 
         As ``Loyalty.place``, awaited.
         """
-        return await self._run(self._place(quote.asked, quote, order_id, actor))
+        return await self._run(self._place(check_kind("quote", quote, Quote).asked, quote, order_id, actor))
 
     async def place_unseen(
         self,

@@ -14,7 +14,7 @@ from typing import Final, final
 import attrs
 
 from loyaltycore._earning import Action, EarningRule, Over
-from loyaltycore._formula import POINTS, EarnedPoints
+from loyaltycore._formula import POINTS, EarnedPoints, Shape
 from loyaltycore._purchase import to_earn, to_take
 from loyaltycore.errors import Reason, Refusal, RefusedError
 from loyaltycore.facts import Fact, Posting
@@ -94,19 +94,22 @@ def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnF
     moves = _counted(membership, placed, calendar)
     verbs, hold = moves.state.on(POINTS), membership.ledger_of(POINTS).holds.get(order_id)
     if hold is not None and (hold.is_open or placed.ordered_at is not None):
-        moves.follow(_resolved(moves.state, placed))
+        moves.follow(_resolved(moves.state, placed, hold))
     elif placed.burn_points:
         moves.follow(verbs.burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
     _give(moves, placed)
     return moves.posting()
 
 
-def _resolved(state: Membership, placed: OrderPlaced) -> Posting[Membership]:
-    """Burn what was held in an order's name, also where the order was given up and then paid; or give it back."""
+def _resolved(state: Membership, placed: OrderPlaced, hold: Hold) -> Posting[Membership]:
+    """Burn what was held in an order's name, also where it was given up and the order then paid; or give it back."""
     ledger, order_id, at = state.ledger_of(POINTS), placed.order_id, placed.at
+    if hold.captured:
+        return state.posting(())  # the shop burned it by hand: once is enough
     if not placed.burn_points:
         return state.posting(ledger.void(order_id, at=at))
-    return state.posting(ledger.capture(order_id, placed.burn_points, given_up=placed.late, at=at))
+    given_up = placed.ordered_at is not None
+    return state.posting(ledger.capture(order_id, placed.burn_points, given_up=given_up, at=at))
 
 
 def _counted(membership: Membership, placed: OrderPlaced, calendar: Calendar) -> _Moves:
@@ -126,13 +129,19 @@ def _give(moves: _Moves, placed: OrderPlaced) -> None:
 
 
 def book_reserved(membership: Membership, placed: OrderPlaced, *, until: datetime, burn_first: BurnFirst) -> Posting[Membership]:
-    """Hold what an order is to burn; a hold in its name that stands is that one.
+    """Hold what an order is to burn; a hold in its name that stands as long is that one.
 
     Raises:
-        RefusedError: ``key_reused`` as for ``book_order``; ``at_before_last``.
+        RefusedError: ``key_reused`` as for ``book_order``, and where a hold of the name was resolved or ends sooner: what is
+            set aside under it is not what this order needs; ``at_before_last``.
     """
     _check_unused(membership, placed)
-    if not placed.burn_points or own_hold(membership, placed.order_id) is not None:
+    hold = membership.ledger_of(POINTS).holds.get(placed.order_id)
+    if not placed.burn_points:
+        return membership.posting(())
+    if hold is not None:
+        if not hold.is_open or hold.until < until or hold.units < placed.burn_points:
+            raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"reserve:{placed.order_id}", "fields": ("hold",)}))
         return membership.posting(())
     return membership.on(POINTS).hold(placed.burn_points, ref=placed.order_id, until=until, order=burn_first.order, at=placed.at)
 
@@ -145,7 +154,13 @@ def book_cancelled(membership: Membership, order_id: str, *, at: datetime) -> Po
 
 
 def earned_now(
-    rules: Iterable[EarningRule], earned: Sequence[EarnedPoints], membership: Membership, *, since: datetime, calendar: Calendar
+    rules: Iterable[EarningRule],
+    earned: Sequence[EarnedPoints],
+    membership: Membership,
+    *,
+    since: datetime,
+    calendar: Calendar,
+    capped: bool = True,
 ) -> tuple[EarnedPoints, ...]:
     """Give what an order earns that was priced before, as caps and what is carried over have it now; never more by a cap.
 
@@ -155,10 +170,18 @@ def earned_now(
         membership: As it is now.
         since: When it was ordered: the local day, week, month or year that caps look at.
         calendar: Whose local days count.
+        capped: Whether caps are looked at; spend is carried over in any case.
     """
     known = {rule.rule_id: rule for rule in rules}
-    points = [_points_now(known.get(one.rule), one, membership, since, calendar) for one in earned]
+    earned = [_carried_now(known.get(one.rule), one) for one in earned]
+    points = [_points_now(known.get(one.rule) if capped else None, one, membership, since, calendar) for one in earned]
     return tuple(attrs.evolve(one, points=now) for one, now in zip(earned, points, strict=True) if now or one.carried)
+
+
+def _carried_now(rule: EarningRule | None, earned: EarnedPoints) -> EarnedPoints:
+    """Let spend that was a guest's be carried over from now on, where the rule does so: it is the member's."""
+    is_step = earned.formula.shape is Shape.STEP and all(part.factor == 1 for part in earned.counted)
+    return attrs.evolve(earned, carried=True) if rule is not None and rule.carries and is_step else earned
 
 
 def _points_now(
@@ -333,12 +356,20 @@ def _check_unused(membership: Membership, placed: OrderPlaced) -> None:
     order_id = placed.order_id
     used = {
         "order": order_id in membership.orders,
-        "burn": placed.burn_points > 0 and order_id in membership.ledger_of(POINTS).burns,
+        "burn": placed.burn_points > 0 and _is_burned(membership, placed),
         "earned": any(f"{order_id}/{one.rule}" in membership.ledger_of(one.account).lots for one in placed.earned),
     }
     fields = tuple(name for name, is_used in used.items() if is_used)
     if fields:
         raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order_id}", "fields": fields}))
+
+
+def _is_burned(membership: Membership, placed: OrderPlaced) -> bool:
+    """Whether a burn has the name of an order and is not of that order: of what was reserved for it, as much."""
+    ledger = membership.ledger_of(POINTS)
+    burn, hold = ledger.burns.get(placed.order_id), ledger.holds.get(placed.order_id)
+    is_own = placed.ordered_at is not None and hold is not None and hold.captured == placed.burn_points
+    return burn is not None and not is_own
 
 
 def book_report(membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:

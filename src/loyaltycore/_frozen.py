@@ -102,7 +102,7 @@ class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
     def _update(self, copy: FrozenMap[K, V_co], changes: Mapping[K, V_co]) -> FrozenMap[K, V_co]:
         """Fill an empty copy with the items, some of them set anew."""
         if not self._items:
-            copy._items = dict(changes)
+            copy._items = {**self._changed, **changes}
             return copy
         changed = {**self._changed, **changes}
         if len(self._items) < _SHARED_FROM or len(changed) > _SHARED_FROM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias, TypeVar, final
+from typing import Final, Protocol, TypeAlias, TypeVar, final
 
 import attrs
 
@@ -55,10 +55,10 @@ from loyaltycore.memberships import MemberJoined, Membership
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.periods import Window
 from loyaltycore.points import Transferred
-from loyaltycore.program import ORDER_RULE, Asked, Overview, Quote
+from loyaltycore.program import ORDER_RULE, Asked, Cancelled, Overview, Placed, Quote, Refunded
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Cursor, Due, Enumerable, Forgetting
-from loyaltycore.wire import Json, instant_text, plain
+from loyaltycore.wire import Json, plain
 
 __all__ = [
     "ACTOR",
@@ -96,6 +96,12 @@ _FORGET_TRIES: Final = 5
 _Moved: TypeAlias = Transferred[Membership, Membership]
 
 F = TypeVar("F", bound=Fact)
+
+
+class _OnOrder(Protocol):
+    """What the program does to an order and its member."""
+
+    def __call__(self, order: Order, membership: Membership | None, /, *, at: datetime) -> Placed | Cancelled | Refunded: ...
 
 
 @final
@@ -178,54 +184,45 @@ class Steward(Service):
         return the(OrderReserved, facts[command.home])
 
     def _confirm(self, order_id: str, actor: str) -> Steps[OrderPlaced]:
-        order = yield from self._known_order(order_id)
-        if order.placed is not None and order.reserved is None:
-            return order.placed  # placed at once: there is nothing to confirm, and nothing to refuse
-
-        def decide(loaded: Loaded, at: datetime) -> Postings:
-            confirmed = self.program.confirm(loaded.order(order_id), loaded.member_or_none(order.member_id), at=at)
-            return confirmed.postings
-
+        booked = [fact for fact in (yield from self._order_facts(order_id)) if isinstance(fact, OrderPlaced)]
+        if booked:
+            return booked[0]  # whoever booked it: a paid order is never refused
         command = Command.of(order_stream(order_id), Key("confirm"), actor=actor)
-        facts = yield from self._once(command, self.program.needs(order.member_id, order_id=order_id).streams, decide)
-        return the(OrderPlaced, facts[command.home])
+        facts = yield from self._on_order(command, order_id, self.program.confirm)
+        return the(OrderPlaced, facts)
 
     def _cancel(self, order_id: str, actor: str) -> Steps[OrderCancelled]:
-        order = yield from self._known_order(order_id)
-
-        def decide(loaded: Loaded, at: datetime) -> Postings:
-            cancelled = self.program.cancel(loaded.order(order_id), loaded.member_or_none(order.member_id), at=at)
-            return cancelled.postings
-
+        cancelled = [fact for fact in (yield from self._order_facts(order_id)) if isinstance(fact, OrderCancelled)]
+        if cancelled:
+            return cancelled[0]
         command = Command.of(order_stream(order_id), Key("cancel"), actor=actor)
-        facts = yield from self._once(command, self.program.needs(order.member_id, order_id=order_id).streams, decide)
-        return the(OrderCancelled, facts[command.home])
+        facts = yield from self._on_order(command, order_id, self.program.cancel)
+        return the(OrderCancelled, facts)
 
     def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> Steps[OrderReturned]:
         money = {"amount": plain(back.amount), "shipping": plain(back.shipping)}
         key = Key(f"refund:{check_id('return_id', return_id)}")
         command = Command.of(order_stream(order_id), key, actor=actor, lines=plain(back.lines), **money)
+
+        def refund(order: Order, membership: Membership | None, *, at: datetime) -> Refunded:
+            return self.program.refund(order, membership, back=back, return_id=return_id, at=at)
+
+        return the(OrderReturned, (yield from self._on_order(command, order_id, refund)))
+
+    def _on_order(self, command: Command, order_id: str, act: _OnOrder) -> Steps[tuple[Fact, ...]]:
+        """Do a command on an order and whoever it belongs to, and answer with the facts of the order."""
         while True:
-            order = yield from self._known_order(order_id)
+            seen = yield from self._known_order(order_id)
             try:
-                facts = yield from self._once(
-                    command,
-                    self.program.needs(order.member_id, order_id=order_id).streams,
-                    self._refunding(order, return_id, back),
-                )
+                streams = self.program.needs(seen.member_id, order_id=order_id).streams
+                facts = yield from self._once(command, streams, _acting(seen, act))
             except _OwnerMovedError:
-                continue  # a guest's order found its member between two looks; it does so once
-            return the(OrderReturned, facts[command.home])
+                continue  # it found its member, or its member was forgotten, between two looks; each happens once
+            return facts[command.home]
 
-    def _refunding(self, seen: Order, return_id: str, back: Return) -> Decide:
-        def decide(loaded: Loaded, at: datetime) -> Postings:
-            order = loaded.order(seen.order_id)
-            if order.member_id != seen.member_id:
-                raise _OwnerMovedError
-            refunded = self.program.refund(order, loaded.member_or_none(order.member_id), back=back, return_id=return_id, at=at)
-            return refunded.postings
-
-        return decide
+    def _order_facts(self, order_id: str) -> Steps[tuple[Fact, ...]]:
+        stream = order_stream(order_id)
+        return (yield from self._whole((stream,))).streams[stream].facts
 
     def _attach(self, order_id: str, member_id: str, actor: str) -> Steps[OrderAttached]:
         def decide(loaded: Loaded, at: datetime) -> Postings:
@@ -272,6 +269,7 @@ class Steward(Service):
 
     def _statement(self, member_id: str, window: Window, account: str) -> Steps[Statement]:
         stream = member_stream(member_id)
+        check_kind("window", window, Window)
         facts = (yield from self._whole((stream,))).streams[stream].facts
         if window.ends_at is None:
             window = attrs.evolve(window, ends_at=until_now(facts, now=self._now()))
@@ -302,7 +300,7 @@ class Steward(Service):
         account: str,
         actor: str,
     ) -> Steps[Granted]:
-        if rule in {ORDER_RULE, *self.program.rule_ids}:
+        if check_kind("rule", rule, str) in {ORDER_RULE, *self.program.rule_ids}:
             msg = f"rule must not be that of orders or of an action, got {rule!r}"
             raise UsageError(msg)
 
@@ -515,12 +513,14 @@ class Steward(Service):
         return Swept(done=done, failed=tuple(failed), cursor=cursor)
 
     def _report(self, due: Due) -> Steps[None]:
-        """Write down what has expired of one member, under a name that only this due has."""
+        """Write down what has expired of one member, under a name that only its present version has."""
         kind, _, member_id = due.stream.partition("/")
         if kind != "member":
             msg = f"this version knows nothing that time brings for {due.stream!r}"
             raise CorruptStateError(msg)
-        ref = f"sweep-{instant_text(due.due_at)}"
+        # Two sweeps at once see one version, and write one report; the next one sees another.
+        version = yield from self._seen((due.stream,), lambda loaded, _: loaded.streams[due.stream].version)
+        ref = f"sweep-{version}"
         command = Command.of(due.stream, Key(ref), actor="sweep")
         yield from self._of_member(member_id, command, lambda membership, at: book_report(membership, ref=ref, at=at))
 
@@ -530,6 +530,9 @@ class Steward(Service):
             msg = f"forget needs a repository that has rename, got {type(self.repository).__name__}"
             raise UsageError(msg)
         stream, new = member_stream(member_id), member_stream(alias)
+        if (yield from self._whole((new,))).streams[new].version:
+            msg = f"alias must be a name that nobody has, got {alias!r}"
+            raise UsageError(msg)
         for _ in range(_FORGET_TRIES):
             facts = dict((yield from self._naming(stream, member_id)))
             rewritten = forgotten(facts, member_id=member_id, alias=alias)
@@ -540,7 +543,7 @@ class Steward(Service):
             except ConflictError:
                 continue
             return len(rewritten)
-        msg = f"{stream!r} was written to each time it was to be forgotten: call again"
+        msg = f"{stream!r}, or an order of it, was written to each time it was to be forgotten: call again"
         raise ConflictError(msg)
 
     def _naming(self, stream: StreamId, member_id: str) -> Steps[Mapping[StreamId, tuple[Fact, ...]]]:
@@ -573,7 +576,17 @@ def alias_or_new(alias: str | None) -> str:
 
 
 class _OwnerMovedError(Exception):
-    """An order found its member between two looks."""
+    """An order is another's than at the look before."""
+
+
+def _acting(seen: Order, act: _OnOrder) -> Decide:
+    def decide(loaded: Loaded, at: datetime) -> Postings:
+        order = loaded.order(seen.order_id)
+        if order.member_id != seen.member_id:
+            raise _OwnerMovedError
+        return act(order, loaded.member_or_none(order.member_id), at=at).postings
+
+    return decide
 
 
 def _of_order(verb: str, asked: Asked, order_id: str, actor: str) -> Command:

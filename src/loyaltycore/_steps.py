@@ -22,7 +22,6 @@ from loyaltycore.errors import (
     CorruptStateError,
     Detail,
     DuplicateError,
-    LoyaltyError,
     Reason,
     Refusal,
     RefusedError,
@@ -282,8 +281,8 @@ class Service:
             if isinstance(member, Membership) and posting.facts and since >= self.snapshot_every:
                 try:
                     yield KeepSnapshot(posting.stream, compact(member))
-                except (HistoryNeeded, LoyaltyError):
-                    continue  # the command is kept; a snapshot only saves reading
+                except Exception:  # noqa: BLE001, S112 - the command is kept, and its answer matters; a snapshot only saves reading
+                    continue
 
     def _receipt(self, command: Command) -> Steps[Receipt | None]:
         receipt = cast("Receipt | None", (yield AskReceipt(command)))

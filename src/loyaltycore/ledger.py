@@ -204,6 +204,8 @@ class Ledger(Holdings):
         """
         check_count("points", units)
         check_instant("at", at)
+        check_kind("reason", reason, str)
+        check_kind("actor", actor, str)
         if _KEPT_RULE.fullmatch(rule) is not None:
             msg = f"rule must not be named as lots are that units went on to, got {rule!r}"
             raise UsageError(msg)

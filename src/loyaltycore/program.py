@@ -420,9 +420,10 @@ class Program:
         check_member(order.member_id, membership)
         late = not order.is_reserved(at=at)
         earned, since = reserved.order.earned, reserved.order.at
-        if membership is not None and not late:
-            earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar)
-        placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, at=at)
+        if membership is not None:
+            late = late or _is_given_up(membership, reserved.order)
+            earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar, capped=not late)
+        placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, final_at=self._final_at(at), at=at)
         member = (
             None if membership is None else book_order(membership, placed, burn_first=self.burn_first, calendar=self.calendar)
         )
@@ -543,7 +544,7 @@ class Program:
             RefusedError: ``action_unknown``, ``program_not_started``, ``action_limit_reached`` where it was done as often as it
                 may be, or ``action_expired`` where its points could never be used.
         """
-        given = self.actions.get(action)
+        given = self.actions.get(check_kind("action", action, str))
         if given is None:
             raise RefusedError(Refusal(Reason.ACTION_UNKNOWN, {"action": action, "known": tuple(sorted(self.actions))}))
         if check_instant("at", at) < self.starts_at:
@@ -737,7 +738,6 @@ class Program:
 
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
-        final_at = None if self.returns is None else self.returns.end_after(at, calendar=self.calendar)
         return OrderPlaced(
             order_id=check_id("order_id", order_id),
             member_id=quote.asked.member_id,
@@ -747,14 +747,24 @@ class Program:
             offers=tuple(OfferCost(offer_id=o.offer_id, discount_minor=o.discount_minor) for o in quote.offers.applied),
             burn_points=quote.burn.granted,
             earned=quote.earned,
-            final_at=final_at,
+            final_at=self._final_at(at),
             codes=tuple(sorted({fold_code(answer.entered) for answer in quote.codes.values() if answer.applied})),
             digest=quote.digest,
             program=self.digest,
             at=at,
         )
 
+    def _final_at(self, at: datetime) -> datetime | None:
+        """Say when an order booked at an instant can no longer come back."""
+        return None if self.returns is None else self.returns.end_after(at, calendar=self.calendar)
+
     def _placed_again(self, order: Order, placed: OrderPlaced, quote: Quote, membership: Membership | None) -> Placed:
         if placed.digest != quote.digest:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
         return Placed(fact=placed, order=order_posting(order, ()), member=None if membership is None else membership.posting(()))
+
+
+def _is_given_up(membership: Membership, placed: OrderPlaced) -> bool:
+    """Whether the points an order is to burn are no longer set aside for it."""
+    hold = membership.ledger_of(POINTS).holds.get(placed.order_id)
+    return placed.burn_points > 0 and (hold is None or hold.captured == 0)

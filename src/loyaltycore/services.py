@@ -32,7 +32,7 @@ from typing import Any, TypeVar, assert_never, cast, final
 import attrs
 
 from loyaltycore._async_services import AsyncLoyalty
-from loyaltycore._checks import check_whole
+from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._service import (
     ACTOR,
     RETRIES_LIMIT,
@@ -155,7 +155,7 @@ class Loyalty(Steward):
                 ``order_reserved`` or ``order_cancelled`` for one that was reserved.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._place(quote.asked, quote, order_id, actor))
+        return self._run(self._place(check_kind("quote", quote, Quote).asked, quote, order_id, actor))
 
     def place_unseen(
         self,
@@ -602,8 +602,8 @@ class Loyalty(Steward):
             The number of streams that were rewritten; 0 when nothing is known of the member, as after it was forgotten.
 
         Raises:
-            UsageError: A repository that cannot rename.
-            ConflictError: The member was written to each time; or the alias is taken.
+            UsageError: A repository that cannot rename; an alias that somebody has.
+            ConflictError: The member, or an order of the member's, was written to each time.
         """
         return self._run(self._forget(member_id, alias_or_new(alias)))
 
