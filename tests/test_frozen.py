@@ -229,3 +229,10 @@ class TestPartialMap:
             assert partial.kept == changed.kept
             with pytest.raises(HistoryNeeded, match="gone"):
                 partial["gone"]
+
+
+def test_an_empty_later_map_keeps_what_was_set_on_it() -> None:
+    """Set once, looked at, set again: both are there, though there was nothing to begin with."""
+    first = LaterMap[int, str](dict).updated({1: "a"})
+    assert len(first) == 1
+    assert first.updated({2: "b"}) == {1: "a", 2: "b"}

@@ -280,6 +280,20 @@ class TestLaws:
             assert attrs.evolve(other, returned=account.ledger.returned, reported_at=account.ledger.reported_at) == account.ledger
             assert [account.books(at=at) for at in moments(account)] == [other.books(at=at) for at in moments(account)]
 
+    @pytest.mark.law(10, 16)
+    @FEW
+    @given(st.data())
+    def test_what_expired_and_what_is_due_next_are_what_the_lots_say(self, policy: Overdraft | None, data: st.DataObject) -> None:
+        """The quick answers, held against a plain look at every lot and every hold."""
+        for account in run(data.draw(points_histories(calls_limit=20, overdraft=policy)))[0].values():
+            ledger = account.ledger
+            assert [ledger.expired(at=at) for at in moments(account)] == [ledger.books(at=at).expired for at in moments(account)]
+            lots = [ledger.lot(lot_id) for lot_id in ledger.lots if ledger.lots[lot_id].remaining > 0]
+            ends = [lot.available_at if lot.awaits else lot.expires_at for lot in lots]
+            ends += [hold.until for hold in ledger.holds.values() if hold.is_open]
+            later = [end for end in ends if end is not None and (ledger.reported_at is None or end > ledger.reported_at)]
+            assert ledger.due_at == min(later, default=None)
+
     @pytest.mark.law(11)
     @FEW
     @given(st.data(), st.integers(1, 100))
@@ -953,6 +967,35 @@ class TestHold:
             with pytest.raises(RefusedError) as refused:
                 call()
             assert refused.value.refusal.reason is reason
+
+    @pytest.mark.law(12)
+    def test_given_up_and_burned_all_the_same(self) -> None:
+        """For an order that was paid: late, once, below zero where it must be; not where its name went to a burn."""
+        ledger = granted(("1", 9, 0, None))
+        ledger = kept(ledger, ledger.hold(6, ref="x", until=day(2), at=T0))
+        free = kept(ledger, ledger.void("x", at=T0))
+        spent = kept(free, free.burn(9, ref="b", at=T0))
+        facts = spent.capture("x", given_up=True, at=T0)
+        assert [(type(fact), getattr(fact, "late", None)) for fact in facts] == [(Captured, True)]
+        owing = kept(spent, facts)
+        assert owing.balance(at=T0).debt == 6
+        assert owing.books(at=T0).balanced
+        assert owing.capture("x", given_up=True, at=T0) == ()
+        with pytest.raises(RefusedError) as refused:
+            owing.void("x", at=T0)
+        assert refused.value.refusal.reason is Reason.HOLD_RESOLVED
+        named = kept(free, free.burn(1, ref="x", at=T0))
+        with pytest.raises(RefusedError) as refused:
+            named.capture("x", given_up=True, at=T0)
+        assert refused.value.refusal.details == {"key": "capture:x", "fields": ("burn",)}
+        for broken in (
+            attrs.evolve(facts[0], late=False),  # in time, of a hold that was given up
+            attrs.evolve(facts[0], ref="b"),  # of no hold at all
+        ):
+            with pytest.raises(CorruptStateError):
+                spent.folded([broken])
+        with pytest.raises(CorruptStateError):
+            named.folded(facts)  # the name is another burn's
 
     def test_new_end_lies_ahead(self) -> None:
         """What goes back to an expired lot gets a later end than the refund itself."""

@@ -546,3 +546,20 @@ class TestRaces:
         joined = MemberJoined(member_id="m-42", at=AT)
         repository = Racing(1, Append(stream=member_stream("m-42"), expected_version=0, facts=[joined]))
         assert import_openings(PROGRAM, repository, [opening()], at=AT).unchanged == 1
+
+
+def test_amounts_stay_below_what_sums_can_hold() -> None:
+    """A row of more than fifteen digits is told with its line, before anything is written."""
+    rows = ["member_id,tier_spend,tier_on", "m,90000000000000000.00,2026-01-01"]
+    with pytest.raises(OpeningsError, match="line 2, tier_spend: must be an amount in EUR"):
+        list(read_openings(rows, currency="EUR"))
+    with pytest.raises(UsageError, match="spent must be a whole number"):
+        Opening(member_id="m", expires=None, spent=Money(10**15, "EUR"), spent_on=date(2026, 1, 1))
+    with pytest.raises(UsageError, match="points must be a whole number"):
+        Opening(member_id="m", points=10**15, expires=None)
+
+
+def test_a_file_of_bytes_is_told() -> None:
+    """It was opened without saying how it is written."""
+    with pytest.raises(UsageError, match="a line must be of type str"):
+        list(read_openings([b"member_id"], currency="EUR"))  # type: ignore[list-item]  # a wrong value on purpose

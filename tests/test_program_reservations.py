@@ -17,7 +17,7 @@ from loyaltycore.facts import Posting
 from loyaltycore.ledger import Captured, Granted, Revoked, Voided
 from loyaltycore.memberships import OrderCounted
 from loyaltycore.orders import OrderPlaced
-from loyaltycore.periods import YearDay
+from loyaltycore.periods import Period, Term, YearDay
 from loyaltycore.points import Overdraft
 from loyaltycore.program import Placed, Reserved
 from tests.programs import baskets, programs
@@ -171,6 +171,36 @@ class TestReserve:
             reserved(SHOP, member, burn=300)
         assert refusal_of(refused).reason is Reason.KEY_REUSED
 
+    @pytest.mark.parametrize("story", ["void", "sooner", "fewer"])
+    def test_a_hold_that_would_not_do_is_refused(self, story: str) -> None:
+        """Voided, ending before the reservation, or of fewer points: the order would hold nothing, or too little."""
+        until = HALF_HOUR - MINUTE if story == "sooner" else HALF_HOUR
+        member = rich()
+        quote = SHOP.quote(HELMET, member, burn=300, at=NOON)
+        if story == "void":
+            member = member.hold(300, ref="1", until=until, at=NOON).state.void("1", at=NOON).state
+        else:
+            member = member.hold(300, ref="1", until=until, at=NOON).state
+            quote = SHOP.quote(HELMET, member, burn=300, order_id="1", at=NOON)
+        if story == "fewer":
+            member = rich().hold(100, ref="1", until=until, at=NOON).state
+            with pytest.raises(RefusedError) as refused:
+                SHOP.reserve(quote, member, order_id="1", until=HALF_HOUR, at=NOON)
+            assert refusal_of(refused).reason is Reason.QUOTE_CHANGED
+            return
+        with pytest.raises(RefusedError) as refused:
+            SHOP.reserve(quote, member, order_id="1", until=HALF_HOUR, at=NOON)
+        assert refusal_of(refused) == Refusal(Reason.KEY_REUSED, {"key": "reserve:1", "fields": ("hold",)})
+
+    def test_a_guests_reservation_has_no_membership(self) -> None:
+        """Asking for one is a mistake."""
+        done = reserved(SHOP, None)
+        with pytest.raises(UsageError, match="a guest's order has no membership"):
+            _ = done.membership
+        given_up = SHOP.cancel(done.order.state, at=NOON)
+        with pytest.raises(UsageError, match="a guest's order has no membership"):
+            _ = given_up.membership
+
     def test_a_hold_in_its_name_stands(self) -> None:
         """What the shop held itself for the order is what it burns: nothing is held twice."""
         member = rich().hold(300, ref="1", until=HALF_HOUR, at=NOON).state
@@ -305,6 +335,47 @@ class TestConfirm:
             SHOP.confirm(given_up.order.state, member, at=NOON)
         assert refusal_of(refused) == Refusal(Reason.KEY_REUSED, {"key": "place:1", "fields": ("burn",)})
 
+    @pytest.mark.law(43)
+    def test_a_hold_given_up_by_hand_is_burned_all_the_same(self) -> None:
+        """The shop voided what was held for the order; it is paid in time, and says late."""
+        member = rich()
+        done = reserved(SHOP, member, burn=300)
+        member = after(member, done.member).void("1", at=NOON).state
+        placed = SHOP.confirm(done.order.state, member, at=NOON + MINUTE)
+        assert placed.fact.late
+        assert placed.membership.ledger.burns["1"].units == 300
+
+    @pytest.mark.law(43)
+    def test_a_hold_burned_by_hand_is_not_burned_twice(self) -> None:
+        """The shop captured what was held for the order: that is the order's burn. Another number of points is not."""
+        member = rich()
+        done = reserved(SHOP, member, burn=300)
+        member = after(member, done.member)
+        placed = SHOP.confirm(done.order.state, member.capture("1", at=NOON).state, at=NOON + MINUTE)
+        assert placed.membership.ledger.books(at=NOON + MINUTE).burned == 300
+        assert not placed.fact.late
+        with pytest.raises(RefusedError) as refused:
+            SHOP.confirm(done.order.state, member.capture("1", 200, at=NOON).state, at=NOON + MINUTE)
+        assert refusal_of(refused).details["fields"] == ("burn",)
+
+    def test_what_is_burned_by_hand_under_an_order_that_burns_nothing(self) -> None:
+        """It is the shop's own affair; the order is booked."""
+        member = rich()
+        done = reserved(SHOP, member)
+        used = member.hold(5, ref="1", until=HALF_HOUR, at=NOON).state.capture("1", at=NOON).state
+        assert SHOP.confirm(done.order.state, used, at=NOON + MINUTE).membership.order_count == 1
+
+    def test_it_can_come_back_for_as_long_as_any_order(self) -> None:
+        """Paid after the return window of its reservation had closed: the window counts from when it was booked."""
+        shop = attrs.evolve(SHOP, returns=Term(Period(days=14)))
+        done = reserved(shop, rich())
+        at = NOON + timedelta(days=20)
+        placed = shop.confirm(done.order.state, rich(), at=at)
+        assert placed.fact.final_at is not None
+        assert placed.fact.final_at > at
+        back = shop.refund(placed.order.state, placed.membership, back=Return(lines={"helmet": 1}), return_id="r", at=at)
+        assert back.fact.points_revoked == 79
+
     def test_an_end_that_passed_meanwhile_is_no_reason(self) -> None:
         """So late that the points it earned are over: they are granted as they would have been, and are over."""
         done = reserved(SHOP, rich(), burn=0)
@@ -369,6 +440,27 @@ class TestCapsMeanwhile:
         one = shop.confirm(first.order.state, two.membership, at=NOON)
         assert (two.fact.points, one.fact.points) == (0, 1)
 
+    @pytest.mark.law(43, 48)
+    @given(st.lists(st.tuples(st.integers(1, 90), st.booleans(), st.booleans()), min_size=1, max_size=6))
+    def test_carried_spend_holds_late_too(self, orders: list[tuple[int, bool, bool]]) -> None:
+        """Reserved all at once, paid in time or late, some returned: a member the points of the whole steps of what is kept."""
+        shop = program('earn = "1 per 50.00"\ncarry_over = true')
+        member, kept, bought = rich(), 0, list[tuple[Order, int, bool]]()
+        for number, (euros, late, comes_back) in enumerate(orders):
+            basket = Basket.of("EUR", {"a": f"{euros}.00"})
+            done = reserved(shop, member, basket, order_id=str(number))
+            at = HALF_HOUR if late else NOON
+            placed = shop.confirm(done.order.state, member, at=at)
+            bought.append((placed.order.state, euros, comes_back))
+            member, kept = placed.membership, kept + euros
+        for order, euros, comes_back in bought:
+            if comes_back:
+                back = Return(lines={"a": 1})
+                member = shop.refund(order, member, back=back, return_id="r", at=HALF_HOUR).membership
+                kept -= euros
+        held = sum(lot.revocable for lot in member.ledger.lots.values() if lot.rule == "order")
+        assert held == kept // 50
+
 
 class TestCancel:
     def test_frees_what_was_held(self) -> None:
@@ -423,7 +515,8 @@ class TestAttach:
         late = at + timedelta(days=data.draw(st.integers(0, 20)))
         attached = shop.attach(placed.order.state, Membership.open("m"), at=late)
         member = attached.member.state
-        assert attached.fact.earned == placed.fact.earned
+        # Under a rule that carries spend over it is carried from now on; the points are those of the order alone.
+        assert tuple(attrs.evolve(one, carried=False) for one in attached.fact.earned) == placed.fact.earned
         lots = {f"1/{one.rule}": one for one in placed.fact.earned if one.points}
         assert set(member.ledger.lots) == set(lots)
         for lot_id, one in lots.items():
@@ -473,6 +566,18 @@ class TestAttach:
         attached = shop.attach(placed.order.state, own, at=HALF_HOUR)
         assert [one.points for one in attached.fact.earned] == [40]
         assert attached.order.state.placed == attrs.evolve(placed.fact, member_id="m", earned=attached.fact.earned)
+
+    @pytest.mark.law(48)
+    def test_spend_of_a_guest_is_carried_over_from_then_on(self) -> None:
+        """30.00 and 120.00 of a guest at a point for each 50.00 are 150.00: three points, and two after a return."""
+        shop, member = program('earn = "1 per 50.00"\ncarry_over = true'), Membership.open("m")
+        own = shop.place(shop.quote(Basket.of("EUR", {"a": "30.00"}), member, at=NOON), member, order_id="2", at=NOON)
+        guest = guest_order(shop, Basket.of("EUR", {"b": "120.00"}))
+        assert [one.carried for one in guest.fact.earned] == [False]
+        attached = shop.attach(guest.order.state, own.membership, at=NOON)
+        assert attached.member.state.available(at=NOON) == 3
+        back = shop.refund(own.order.state, attached.member.state, back=Return(lines={"a": 1}), return_id="r", at=NOON)
+        assert back.membership.available(at=NOON) == 2
 
     def test_refusals(self) -> None:
         """Not placed; somebody's already; an id that names something else of the member."""

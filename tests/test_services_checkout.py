@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from loyaltycore.orders import OrderPlaced
 from loyaltycore.repositories import Cursor, Due, Snapshot, SnapshotStream, StoredStream
 from loyaltycore.services import Projected
 from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.views import Accounts
 from loyaltycore.wire import instant_text
 from tests.test_services import BELL, HELMET, NOON, PROGRAM, Clock, LossyRepository, lost, outrun, refusal_of
 
@@ -121,6 +123,15 @@ class TestReserve:
         assert shop.membership("m").ledger.burns["1"].units == 700
         assert refusal_of(lambda: shop.cancel("2")).reason is Reason.ORDER_NOT_FOUND
         assert shop.cancel("1") == cancelled
+
+    @pytest.mark.law(43)
+    def test_whoever_confirms(self, shop: Loyalty) -> None:
+        """The bank's message and the desk both say paid; the second hears what the first did."""
+        shop.reserve(shop.quote(HELMET, member_id="m"), order_id="1", hold_for=HALF_HOUR)
+        placed = shop.confirm("1")
+        assert shop.confirm("1", actor="desk") == placed
+        shop.reserve(shop.quote(HELMET, member_id="m"), order_id="2", hold_for=HALF_HOUR)
+        assert shop.cancel("2", actor="desk") == shop.cancel("2")
 
     def test_cancel_what_is_booked(self, shop: Loyalty) -> None:
         """It is refunded instead."""
@@ -240,6 +251,18 @@ class TestSweep:
         again = shop.sweep()
         assert (again.done, len(again.failed)) == (0, 2)
 
+    def test_one_instant_on_two_accounts_one_after_the_other(self, shop: Loyalty, clock: Clock) -> None:
+        """What was swept does not hide what ends at the same instant and is known only later."""
+        shop.earn(7, member_id="n", ref="a", expires_at=NOON + DAY, actor="desk")
+        clock.at += 2 * DAY
+        assert shop.sweep().done == 1
+        late = Accounts(shop.repository, account="status")
+        late.save(late.get("n").earn(5, ref="b", expires_at=NOON + DAY, at=NOON))
+        assert shop.sweep(1).done == 1
+        assert shop.sweep().done == 0
+        report = shop.membership("n").ledger_of("status").returned
+        assert sum(moved.units for moved in report.values()) == 5
+
     def test_two_sweeps_at_once(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
         """The other was faster: nothing is reported twice."""
         clock.at += timedelta(days=400)
@@ -353,9 +376,35 @@ class TestForget:
         assert shop.forget("ann", alias="x") == 1
         assert shop.overview("x").balance.available == 50
         shop.join("bob")
-        races += [lambda n=n: shop.record("review", member_id="bob", ref=f"r{n}") for n in range(9)]  # type: ignore[misc]  # a name bound
+        races += [partial(shop.record, "review", member_id="bob", ref=f"r{number}") for number in range(9)]
         with pytest.raises(ConflictError, match="was written to each time"):
             shop.forget("bob", alias="y")
+
+    def test_a_name_that_somebody_has(self, clock: Clock) -> None:
+        """Two members would become one."""
+        shop = Loyalty(PROGRAM, MemoryRepository(), clock=clock)
+        shop.join("ann")
+        shop.join("bob")
+        with pytest.raises(UsageError, match="alias must be a name that nobody has, got 'bob'"):
+            shop.forget("ann", alias="bob")
+
+    def test_while_an_order_is_paid(self, clock: Clock) -> None:
+        """Forgotten between two looks at the order: it is booked for the alias."""
+        repository = MemoryRepository()
+        shop = Loyalty(PROGRAM, repository, clock=clock, snapshot_every=0)
+        shop.record("sign_up", member_id="ann", ref="s")
+        shop.reserve(shop.quote(HELMET, member_id="ann", burn=300), order_id="1", hold_for=HALF_HOUR)
+        load, others = repository.load, list[Callable[[], object]]([list, partial(shop.forget, "ann", alias="x")])
+
+        def raced(streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+            found = load(streams)
+            if others:
+                others.pop(0)()
+            return found
+
+        repository.load = raced  # type: ignore[method-assign]  # a store with somebody beside
+        assert shop.confirm("1").member_id == "x"
+        assert shop.membership("x").ledger.burns["1"].units == 300
 
     def test_a_repository_that_cannot(self, shop: Loyalty) -> None:
         """It is told at once."""
@@ -435,12 +484,13 @@ class TestSnapshots:
         assert shop.overview("m").balance.available == 50
         assert shop.record("review", member_id="m", ref="r2").units == 50
 
-    def test_a_snapshot_that_cannot_be_kept(self, clock: Clock) -> None:
+    @pytest.mark.parametrize("refusal", [ConflictError, ConnectionError])
+    def test_a_snapshot_that_cannot_be_kept(self, refusal: type[Exception], clock: Clock) -> None:
         """The command is kept; its answer does not wait for what only saves reading."""
         store = MemoryRepository()
 
         def refuse(*_: object) -> None:
-            raise ConflictError
+            raise refusal
 
         store.keep_snapshot = refuse  # type: ignore[method-assign]  # a busy store
         shop = Loyalty(PROGRAM, store, clock=clock, snapshot_every=1)
@@ -495,3 +545,21 @@ def test_a_conflict_is_tried_again(shop: Loyalty, store: LossyRepository) -> Non
     shop.reserve(quote, order_id="1", hold_for=HALF_HOUR)
     store.before["commit"] = [outrun]
     assert shop.confirm("1").burn_points == 10
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda shop: shop.place(None, order_id="1"),
+        lambda shop: shop.reserve(None, order_id="1", hold_for=HALF_HOUR),
+        lambda shop: shop.earn(1, member_id="m", ref="r", expires_at=None, rule=[], actor="a"),
+        lambda shop: shop.earn(1, member_id="m", ref="r", expires_at=None, reason=None, actor="a"),
+        lambda shop: shop.record([], member_id="m", ref="r"),
+        lambda shop: shop.statement("m", window=None),
+    ],
+)
+def test_what_is_no_such_thing_is_told(shop: Loyalty, call: Callable[[Loyalty], object]) -> None:
+    """A wrong type is a mistake of the shop's, and named; nothing is kept of it."""
+    with pytest.raises(UsageError):
+        call(shop)
+    assert shop.overview("m").balance.available == 1000

@@ -58,7 +58,7 @@ from loyaltycore.testing import check_async_repository, check_repository, check_
 from tests.cutting import Cutter
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
-LATER = datetime(2027, 1, 1, tzinfo=UTC)
+LATER, AFTER = datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)
 A, B, C = StreamId("member/a"), StreamId("member/b"), StreamId("member/c")
 COUNTER = CounterId("coupon/SUMMER")
 PROGRAM = Program.parse(
@@ -295,6 +295,29 @@ class TestTables:
         assert (version_of(A, one), version_of(A, other)) == (1, 0)
         assert "other facts" in inspect(engine).get_table_names()
 
+    @pytest.mark.parametrize("prefix", ["50% ", "{s} ", '"', "", "%(s0)s "])
+    def test_any_prefix_is_a_name(self, prefix: str, url: URL) -> None:
+        """Whatever means something to a driver or a formatter in between."""
+        repository = SQLAlchemyRepository(engine_of(url), prefix=prefix)
+        repository.create_tables()
+        repository.commit(command("k"), [append(), append(stream=B), claim("a", 1)])
+        repository.commit(command("l"), [append(1), Expect(stream=B, version=1), claim("a", 0), Expect(stream=C, version=0)])
+        assert repository.load([A, B]) == {A: StoredStream(2, (joined(),) * 2), B: StoredStream(1, (joined(),))}
+        assert repository.claims(after=None, limit=1) == []
+
+    def test_schema_of_a_tenant_is_followed(self, pg: Engine) -> None:
+        """An engine that translates schemas leads reads and writes to one place."""
+        with pg.begin() as connection:
+            connection.execute(text("CREATE SCHEMA tenant"))
+        repository = SQLAlchemyRepository(pg.execution_options(schema_translate_map={None: "tenant"}))
+        repository.create_tables()
+        repository.commit(command("k"), [append(), claim("a", 1)])
+        with pytest.raises(DuplicateError):
+            repository.commit(command("k"), [])
+        assert version_of(A, repository) == 1
+        assert version_of(A, SQLAlchemyRepository(pg)) == 0
+        assert version_of(A, SQLAlchemyRepository(pg, schema="tenant")) == 1
+
     def test_schema_is_the_shops_to_choose(self, pg: Engine) -> None:
         """The tables may stand in a schema of their own."""
         with pg.begin() as connection:
@@ -382,11 +405,76 @@ class TestTables:
 
 
 class TestCommit:
+    @pytest.mark.parametrize(
+        "streams, facts, counters",
+        [(0, 0, 0), (1, 1, 0), (6, 3, 6), (7, 1, 0), (1, 21, 1), (2, 1, 7), (0, 0, 1), (40, 2, 40)],
+    )
+    def test_commit_of_any_size_is_whole(self, streams: int, facts: int, counters: int, repository: SQLAlchemyRepository) -> None:
+        """One statement or several: first facts and later ones, what time brings, claims, the receipt."""
+        names = [StreamId(f"member/{number}") for number in range(streams)]
+        ids = [CounterId(f"coupon/{number}") for number in range(counters)]
+
+        def changes(key: str, version: int, ends: datetime | None) -> list[Change]:
+            appends = [append(version, stream=name, count=facts, due_at=ends) for name in names]
+            claims = [Claim(counter=counter, key=Key(key), amount=1, limit=2, at=AT, until=ends) for counter in ids]
+            return [*reversed(appends), *reversed(claims), Expect(stream=A, version=0)]
+
+        repository.commit(command("first"), changes("first", 0, None))
+        repository.commit(command("second"), changes("second", facts, LATER))
+        assert repository.load(names) == dict.fromkeys(names, StoredStream(2 * facts, (joined(),) * 2 * facts))
+        assert [due.stream for due in repository.due(before=AFTER, after=None, limit=99)] == sorted(names)
+        for key in ("first", "second"):
+            kept = repository.receipt(A, Key(key))
+            assert kept is not None
+            assert dict(kept.facts) == dict.fromkeys(names, (joined(),) * facts)
+        for at, total in ((AT, 2), (LATER, 1)):
+            assert repository.claimed(ids, key=Key("first"), at=at) == dict.fromkeys(ids, Claimed(total=total, mine=1))
+        assert repository.streams("member", limit=99) == sorted(names)
+
+    @pytest.mark.parametrize("wrong", range(4))
+    @pytest.mark.parametrize("others", [0, 9])
+    def test_step_that_is_not_met_leaves_nothing(self, others: int, wrong: int, repository: SQLAlchemyRepository) -> None:
+        """Whichever it is of an append, an expectation, and either of what was never written; the stream is named."""
+        streams = [StreamId(f"member/{number}") for number in range(4)]
+        repository.commit(command("before"), [append(stream=streams[0]), append(stream=streams[2])])
+        versions = [1, 0, 1, 0]
+        if versions[wrong]:
+            repository.commit(command("moves"), [append(1, stream=streams[wrong])])
+        else:
+            repository.commit(command("begins"), [append(stream=streams[wrong])])
+        stored = repository.load(streams)
+        asked: list[Change] = [
+            append(1, stream=streams[0]),
+            append(0, stream=streams[1]),
+            Expect(stream=streams[2], version=1),
+            Expect(stream=streams[3], version=0),
+        ]
+        more = [append(stream=StreamId(f"order/{number}")) for number in range(others)]
+        with pytest.raises(ConflictError, match=f"'{streams[wrong]}' is not at version {versions[wrong]}"):
+            repository.commit(command("late"), [*asked, *more, claim("late", 1)])
+        assert repository.load(streams) == stored
+        assert repository.receipt(A, Key("late")) is None
+        assert repository.streams("order") == []
+        assert repository.claimed([COUNTER], key=Key("late"), at=AT)[COUNTER].total == 0
+        with pytest.raises(DuplicateError):
+            repository.commit(command("before"), [*asked, *more, claim("late", 11)])
+
+    def test_stream_may_be_expected_twice(self, repository: SQLAlchemyRepository) -> None:
+        """At one version; two versions cannot both be so."""
+        for version in (0, 1):
+            repository.commit(command(f"k{version}"), [Expect(stream=B, version=version)] * 2)
+            with pytest.raises(ConflictError, match="'member/b'"):
+                repository.commit(command("l"), [Expect(stream=B, version=0), Expect(stream=B, version=1)])
+            if not version:
+                repository.commit(command("m"), [append(stream=B)])
+
     def test_expectation_and_append_of_one_stream_are_of_one_version(self, repository: SQLAlchemyRepository) -> None:
         """What is expected is what was stored before."""
         repository.commit(command("first"), [Expect(stream=A, version=0), append()])
         with pytest.raises(ConflictError, match="'member/a' is not at version 0"):
             repository.commit(command("second"), [append(1), Expect(stream=A, version=0)])
+        with pytest.raises(DuplicateError):
+            repository.commit(command("first"), [append(1), Expect(stream=A, version=0)])
         repository.commit(command("second"), [append(1), Expect(stream=A, version=1)])
         assert version_of(A, repository) == 2
 
@@ -599,6 +687,76 @@ class TestPostgreSQL:
                 heard = waiting.exception(timeout=30)
             assert isinstance(heard, ConflictError) if is_kept else heard is None
         assert version_of(B, repository) == 0
+
+    @pytest.mark.law(38)
+    @pytest.mark.parametrize("by_key", [False, True])
+    @pytest.mark.parametrize("moved", [append(1, stream=B), Expect(stream=B, version=1)])
+    def test_stream_that_moved_while_another_was_waited_for(self, moved: Change, by_key: bool, pg: Engine) -> None:  # noqa: FBT001  # a parameter
+        """What it is when its turn comes decides, not what it was when the statement began."""
+        repository = SQLAlchemyRepository(pg)
+        repository.commit(command("before"), [append(stream=B)])
+        with pg.connect() as connection, ThreadPoolExecutor(1) as pool:
+            SQLAlchemyRepository(connection).commit(command("k" if by_key else "first"), [append()])
+            waiting = blocked(pool.submit(repository.commit, command("k"), [append(), moved, claim("a", 1)]), pg)
+            repository.commit(command("meanwhile"), [append(1, stream=B)])
+            connection.rollback()
+            with pytest.raises(ConflictError, match="'member/b' is not at version 1"):
+                waiting.result(timeout=30)
+        assert repository.load([A, B]) == {A: StoredStream(), B: StoredStream(2, (joined(),) * 2)}
+        assert repository.claims(after=None, limit=1) == []
+
+    @pytest.mark.law(32)
+    def test_claim_that_waited_for_its_turn_sees_the_one_before(self, pg: Engine) -> None:
+        """The room is looked at when the counter is held, not when the commit began."""
+        repository = SQLAlchemyRepository(pg)
+        for is_kept in (False, True):
+            with pg.connect() as connection, ThreadPoolExecutor(1) as pool:
+                SQLAlchemyRepository(connection).commit(command(f"first {is_kept}"), [claim("a", 6)])
+                waiting = blocked(pool.submit(repository.commit, command(f"second {is_kept}"), [claim("b", 5)]), pg)
+                connection.commit() if is_kept else connection.rollback()
+                heard = waiting.exception(timeout=30)
+            assert isinstance(heard, LimitReachedError) if is_kept else heard is None
+            repository.commit(command(f"frees {is_kept}"), [claim("b", 0)])
+        assert repository.claimed([COUNTER], key=Key("a"), at=AT)[COUNTER] == Claimed(total=6, mine=6)
+
+    @pytest.mark.law(38)
+    @pytest.mark.parametrize("more", [0, 5])
+    def test_streams_and_counters_in_any_order_do_not_deadlock(self, more: int, pg: Engine) -> None:
+        """Commits of one statement, and of several beside them, take their locks in one order."""
+        repository = SQLAlchemyRepository(pg)
+        counters = [CounterId(f"coupon/{number}") for number in range(3)]
+
+        def attempt(number: int) -> str:
+            turn = 1 if number % 2 else -1
+            stored = repository.load([A, B, C])
+            others = range(more if number % 3 else 0)
+            changes: list[Change] = [
+                *(append(stored[stream].version, stream=stream) for stream in [A, B, C][::turn]),
+                *(append(stream=StreamId(f"order/{number}/{other}")) for other in others),
+                *(Claim(counter=one, key=Key(f"{number}"), amount=1, limit=None, at=AT, until=None) for one in counters[::turn]),
+            ]
+            try:
+                repository.commit(command(f"k{number}", home=StreamId(f"order/{number}")), changes)
+            except ConflictError as error:
+                return str(error)
+            return ""
+
+        with ThreadPoolExecutor(8) as pool:
+            heard = list(pool.map(attempt, range(64)))
+        assert not [message for message in heard if "deadlock" in message]
+        assert version_of(A, repository) == heard.count("") >= 1
+
+    def test_commit_is_one_statement(self, pg: Engine) -> None:
+        """And two more for each counter; only what is out of the ordinary takes others."""
+        asked = list[str]()
+        event.listen(pg, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+        repository = SQLAlchemyRepository(pg)
+        repository.commit(command("1"), [append(count=3), append(stream=B)])
+        repository.commit(command("2"), [append(3), Expect(stream=B, version=1)])
+        assert len(asked) == 2
+        repository.commit(command("3"), [append(4, due_at=AT), claim("a", 1)])
+        repository.commit(command("4"), [claim("a", 0)])
+        assert len(asked) == 2 + 3 + 3
 
     def test_expected_stream_cannot_be_written_meanwhile(self, pg: Engine) -> None:
         """One that was never written neither."""

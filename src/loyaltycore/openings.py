@@ -69,6 +69,8 @@ _PAGE: Final = 500
 _RETRIES: Final = 5
 _BOM: Final = "\ufeff"
 _WHOLE: Final = re.compile("[0-9]{1,15}")
+_LARGEST: Final = 10**15 - 1
+"""Of the points, or the minor units, of one row: thousands of rows of one member still sum up to what can be kept."""
 
 D = TypeVar("D")
 T = TypeVar("T")
@@ -126,12 +128,12 @@ class Opening:
 
     Attributes:
         member_id: Whose; the shop's own, opaque.
-        points: How many; 0 brings no points.
+        points: How many, below 10^15; 0 brings no points.
         account: Which of the member's accounts.
         earned_on: Local day they were earned; ``None`` is the instant of the import.
         expires: The last local day on which they can be used, in the program's zone; or the first instant at which they no
             longer can; ``None`` is never. It has no default: forgetting it costs money.
-        spent: What counts for tiers; ``None`` is nothing, an amount of 0 says that the member has bought before.
+        spent: What counts for tiers, below 10^15 minor units; ``None`` is nothing, an amount of 0 says that the member has bought before.
         spent_on: Local day on which it counts.
         joined_on: Local day since which somebody is a member; ``None`` is unknown.
         line: Where it stands, for messages; no part of what it says.
@@ -150,7 +152,6 @@ class Opening:
     def __attrs_post_init__(self) -> None:
         """Check what can be checked without the program."""
         check_id("member_id", self.member_id)
-        check_whole("points", self.points, low=0)
         check_slug("account", self.account)
         for name in ("earned_on", "spent_on", "joined_on"):
             if getattr(self, name) is not None:
@@ -159,9 +160,9 @@ class Opening:
             object.__setattr__(self, "expires", check_instant("expires", self.expires))
         elif self.expires is not None:
             check_day("expires", self.expires)
-        if self.spent is not None and check_kind("spent", self.spent, Money).minor_units < 0:
-            msg = f"spent must be at least 0, got {self.spent}"
-            raise UsageError(msg)
+        check_whole("points", self.points, low=0, high=_LARGEST)
+        if self.spent is not None:
+            check_whole("spent", check_kind("spent", self.spent, Money).minor_units, low=0, high=_LARGEST)
         if (self.spent is None) is not (self.spent_on is None):
             msg = f"spent and spent_on must be told together, got {self.spent} and {self.spent_on}"
             raise UsageError(msg)
@@ -355,7 +356,7 @@ class _Row:
     def money(self, column: str, currency: str) -> Money | None:
         def read(text: str) -> Money:
             money = Money.of(text.replace(",", ".") if self.has_decimal_comma else text, currency)
-            check_whole(column, money.minor_units, low=0)
+            check_whole(column, money.minor_units, low=0, high=_LARGEST)
             return money
 
         return self.take(column, read, f"an amount in {currency} of at least 0, such as {Money(1250, currency).decimal}", None)
@@ -365,7 +366,7 @@ def _rows(file: Iterable[str], problems: _Problems) -> Iterator[_Row]:
     """Give the rows under the headings; rows of empty cells are passed over."""
     lines, line = iter(file), 1
     try:
-        first = next(lines, "").removeprefix(_BOM)
+        first = check_kind("a line", next(lines, ""), str).removeprefix(_BOM)
         has_semicolons = ";" in first
         reader = csv.reader(chain([first], lines), delimiter=";" if has_semicolons else ",", strict=True)
         columns = [cell.strip() for cell in next(reader, [])]

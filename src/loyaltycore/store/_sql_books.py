@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Connection,
     Dialect,
     Executable,
@@ -346,7 +347,7 @@ class _Reading:
     def __init__(self, tables: Tables) -> None:
         streams, facts, receipts, claims = tables.streams, tables.facts, tables.receipts, tables.claims
         snapshots = tables.snapshots
-        several = bindparam("asked", expanding=True)
+        several: BindParameter[Any] = bindparam("asked", expanding=True)
         limit = bindparam("limit", type_=BigInteger)
         self.facts = (
             select(facts.c.stream, facts.c.fact).where(facts.c.stream.in_(several)).order_by(facts.c.stream, facts.c.version)
