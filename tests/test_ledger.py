@@ -23,6 +23,7 @@ from loyaltycore.ledger import (
     Books,
     Burned,
     BurnRefunded,
+    Captured,
     Expiring,
     Granted,
     Ledger,
