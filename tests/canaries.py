@@ -467,6 +467,16 @@ class ReadsExpectationsEarly(Plain):
             self.write(command, changes)
 
 
+class ReadsKnownStreamsEarly(ReadsExpectationsEarly):
+    """Only expectations of streams that are there are compared before the lock is taken."""
+
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        if any(isinstance(change, Expect) and change.version for change in changes):
+            super().commit(command, changes)
+        else:
+            Plain.commit(self, command, changes)
+
+
 class GivesUpWhenBusy(Plain):
     """A busy database is an error of its own."""
 
@@ -941,7 +951,14 @@ CANARIES: Final[Mapping[tuple[str, int], tuple[type[Plain], ...]]] = {
     ),
     ("Repository", 3): (WritesAsItGoes, WritesTheReceiptFirst, ChokesHalfWay, LosesClaims, LosesReceipts),
     ("Repository", 4): (ComparesNoVersions, ComparesOneWay, IgnoresExpectations, WritesExpectations),
-    ("Repository", 5): (ChecksThenActs, ReadsExpectationsEarly, GivesUpWhenBusy, LocksAsItGoes, LosesForEver),
+    ("Repository", 5): (
+        ChecksThenActs,
+        ReadsExpectationsEarly,
+        ReadsKnownStreamsEarly,
+        GivesUpWhenBusy,
+        LocksAsItGoes,
+        LosesForEver,
+    ),
     ("Repository", 6): (
         DoesItAgain,
         SwallowsRepeats,

@@ -461,3 +461,9 @@ def test_a_program_file_is_no_archive() -> None:
     """A wrong file is named at once."""
     with pytest.raises(ArchiveError, match=r"^line 1: not JSON of this library"):
         import_lines(MemoryRepository(), ["[program]"])
+
+
+def test_a_repository_that_cannot_be_listed_is_told() -> None:
+    """It may keep everything and list nothing."""
+    with pytest.raises(UsageError, match="export needs a repository that has commits and claims, got object"):
+        next(export_lines(object()))  # type: ignore[arg-type]  # a wrong value on purpose

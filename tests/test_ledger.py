@@ -989,9 +989,11 @@ class TestHold:
         with pytest.raises(RefusedError) as refused:
             named.capture("x", given_up=True, at=T0)
         assert refused.value.refusal.details == {"key": "capture:x", "fields": ("burn",)}
+        captured = facts[0]
+        assert isinstance(captured, Captured)
         for broken in (
-            attrs.evolve(facts[0], late=False),  # in time, of a hold that was given up
-            attrs.evolve(facts[0], ref="b"),  # of no hold at all
+            attrs.evolve(captured, late=False),  # in time, of a hold that was given up
+            attrs.evolve(captured, ref="b"),  # of no hold at all
         ):
             with pytest.raises(CorruptStateError):
                 spent.folded([broken])

@@ -275,6 +275,19 @@ class TestBind:
 
 
 class TestTables:
+    def test_repository_of_each_request_prepares_nothing_anew(self, engine: Engine) -> None:
+        """What SQLAlchemy compiled for the first serves them all, and does not fill the shop's cache."""
+        compiled: dict[Any, Any] = {}
+        caching = engine.execution_options(compiled_cache=compiled)
+        sizes = list[int]()
+        for number in range(3):
+            with caching.connect() as connection, Session(connection) as session:
+                repository = SQLAlchemyRepository(session)
+                repository.load([A])
+                repository.commit(command(f"{number}"), [append(), claim("a", 1)])
+                sizes.append(len(compiled))
+        assert sizes[0] == sizes[2] > 0
+
     def test_metadata_is_what_is_made(self, engine: Engine) -> None:
         """Migrations of the shop's own make the same tables."""
         made = inspect(engine)

@@ -61,6 +61,7 @@ POINTS_LIARS = [(clause, liar) for clause, liars in POINTS_CANARIES.items() for 
 RACING = {
     "ChecksThenActs",
     "ReadsExpectationsEarly",
+    "ReadsKnownStreamsEarly",
     "GivesUpWhenBusy",
     "LooksForRepeatsOnce",
     "LooksForRepeatsEarly",

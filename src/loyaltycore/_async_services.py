@@ -355,7 +355,7 @@ class AsyncLoyalty(Steward):
         return await self._run(self._order(order_id))
 
     async def sweep(self, limit: int = SWEEP_LIMIT, *, after: Cursor | None = None) -> Swept:
-        """Write down what time has brought: points that expired. Nothing waits for it, and no balance depends on it.
+        """Write down what time has brought: points that expired, holds that ran out. No balance waits for it.
 
         As ``Loyalty.sweep``, awaited.
         """

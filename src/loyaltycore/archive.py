@@ -120,7 +120,13 @@ def export_lines(repository: Exportable) -> Iterator[str]:
 
     Returns:
         The header, the commits as the repository lists them, the claims, and how many there were.
+
+    Raises:
+        UsageError: A repository that cannot list them.
     """
+    if not all(hasattr(repository, name) for name in ("commits", "claims")):
+        msg = f"export needs a repository that has commits and claims, got {type(repository).__name__}"
+        raise UsageError(msg)
     counts: Counter[str] = Counter()
     yield _line("export", form=FORM, library=_library())
     for kept in _every(repository.commits):

@@ -133,7 +133,8 @@ class Opening:
         earned_on: Local day they were earned; ``None`` is the instant of the import.
         expires: The last local day on which they can be used, in the program's zone; or the first instant at which they no
             longer can; ``None`` is never. It has no default: forgetting it costs money.
-        spent: What counts for tiers, below 10^15 minor units; ``None`` is nothing, an amount of 0 says that the member has bought before.
+        spent: What counts for tiers, below 10^15 minor units; ``None`` is nothing, an amount of 0 says that the member has
+            bought before.
         spent_on: Local day on which it counts.
         joined_on: Local day since which somebody is a member; ``None`` is unknown.
         line: Where it stands, for messages; no part of what it says.

@@ -577,7 +577,7 @@ class Loyalty(Steward):
         return self._run(self._order(order_id))
 
     def sweep(self, limit: int = SWEEP_LIMIT, *, after: Cursor | None = None) -> Swept:
-        """Write down what time has brought: points that expired. Nothing waits for it, and no balance depends on it.
+        """Write down what time has brought: points that expired, holds that ran out. No balance waits for it.
 
         Each stream is a commit of its own; one that fails is named and does not hold up the others. Run again, or in two places
         at once, it writes nothing twice.

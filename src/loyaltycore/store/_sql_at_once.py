@@ -11,12 +11,12 @@ Invariants:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, final
 
 import attrs
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, make_url
 
 from loyaltycore.facts import Command
 from loyaltycore.identity import CounterId, StreamId
@@ -102,8 +102,9 @@ class Step:
 class AtOnce:
     """The texts over one set of tables."""
 
-    def __init__(self, tables: Tables, dialect: Dialect) -> None:
-        """Take the tables, and the dialect that knows how to write their names."""
+    def __init__(self, tables: Tables) -> None:
+        """Take the tables."""
+        dialect = make_url("postgresql+psycopg://").get_dialect()()
         write = dialect.identifier_preparer.format_table
         named = ("streams", "facts", "receipts", "counters", "claims")
         self._names = {name: write(getattr(tables, name)) for name in named}
@@ -117,14 +118,14 @@ class AtOnce:
         self.free: Final = _FREE.format(**self._names)
         """Frees what a key holds."""
 
-    def takes(self, connection: Connection, steps: Sequence[Step], counters: Sequence[CounterId]) -> bool:
+    def takes(self, connection: Connection, steps: Sequence[Step], counters: Collection[CounterId]) -> bool:
         """Say whether one statement is enough, and the tables stand where it looks for them."""
         is_small = len(steps) <= _STEPS_LIMIT and len(counters) <= _COUNTERS_LIMIT
         is_short = sum(len(step.texts) for step in steps) <= _FACTS_LIMIT
         return is_small and is_short and not connection.get_execution_options().get("schema_translate_map")
 
     def write(
-        self, connection: Connection, command: Command, steps: Sequence[Step], counters: Sequence[CounterId]
+        self, connection: Connection, command: Command, steps: Sequence[Step], counters: Collection[CounterId]
     ) -> Sequence[bool]:
         """Write the receipt, move and guard streams, append facts, and take the turn at counters.
 

@@ -1,5 +1,7 @@
 """What is read and written, as SQLAlchemy's statements on one connection; who begins and ends transactions is another matter.
 
+In PostgreSQL the writes of nearly every commit are one statement, and text that is ready: see ``_sql_at_once``.
+
 Every write is conditional, so READ COMMITTED is enough. Locks are taken in one order: the receipt, streams by id, counters by id.
 """
 
@@ -15,7 +17,6 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     Connection,
-    Dialect,
     Executable,
     Row,
     Select,
@@ -73,10 +74,10 @@ _Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 class Books:
     """The statements over one set of tables, made once; SQLAlchemy keeps their text after the first use."""
 
-    def __init__(self, tables: Tables, dialect: Dialect) -> None:
-        """Take the tables, and the database's dialect."""
+    def __init__(self, tables: Tables, dialect: str) -> None:
+        """Take the tables, and the name of the database's dialect."""
         self._tables = tables
-        self._dialect = dialect.name
+        self._dialect = dialect
         self._reading = _Reading(tables)
         # How many rows were written tells a conflict; of an insert it is not kept unless asked for.
         counted = {"preserve_rowcount": True}
@@ -100,7 +101,7 @@ class Books:
         self._hold = hold.on_conflict_do_update(index_elements=["counter", "key"], set_=written)
         self._free = delete(claims).where(claims.c.counter == bindparam("asked"), claims.c.key == bindparam("holder"))
         self._reclaim = delete(claims).where(claims.c.counter == bindparam("asked"), claims.c.until <= bindparam("at"))
-        self._at_once = AtOnce(tables, dialect) if dialect.name == "postgresql" else None
+        self._at_once = AtOnce(tables) if dialect == "postgresql" else None
 
     def create(self, connection: Connection) -> None:
         """Make the tables that are not there."""
@@ -192,14 +193,13 @@ class Books:
         steps = _steps(changes)
         claims = sorted((c for c in changes if isinstance(c, Claim)), key=lambda claim: (claim.counter, claim.key))
         counters = {counter: list(together) for counter, together in groupby(claims, key=lambda claim: claim.counter)}
-        at_once = self._at_once
-        if at_once is None or not at_once.takes(connection, steps, list(counters)):
-            at_once = None
+        at_once = self._at_once if self._at_once is not None and self._at_once.takes(connection, steps, counters) else None
+        if at_once is None:
             self._write_steps(connection, command, steps)
             for counter in counters:
                 connection.execute(self._turn, {"asked": counter})
         else:
-            is_new, *met = at_once.write(connection, command, steps, list(counters))
+            is_new, *met = at_once.write(connection, command, steps, counters)
             _demand_new(command, is_new=is_new)
             for step, is_met in zip(steps, met, strict=True):
                 _demand(step.stream, step.version, is_met=is_met)

@@ -22,9 +22,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeVar, final
 
-from sqlalchemy import Connection, Dialect, Engine, MetaData, StaticPool
+from sqlalchemy import Connection, Engine, MetaData, StaticPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -53,6 +54,9 @@ PREFIX: Final = "loyalty_"
 """What the names of tables begin with, unless said."""
 
 _DRIVERS: Final = frozenset({("postgresql", "psycopg"), ("sqlite", "pysqlite"), ("sqlite", "aiosqlite")})
+
+_BOOKS_LIMIT: Final = 64
+"""Sets of tables whose statements are kept ready; a process works with one, or with one a tenant."""
 
 T = TypeVar("T")
 
@@ -93,7 +97,7 @@ class SQLAlchemyRepository:
         """
         dialect = _check_bind(bind, Engine, Connection, Session)
         self._reach = Pool(bind) if isinstance(bind, Engine) else Lent(bind)
-        self._books = Books(make_tables(schema=schema, prefix=prefix), dialect)
+        self._books = _books(dialect, schema, prefix)
 
     def create_tables(self) -> None:
         """Make the tables that are not there; those that are stay as they are."""
@@ -191,7 +195,7 @@ class AsyncSQLAlchemyRepository:
         """
         dialect = _check_bind(bind, AsyncEngine, AsyncConnection, AsyncSession)
         self._reach = AsyncPool(bind) if isinstance(bind, AsyncEngine) else AsyncLent(bind)
-        self._books = Books(make_tables(schema=schema, prefix=prefix), dialect)
+        self._books = _books(dialect, schema, prefix)
 
     async def create_tables(self) -> None:
         """Make the tables that are not there; those that are stay as they are."""
@@ -252,6 +256,12 @@ class AsyncSQLAlchemyRepository:
         return isinstance(self._reach, AsyncLent)
 
 
+@lru_cache(_BOOKS_LIMIT)
+def _books(dialect: str, schema: str | None, prefix: str) -> Books:
+    """Give the statements over some tables: a repository may be made for each request, and they cost more than its commit."""
+    return Books(make_tables(schema=schema, prefix=prefix), dialect)
+
+
 def _telling(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
     def tell(connection: Connection) -> T:
         with told():
@@ -260,8 +270,8 @@ def _telling(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
     return tell
 
 
-def _check_bind(bind: object, *kinds: type) -> Dialect:
-    """Take an engine, a connection or a session of a database that is known, and give its dialect."""
+def _check_bind(bind: object, *kinds: type) -> str:
+    """Take an engine, a connection or a session of a database that is known, and name its dialect."""
     names = ", ".join(kind.__name__ for kind in kinds)
     if not isinstance(bind, kinds):
         msg = f"bind must be one of {names}, got {type(bind).__name__}"
@@ -276,4 +286,4 @@ def _check_bind(bind: object, *kinds: type) -> Dialect:
     if isinstance(bind, Engine | AsyncEngine) and isinstance(bind.pool, StaticPool):
         msg = "bind must be an engine whose calls do not share one connection (StaticPool): their transactions would mix"
         raise UsageError(msg)
-    return dialect
+    return dialect.name

@@ -123,17 +123,25 @@ def _losers(names: Sequence[str], heard: type[Exception]) -> set[type[Exception]
     return {heard} if len(names) > 1 else set()
 
 
-def _crosses_expectations(port: Port) -> None:
-    for turn in range(_ROUNDS * 2):
-        a, b = port.stream(f"a{turn}"), port.stream(f"b{turn}")
+def _crosses_expectations(*, version: int) -> Callable[[Port], None]:
+    """Let two write at once what the other expects unwritten: streams that are there are locked in another way than new ones."""
 
-        def refer(repository: Repository, read: StreamId, written: StreamId, turn: int = turn) -> Exception | None:
-            changes = (Expect(stream=read, version=0), append_to(written, 0, marker("referred")))
-            return port.commit(port.command(f"{turn} {written}"), *changes, repository=repository)
+    def check(port: Port) -> None:
+        for turn in range(_ROUNDS * 4):
+            a, b = port.stream(f"a{turn}"), port.stream(f"b{turn}")
+            if version:
+                both = [append_to(stream, 0, *[marker(f"{number}") for number in range(version)]) for stream in (a, b)]
+                port.keeps(port.command(f"{turn} before"), *both)
 
-        refusals = port.at_once([partial(refer, read=a, written=b), partial(refer, read=b, written=a)])
-        heard = sorted(type(refusal).__name__ for refusal in refusals)
-        port.demand("what two heard that each wrote what the other expected unwritten", heard, ["ConflictError", "NoneType"])
+            def refer(repository: Repository, read: StreamId, written: StreamId, turn: int = turn) -> Exception | None:
+                changes = (Expect(stream=read, version=version), append_to(written, version, marker("referred")))
+                return port.commit(port.command(f"{turn} {written}"), *changes, repository=repository)
+
+            refusals = port.at_once([partial(refer, read=a, written=b), partial(refer, read=b, written=a)])
+            heard = sorted(type(refusal).__name__ for refusal in refusals)
+            port.demand("what two heard that each wrote what the other expected unwritten", heard, ["ConflictError", "NoneType"])
+
+    return check
 
 
 def _makes_a_serial_history(port: Port) -> None:
@@ -271,7 +279,7 @@ CHECKS: Final[dict[int, tuple[Callable[[Port], None], ...]]] = {
         _compares_versions(lambda stream, version: Expect(stream=stream, version=version)),
         _expects_and_leaves,
     ),
-    5: (_lets_one_win, _crosses_expectations, _makes_a_serial_history),
+    5: (_lets_one_win, _crosses_expectations(version=0), _crosses_expectations(version=2), _makes_a_serial_history),
     6: (_remembers_commands, _remembers_for_others, _tells_keys_apart, _takes_a_command_once),
     7: (_keeps_keys_by_home,),
     8: (_says_the_first_thing_first, _tells_repeats_from_conflicts),

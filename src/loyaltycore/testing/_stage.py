@@ -89,14 +89,14 @@ class Source(Generic[R]):
             patience: Seconds without an answer after which calls at once are stuck.
             mixes: Whether every other worker uses one repository together, also where each could have its own.
         """
-        self.threads = check_count("threads", threads, high=THREADS_LIMIT)
-        self.patience = check_count("patience", patience, high=PATIENCE_LIMIT)
+        self.threads: int = check_count("threads", threads, high=THREADS_LIMIT)
+        self.patience: int = check_count("patience", patience, high=PATIENCE_LIMIT)
         self._mixes = mixes
         self._factory = factory
         first, second = factory(), factory()
         self._is_one = first is second
         try:
-            self.shares = not self._is_one and shares(first, second)
+            self.shares: bool = not self._is_one and shares(first, second)
         finally:
             self.close(first)
             self.close(second)
