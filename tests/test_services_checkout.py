@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore import Basket, Loyalty, Membership, Order, Reason, UsageError
-from loyaltycore.errors import ConflictError
+from loyaltycore._earning import Caps, Over
+from loyaltycore.errors import ConflictError, CorruptStateError
 from loyaltycore.facts import Append, Change, Command, Fact
 from loyaltycore.identity import Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import ExpiryReported, Granted
@@ -380,6 +382,19 @@ class TestForget:
         with pytest.raises(ConflictError, match="was written to each time"):
             shop.forget("bob", alias="y")
 
+    def test_where_orders_cannot_be_listed(self, clock: Clock) -> None:
+        """What the member's own facts tell of is found all the same."""
+
+        class Unlisted(LossyRepository):
+            def __init__(self) -> None:
+                super().__init__(MemoryRepository())
+                self.rename = cast("MemoryRepository", self.inner).rename
+
+        shop = Loyalty(PROGRAM, Unlisted(), clock=clock)
+        shop.place(shop.quote(HELMET, member_id="ann"), order_id="1")
+        assert shop.forget("ann", alias="x") == 2
+        assert shop.order("1").member_id == "x"
+
     def test_a_name_that_somebody_has(self, clock: Clock) -> None:
         """Two members would become one."""
         shop = Loyalty(PROGRAM, MemoryRepository(), clock=clock)
@@ -448,6 +463,29 @@ class TestSnapshots:
         store.read.clear()
         assert shop.overview("m").balance.available == 1250
         assert store.read == [("tail", 5)]
+
+    def test_rules_that_look_back_read_everything(self, clock: Clock) -> None:
+        """A cap on a day asks for all that was earned: a snapshot would be read for nothing."""
+        store, rule = SnapshotStore(), PROGRAM.earning[0]
+        capped = attrs.evolve(rule, caps=Caps(per_day=50, over=Over.TRUNCATE))
+        shop = Loyalty(attrs.evolve(PROGRAM, earning=(capped,)), store, clock=clock)
+        assert shop.place(shop.quote(HELMET, member_id="m"), order_id="1").points == 50
+        assert {kind for kind, _ in store.read} == {"whole"}
+        once = attrs.evolve(rule, caps=Caps(per_order=50, over=Over.TRUNCATE))
+        shop = Loyalty(attrs.evolve(PROGRAM, earning=(once,)), store, clock=clock)
+        store.read.clear()
+        shop.quote(HELMET, member_id="m")
+        assert {kind for kind, _ in store.read} == {"tail"}
+
+    def test_a_broken_stream_is_told_once(self, clock: Clock) -> None:
+        """Without a snapshot there is nothing else to read."""
+        store = SnapshotStore()
+        fact = Granted(account="points", ref="x", rule="r", units=1, available_at=NOON, at=NOON)
+        stream = member_stream("m")
+        store.memory.commit(Command.of(stream, Key("twice"), actor="test"), [append_of(stream, [fact, fact], NOON)])
+        with pytest.raises(CorruptStateError):
+            Loyalty(PROGRAM, store, clock=clock).overview("m")
+        assert store.read == [("tail", 2)]
 
     def test_zero_never_keeps_any(self, clock: Clock) -> None:
         """The shop said so."""

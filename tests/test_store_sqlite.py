@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -440,6 +442,34 @@ class TestMigration:
                 process.stdin.write("go\n")
                 process.stdin.flush()
             assert [process.communicate(timeout=60)[0] for process in opening] == ["9\n"] * 3
+
+    @pytest.mark.parametrize("turns, opens", [(3, True), (10_000, False)])
+    def test_opening_waits_for_others_who_open(
+        self,
+        turns: int,
+        opens: bool,  # noqa: FBT001 - a table of two
+        path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """SQLite says busy at once where two turn write-ahead logging on: it is asked again, as long as a commit would wait."""
+        left, connect = [turns], sqlite3.connect
+
+        class Busy(sqlite3.Connection):
+            def execute(self, *arguments: Any) -> sqlite3.Cursor:  # noqa: ANN401 - as the method it hides
+                if "WAL" in arguments[0] and left[0]:
+                    left[0] -= 1
+                    error = sqlite3.OperationalError("database is locked")
+                    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                    raise error
+                return super().execute(*arguments)
+
+        monkeypatch.setattr(sqlite3, "connect", partial(connect, factory=Busy))
+        if opens:
+            with SQLiteRepository(path, busy_seconds=30) as repository:
+                assert repository.check() == ()
+        else:
+            with pytest.raises(ConflictError, match=r"the database was busy for 0\.05 s"):
+                SQLiteRepository(path, busy_seconds=0.05)
 
     def test_joins_the_callers_transaction(self, old: Path) -> None:
         """The caller's rollback leaves the old form."""

@@ -422,7 +422,34 @@ def begin(repository: Joined) -> AbstractContextManager[None]:
     return repository.transaction()
 
 
+class OnlyForgets:
+    """An honest repository that can rename, and list nothing."""
+
+    def __init__(self) -> None:
+        inner = MemoryRepository()
+        self.load, self.receipt, self.commit = inner.load, inner.receipt, inner.commit
+        self.claimed, self.due, self.rename = inner.claimed, inner.due, inner.rename
+
+
+def test_one_power_alone_is_checked() -> None:
+    """A repository that forgets and lists nothing is looked at as far as can be seen."""
+    check_repository(OnlyForgets, capabilities=[Forgetting], examples=0)
+
+
+class LeavesWork(Awaiting):
+    """An honest repository that leaves something running behind."""
+
+    async def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
+        """Load, and go on with something else."""
+        self.behind = asyncio.ensure_future(asyncio.sleep(3600))
+        return await super().load(streams)
+
+
 class TestCheckAsyncRepository:
+    def test_what_is_left_running_is_ended(self) -> None:
+        """The kit ends its loop, and whatever runs in it, without a word."""
+        check_async_repository(LeavesWork, threads=2, examples=0)
+
     def test_honest_repository_passes(self) -> None:
         """One that is awaited keeps every clause, and is closed after use."""
         made = list[Awaiting]()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from loyaltycore.facts import Change, Command
+from loyaltycore.errors import ConflictError
+from loyaltycore.facts import Change, Claim, Command
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.testing import ConformanceError
 from loyaltycore.testing._stage import Source
@@ -83,6 +84,16 @@ class BreaksAtReading(Plain):
         """Raise."""
         msg = "no such table"
         raise RuntimeError(msg)
+
+
+class IsAlwaysBusy(Plain):
+    """It says that another was faster, where nobody else is."""
+
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:
+        """Refuse what appends nothing."""
+        super().commit(command, changes)
+        if changes and all(isinstance(change, Claim) for change in changes):
+            raise ConflictError
 
 
 class LosesNowAndThen(Plain):
@@ -164,6 +175,12 @@ class TestRunHistories:
         with pytest.raises(ConformanceError, match=f"the last call raised RuntimeError: {told}") as caught:
             run_histories(Source(broken, threads=1, shares=never), examples=5)
         assert caught.value.clause == clause
+
+    def test_a_conflict_with_nobody_is_told(self) -> None:
+        """A conflict is of versions, and of nothing else."""
+        with pytest.raises(ConformanceError) as caught:
+            run_histories(Source(IsAlwaysBusy, threads=1, shares=never), examples=50)
+        assert caught.value.clause == 4
 
     def test_what_fails_now_and_then_is_told(self) -> None:
         """A repository that is wrong only now and then is told by the shortest history seen, not as a flaky test."""

@@ -21,6 +21,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -68,6 +69,7 @@ BUSY_SECONDS_LIMIT: Final = 3600
 PROBLEMS_LIMIT: Final = 1000
 """So many problems are named by a check: where there are more, these say enough."""
 
+_MOMENT_SECONDS: Final = 0.01
 _PAGE: Final = 500
 """Ids in one statement: below the least limit any build of SQLite has."""
 
@@ -380,9 +382,22 @@ class SQLiteRepository:
         db = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
         handle = _Handle(db)
         with self._busy_is_a_conflict():
-            db.execute("PRAGMA journal_mode = WAL")
+            self._log_ahead(db)
             db.execute("PRAGMA synchronous = FULL")
         return handle
+
+    def _log_ahead(self, db: sqlite3.Connection) -> None:
+        """Turn write-ahead logging on; SQLite does not wait by itself for others who turn it on at the same moment."""
+        until = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+                time.sleep(_MOMENT_SECONDS)
+            else:
+                return
 
     def _cursor(self) -> sqlite3.Cursor:
         """Give a cursor that answers rows as tuples, whatever rows the caller's connection makes."""
