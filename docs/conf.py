@@ -45,7 +45,7 @@ default_role = "any"
 # No page is fetched while building, so names of others cannot be linked; nor can type variables and private names.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(abc|attrs?|collections|dataclasses|datetime|decimal|enum|fractions|functools|hypothesis)\b.*"),
+    ("py:.*", r"(abc|attrs?|collections|contextlib|dataclasses|datetime|decimal|enum|fractions|functools|hypothesis)\b.*"),
     ("py:.*", r"(os|pathlib|random|sqlite3|types|typing|typing_extensions|zoneinfo)\b.*"),
     ("py:.*", r"(Any|Callable|Iterable|Iterator|Mapping|Protocol|Sequence|Final|Fraction|Decimal|Literal|Path)"),
     ("py:.*", r"(date|datetime|time|timedelta|tzinfo|ZoneInfo|ValueError|Exception|.*SearchStrategy.*)"),

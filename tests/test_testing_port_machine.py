@@ -71,7 +71,7 @@ class OverMemory(RepositoryMachine):
 class Breaks(Plain):
     """Its database is gone."""
 
-    def commit(self, command: Command, changes: Sequence[Change], /) -> None:  # noqa: ARG002
+    def commit(self, command: Command, changes: Sequence[Change], /) -> None:  # noqa: ARG002 - it looks at nothing
         """Raise."""
         msg = "the database is gone"
         raise RuntimeError(msg)
@@ -80,7 +80,7 @@ class Breaks(Plain):
 class BreaksAtReading(Plain):
     """Its receipts cannot be read."""
 
-    def receipt(self, home: object, key: object, /) -> None:  # noqa: ARG002
+    def receipt(self, home: object, key: object, /) -> None:  # noqa: ARG002 - it looks at nothing
         """Raise."""
         msg = "no such table"
         raise RuntimeError(msg)

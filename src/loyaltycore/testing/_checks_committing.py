@@ -129,9 +129,9 @@ def _crosses_expectations(*, version: int) -> Callable[[Port], None]:
     def check(port: Port) -> None:
         for turn in range(_ROUNDS * 4):
             a, b = port.stream(f"a{turn}"), port.stream(f"b{turn}")
-            if version:
-                both = [append_to(stream, 0, *[marker(f"{number}") for number in range(version)]) for stream in (a, b)]
-                port.keeps(port.command(f"{turn} before"), *both)
+            known = [marker(f"{number}") for number in range(version)]
+            for stream in (a, b) if known else ():
+                port.keeps(port.command(f"before {stream}"), append_to(stream, 0, *known))
 
             def refer(repository: Repository, read: StreamId, written: StreamId, turn: int = turn) -> Exception | None:
                 changes = (Expect(stream=read, version=version), append_to(written, version, marker("referred")))
