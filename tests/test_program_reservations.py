@@ -164,6 +164,16 @@ class TestReserve:
             place(order_id="1", order=order, at=NOON)
         assert refusal_of(refused) == Refusal(Reason.ORDER_RESERVED, {"order_id": "1", "until": "2026-07-01T12:30:00Z"})
 
+    @pytest.mark.parametrize("member", [None, rich()])
+    def test_what_is_placed_is_not_placed_unseen_again(self, member: Membership | None) -> None:
+        """A guest's, or a member's: nothing is booked a second time."""
+        quote = SHOP.quote(HELMET, member, at=NOON)
+        placed = SHOP.place(quote, member, order_id="1", at=NOON)
+        now = None if placed.member is None else placed.member.state
+        again = SHOP.place_unseen(quote.asked, now, order_id="1", order=placed.order.state, at=NOON)
+        assert again.fact == placed.fact
+        assert [posting.facts for posting in again.postings] == [()] * len(placed.postings)
+
     def test_refuses_an_id_that_names_a_burn(self) -> None:
         """The hold would have the name of something else."""
         member = rich().burn(10, ref="1", at=NOON).state

@@ -135,6 +135,16 @@ class TestReserve:
         shop.reserve(shop.quote(HELMET, member_id="m"), order_id="2", hold_for=HALF_HOUR)
         assert shop.cancel("2", actor="desk") == shop.cancel("2")
 
+    def test_placed_and_confirmed_under_one_id(self, shop: Loyalty, store: LossyRepository) -> None:
+        """What was booked by a confirmation is not booked by ``place`` or ``place_unseen`` as well."""
+        quote = shop.quote(HELMET, member_id="m")
+        shop.reserve(quote, order_id="1", hold_for=HALF_HOUR)
+        shop.confirm("1")
+        before = facts_in(store, order_stream("1"))
+        assert refusal_of(lambda: shop.place(quote, order_id="1")).reason is Reason.KEY_REUSED
+        assert refusal_of(lambda: shop.place_unseen(HELMET, order_id="1", member_id="m")).reason is Reason.KEY_REUSED
+        assert facts_in(store, order_stream("1")) == before
+
     def test_cancel_what_is_booked(self, shop: Loyalty) -> None:
         """It is refunded instead."""
         shop.place(shop.quote(HELMET), order_id="1")

@@ -331,8 +331,8 @@ class Program:
         Args:
             asked: The basket, whose, and the codes and points presented.
             membership: As it is now; must be of the member asked for.
-            order_id: The shop's own, not placed yet.
-            order: As it is now, if it may be known already.
+            order_id: The shop's own.
+            order: As it is now, if it may be known already; of one that was placed nothing is booked again.
             at: Timezone-aware.
 
         Raises:
@@ -341,6 +341,9 @@ class Program:
         """
         check_member(asked.member_id, membership)
         known = Order.open(order_id) if order is None else order
+        if known.placed is not None:
+            again = None if membership is None else membership.posting(())
+            return Placed(fact=known.placed, order=order_posting(known, ()), member=again)
         check_free(known)
         return self._book(self._price(asked, membership, order_id, at), membership, known)
 
