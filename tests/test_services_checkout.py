@@ -320,6 +320,8 @@ class TestProject:
         shop.place(quote, order_id="1")
         assert points == {"m": shop.overview("m").balance.available}
         assert [[type(state) for state in one.states] for one in seen] == [[Membership], [Order, Membership]]
+        shop.reserve(shop.quote(BELL, member_id="m"), order_id="2", hold_for=HALF_HOUR)
+        assert [type(state) for state in seen.pop().states] == [Order]  # the member was only looked at
         assert [one.command.key for one in seen] == ["record:s", "place"]
         assert {one.transaction for one in seen} == {None}
 
