@@ -969,6 +969,17 @@ class TestHold:
                 call()
             assert refused.value.refusal.reason is reason
 
+    def test_reported_at_its_very_end_it_is_due_no_more(self) -> None:
+        """What ends at an instant is over at that instant: a report of then has told it, and the next end is due."""
+        ledger = granted(("1", 9, 0, 3), ("2", 5, 0, 4))
+        assert ledger.due_at == day(3)
+        ledger = kept(ledger, ledger.report_expired(ref="r", at=day(3)))
+        assert (ledger.due_at, ledger.expired(at=day(3))) == (day(4), 9)
+        ledger = kept(ledger, ledger.hold(5, ref="h", until=day(3) + TICK, at=day(3)))
+        assert ledger.due_at == day(3) + TICK
+        ledger = kept(ledger, ledger.report_expired(ref="s", at=day(3) + TICK))
+        assert ledger.due_at == day(4)
+
     @pytest.mark.law(12)
     def test_given_up_and_burned_all_the_same(self) -> None:
         """For an order that was paid: late, once, below zero where it must be; not where its name went to a burn."""

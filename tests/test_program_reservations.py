@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loyaltycore import Basket, Membership, Order, Program, Quote, Return
 from loyaltycore._earning import Caps, Over
-from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
+from loyaltycore.errors import CorruptStateError, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Posting
 from loyaltycore.ledger import Captured, Granted, Revoked, Voided
 from loyaltycore.memberships import OrderCounted
@@ -253,6 +253,14 @@ class TestConfirm:
         assert twice.ledger.burns == at_once.ledger.burns
         assert twice.orders == at_once.orders
 
+    def test_counts_on_the_day_it_was_ordered(self) -> None:
+        """Ordered just before midnight in Paris and paid after it: it counts for the day of the order."""
+        eve, member = datetime(2026, 7, 1, 21, 55, tzinfo=UTC), Membership.open("m")
+        quote = SHOP.quote(HELMET, member, at=eve)
+        done = SHOP.reserve(quote, member, order_id="1", until=eve + 30 * MINUTE, at=eve)
+        placed = SHOP.confirm(done.order.state, member, at=eve + 10 * MINUTE)
+        assert placed.membership.orders["1"].day.isoformat() == "2026-07-01"
+
     def test_again_changes_nothing(self) -> None:
         """The webhook comes twice."""
         done = reserved(SHOP, None)
@@ -430,6 +438,15 @@ class TestCapsMeanwhile:
         two = shop.confirm(second.order.state, one.membership, at=NOON)
         assert two.fact.points == 0
         assert "2/order" not in two.membership.ledger.lots
+
+    @pytest.mark.parametrize("over", list(Over))
+    def test_what_a_cap_just_leaves_is_given(self, over: Over) -> None:
+        """79 of 158 points are left for the second: all of it, whatever would happen above."""
+        rule = attrs.evolve(program().earning[0], caps=Caps(per_day=158, over=over))
+        shop, member = attrs.evolve(program(), earning=(rule,)), rich()
+        first, second = reserved(shop, member), reserved(shop, member, order_id="2")
+        one = shop.confirm(first.order.state, member, at=NOON)
+        assert shop.confirm(second.order.state, one.membership, at=NOON).fact.points == 79
 
     def test_a_rule_that_is_gone_gives_what_it_gave(self) -> None:
         """The order was set aside under yesterday's program."""
@@ -627,3 +644,25 @@ def test_late_capture_after_giving_up_says_late() -> None:
     assert placed.member is not None
     captured = [fact for fact in placed.member.facts if isinstance(fact, Captured)]
     assert [(fact.late, fact.at) for fact in captured] == [(True, NOON + MINUTE)]
+
+
+def test_facts_that_cannot_follow_are_refused() -> None:
+    """Reserved twice, cancelled or reserved after it was booked, attached to a second member, or before it was booked."""
+    done = reserved(SHOP, None)
+    placed = SHOP.confirm(done.order.state, at=NOON).fact
+    cancelled = SHOP.cancel(done.order.state, at=NOON).fact
+    attached = SHOP.attach(Order.open("1").folded([placed]), Membership.open("m"), at=NOON).fact
+    for facts in (
+        [cancelled],
+        [attached],
+        [done.fact, done.fact],
+        [done.fact, attached],
+        [placed, done.fact],
+        [done.fact, placed, cancelled],
+        [done.fact, placed, placed],
+        [placed, attached, attached],
+        [attrs.evolve(placed, member_id="n"), attached],
+    ):
+        with pytest.raises(CorruptStateError, match="order '1' cannot go on with"):
+            Order.replay("1", facts)
+    assert Order.replay("1", [done.fact, cancelled, cancelled]).cancelled_at == cancelled.at
