@@ -224,8 +224,7 @@ def book_attached(
     moves = _counted(membership, placed, calendar)
     _give(moves, placed)
     for taken, planned in returns:
-        back = attrs.evolve(planned, at=placed.at)
-        _, posting = book_return(moves.state, taken, back, overdraft=overdraft, restore=restore, calendar=calendar)
+        _, posting = book_return(moves.state, taken, planned, overdraft=overdraft, restore=restore, calendar=calendar)
         moves.follow(posting)
     return moves.posting()
 
