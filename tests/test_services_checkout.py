@@ -231,6 +231,15 @@ class TestSweep:
         clock.at += 3 * DAY
         assert shop.sweep().done == 1
 
+    def test_at_the_very_instant(self, shop: Loyalty, store: LossyRepository, clock: Clock) -> None:
+        """What ends now is over now, and told on its own account."""
+        shop.earn(7, member_id="n", ref="a", expires_at=NOON + DAY, account="status", actor="desk")
+        clock.at += DAY
+        assert shop.sweep().done == 1
+        report = facts_in(store, member_stream("n"))[-1]
+        assert isinstance(report, ExpiryReported)
+        assert (report.account, report.units) == ("status", 7)
+
     def test_goes_on_where_it_stopped(self, shop: Loyalty, clock: Clock) -> None:
         """At most so many streams; the rest with the cursor, or the next time."""
         for number in range(5):
