@@ -164,6 +164,14 @@ class TestReserve:
         assert refusal_of(lambda: shop.place_unseen(HELMET, order_id="1", member_id="m")).reason is Reason.ORDER_RESERVED
         assert refusal_of(lambda: shop.refund("1", return_id="r", lines={"helmet": 1})).reason is Reason.ORDER_NOT_FOUND
 
+    def test_another_servers_clock(self, shop: Loyalty, clock: Clock) -> None:
+        """A server that is two minutes behind reserves at the instant of the member's last fact."""
+        clock.at += 2 * MINUTE
+        shop.record("review", member_id="m", ref="r")
+        clock.at -= 2 * MINUTE
+        reserved = shop.reserve(shop.quote(HELMET, member_id="m", burn=700), order_id="1", hold_for=HALF_HOUR)
+        assert (reserved.at, reserved.order.burn_points) == (NOON + 2 * MINUTE, 700)
+
     @pytest.mark.parametrize("hold_for", [timedelta(0), -MINUTE, timedelta(days=367)])
     def test_refuses_other_times(self, shop: Loyalty, hold_for: timedelta) -> None:
         """Above nothing, and not for ever."""
@@ -345,6 +353,23 @@ class TestProject:
         with pytest.raises(LookupError, match="no such customer"):
             shop.join("m")
         assert shop.membership("m").version == 0
+
+    def test_members_are_read_whole(self, clock: Clock) -> None:
+        """The hook may ask anything of them: none is a part."""
+        store, seen = SnapshotStore(), list[int]()
+
+        def project(projected: Projected) -> None:
+            seen.extend(
+                state.ledger.books(at=projected.at).granted for state in projected.states if isinstance(state, Membership)
+            )
+
+        store.commit_then = store.memory.commit_then  # type: ignore[attr-defined]  # a power more
+        shop = Loyalty(PROGRAM, store, clock=clock, project=project, snapshot_every=1)
+        for number in range(4):
+            shop.record("review", member_id="m", ref=f"r{number}")
+            shop.burn(50, member_id="m", ref=f"b{number}")
+        assert {kind for kind, _ in store.read} == {"whole"}
+        assert seen == [50, 50, 100, 100, 150, 150, 200, 200]
 
     def test_a_repository_that_cannot(self, store: LossyRepository) -> None:
         """Told when the shop is made, not at the first commit."""
