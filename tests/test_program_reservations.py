@@ -606,6 +606,15 @@ class TestAttach:
         back = shop.refund(own.order.state, attached.member.state, back=Return(lines={"a": 1}), return_id="r", at=NOON)
         assert back.membership.available(at=NOON) == 2
 
+    @pytest.mark.law(48)
+    def test_what_was_earned_by_no_step_is_not_carried_over(self) -> None:
+        """The guest's order earned a percentage; today's rule carries steps over: the order keeps what it earned."""
+        guest = guest_order(program('earn = "10 %"\nrounding = "down"'), Basket.of("EUR", {"b": "120.00"}))
+        shop = program('earn = "1 per 50.00"\ncarry_over = true')
+        attached = shop.attach(guest.order.state, Membership.open("m"), at=NOON)
+        assert attached.fact.earned == guest.fact.earned
+        assert attached.member.state.carried == {}
+
     def test_refusals(self) -> None:
         """Not placed; somebody's already; an id that names something else of the member."""
         with pytest.raises(RefusedError) as refused:
