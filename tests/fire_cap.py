@@ -178,8 +178,12 @@ def work(url: str, log: Path, *, first: int, step: int, stop: int, cap: int, see
     """Make every ``step``-th attempt from ``first`` on; go on after the last answer that was written down."""
     done = len(log.read_bytes().splitlines()) if log.exists() else 0
     worker = Worker(url, cap=cap, seed=seed)
+    numbers, is_waiting = range(first + done * step, stop, step), True
     with log.open("ab", buffering=0) as answers:
-        for number in range(first + done * step, stop, step):
+        for number in numbers:
+            if number >= honest and is_waiting:
+                time.sleep(2 * HELD.total_seconds())  # what this worker has forgotten is free again before it is honest
+                is_waiting = False
             answers.write(f"{number} {worker.attempt(number, honest=number >= honest)}\n".encode())
 
 
@@ -205,7 +209,8 @@ def burn(url: str, folder: Path, *, cap: int, processes: int, attempts: int, kil
     if not url.startswith("sqlite:///"):
         repository_of(url).create_tables()
     seen, chance, began = Seen(), random.Random(f"kills {seed}"), time.monotonic()
-    honest = attempts - max(2 * cap, attempts // 20)
+    # Whoever comes last still has as many attempts as there are places, when every forgotten one is free again.
+    honest = max(attempts // 2, attempts - processes * cap)
     logs = [folder / f"worker-{number}.log" for number in range(processes)]
 
     def start(number: int) -> subprocess.Popen[bytes]:
