@@ -68,8 +68,8 @@ laws: $(STAMP) ## List the numbered laws with the tests that carry them.
 mutants: $(STAMP) ## Change one module in small ways and see which changes no test notices: MODULE=points.
 	@$(PY) -m tools.mutants $(MODULE)
 
-bench: $(STAMP) ## Measure against naive code in the same run, into build/bench.json: [NAME=burn].
-	@$(PY) -m benchmarks.run $(NAME)
+bench: $(STAMP) ## Measure against naive code in the same run, into build/bench.json: [NAME=burn] [ARGS=--peers].
+	@$(PY) -m benchmarks.run $(NAME) $(ARGS)
 
 # ---- gates ----
 

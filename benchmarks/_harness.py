@@ -14,7 +14,9 @@ from typing import final
 
 import attrs
 
-__all__ = ["REGISTRY", "Benchmark", "Pair", "Result", "bench", "measure"]
+from benchmarks._peers import Peer
+
+__all__ = ["REGISTRY", "Benchmark", "Elsewhere", "Pair", "Result", "bench", "measure"]
 
 ROUNDS = 11
 """Odd, so that the median is a round that happened; the sides change their order each round."""
@@ -29,6 +31,18 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
 @final
 @attrs.frozen
+class Elsewhere:
+    """What is done, and timed, in another process.
+
+    Attributes:
+        seconds: Does it so many times and gives the seconds that took.
+    """
+
+    seconds: Callable[[int], float]
+
+
+@final
+@attrs.frozen
 class Pair:
     """Two ways to the same end.
 
@@ -39,7 +53,7 @@ class Pair:
     """
 
     ours: Callable[[], object]
-    other: Callable[[], object]
+    other: Callable[[], object] | Elsewhere
     items: int = 1
 
 
@@ -51,7 +65,7 @@ class Benchmark:
     name: str
     unit: str
     against: str
-    peers: tuple[str, ...]
+    peers: tuple[Peer, ...]
     prepare: Callable[[], Pair]
 
 
@@ -79,7 +93,7 @@ REGISTRY: dict[str, Benchmark] = {}
 
 
 def bench(
-    name: str, *, unit: str, against: str, peers: tuple[str, ...] = ()
+    name: str, *, unit: str, against: str, peers: tuple[Peer, ...] = ()
 ) -> Callable[[Callable[[], Pair]], Callable[[], Pair]]:
     """Register a comparison.
 
@@ -87,7 +101,7 @@ def bench(
         name: What is done, once, with its size: ``burn, 10,000 lots``.
         unit: The unit of its value: s, ms, µs or ns.
         against: What it is compared with.
-        peers: The packages the other way needs, by the name one installs; they are no part of development.
+        peers: The libraries of others that the other way needs; they are no part of development.
     """
     if unit not in SECONDS:
         msg = f"unit must be one of {', '.join(SECONDS)}, got {unit!r}"
@@ -123,7 +137,7 @@ def measure(benchmark: Benchmark, *, clock: Callable[[], float] = time.perf_coun
     )
 
 
-def _loops(call: Callable[[], object], clock: Callable[[], float]) -> int:
+def _loops(call: Callable[[], object] | Elsewhere, clock: Callable[[], float]) -> int:
     """Find how many calls fill a round; the first ones warm the caches."""
     loops = 1
     while (seconds := _time(call, loops, clock)) < ROUND_SECONDS and loops < LOOPS_LIMIT:
@@ -131,8 +145,10 @@ def _loops(call: Callable[[], object], clock: Callable[[], float]) -> int:
     return loops
 
 
-def _time(call: Callable[[], object], loops: int, clock: Callable[[], float]) -> float:
+def _time(call: Callable[[], object] | Elsewhere, loops: int, clock: Callable[[], float]) -> float:
     """Time some calls without the garbage of the other side."""
+    if isinstance(call, Elsewhere):
+        return call.seconds(loops)
     gc.collect()
     gc.disable()
     try:

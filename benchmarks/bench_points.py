@@ -50,9 +50,7 @@ def earn_order(lines: int) -> Pair:
         groups=groups,
         prices=dict.fromkeys(Basis, listed),
         shipping_minor=0,
-        situation=Situation(
-            currency="EUR", goods_minor=sum(listed), is_member=False, order_count=0, codes=(), at=START, calendar=program.calendar
-        ),
+        situation=Situation(basket=basket, at=START, calendar=program.calendar),
         ledgers={},
         carried=None,
     )

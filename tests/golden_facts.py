@@ -36,7 +36,9 @@ from loyaltycore.orders import (
     Counted,
     EarnedPoints,
     Formula,
+    NeedOf,
     OfferCost,
+    OfferNeed,
     OrderAttached,
     OrderCancelled,
     OrderLine,
@@ -72,7 +74,19 @@ ORDER = OrderPlaced(
         ),
     ),
     shipping_minor=490,
-    offers=(OfferCost(offer_id="summer", discount_minor=1598),),
+    offers=(
+        OfferCost(
+            offer_id="summer",
+            discount_minor=1598,
+            lines=FrozenMap({"1": 1598}),
+            needs=(
+                OfferNeed(of=NeedOf.SPEND, at_least=5000),
+                OfferNeed(of=NeedOf.UNITS, at_least=2, lines=("1",)),
+                OfferNeed(of=NeedOf.PRODUCTS, at_least=1),
+            ),
+            ways=((0, 2), (1,)),
+        ),
+    ),
     burn_points=500,
     earned=(
         EarnedPoints(
@@ -97,6 +111,8 @@ ORDER = OrderPlaced(
     ),
     final_at=LATER,
     codes=("summer-1o",),
+    gifts=FrozenMap({"bottle": 2}),
+    coupons=("welcome-back", "welcome-back"),
     digest="0123456789abcdef0123456789abcdef",
     program="fedcba9876543210fedcba9876543210",
     ordered_at=LATER,
@@ -121,7 +137,7 @@ PLAIN_ORDER = OrderPlaced(
 
 FULL: tuple[Fact, ...] = (
     MemberJoined(member_id="m-42 é 🚲", at=AT),
-    OrderCounted(order_id="1001", day=date(2026, 7, 1), qualifying_minor=7191, at=AT),
+    OrderCounted(order_id="1001", day=date(2026, 7, 1), qualifying_minor=7191, list_minor=15980, discount_minor=1598, at=AT),
     ReturnCounted(order_id="1001", return_id="r-1", qualifying_minor=3595, at=AT),
     SpendCarried(rule="order", ref="1001/r-1", minor=-3595, at=AT),
     Granted(
@@ -174,6 +190,7 @@ FULL: tuple[Fact, ...] = (
         amount_minor=1,
         shipping_minor=490,
         money_minor=14372,
+        withdrawn=("summer",),
         points_revoked=138,
         points_given_back=500,
         qualifying_minor=13882,

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.house
 PACKAGE = ROOT / "src" / "loyaltycore"
 FUNCTION_LINES = 70
 MODULE_LINES = 800
-HEAVY = frozenset({"asyncio", "hypothesis", "rich", "sqlalchemy", "sqlite3"})
+HEAVY = frozenset({"asyncio", "babel", "hypothesis", "rich", "sqlalchemy", "sqlite3"})
 
 # Working copies that change while facts are folded or a history is read; none is handed to a user.
 WORKERS = frozenset(

@@ -12,9 +12,11 @@ import attrs
 import pytest
 
 from loyaltycore import AsyncLoyalty, Basket, Loyalty, RefusedError, UsageError
+from loyaltycore.benefits import PercentOff
 from loyaltycore.errors import ConflictError
 from loyaltycore.facts import Change, Command, Fact
 from loyaltycore.identity import CounterId, Key, StreamId
+from loyaltycore.offers import Limits, Offer
 from loyaltycore.periods import Window
 from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, Snapshot, SnapshotStream, StoredStream
 from loyaltycore.services import Projected
@@ -184,6 +186,12 @@ STORY.insert(28, ("release", ("delivered",), {**BY, "ref": "never"}))
 
 
 class TestAsync:
+    def test_limits_that_nothing_counts_are_refused(self) -> None:
+        """As by ``Loyalty``: nothing keeps them yet."""
+        offer = Offer("first-hundred", give=PercentOff("10"), limits=Limits(total=100))
+        with pytest.raises(UsageError, match="first-hundred"):
+            AsyncLoyalty(attrs.evolve(PROGRAM, book=attrs.evolve(PROGRAM.book, offers=[offer])), Awaited())
+
     def test_many_at_once(self) -> None:
         """Twenty calls for one member race in one loop: each does its part once."""
         shop = AsyncLoyalty(PROGRAM, Awaited(), clock=Clock(), retries=100)

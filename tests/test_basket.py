@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from loyaltycore._checks import WHOLE_LIMIT
 from loyaltycore._frozen import FrozenMap
-from loyaltycore.basket import LINES_LIMIT, QUANTITY_LIMIT, Basket, Line, LineUnits, Return, UnitGroup
+from loyaltycore.basket import (
+    LINES_LIMIT,
+    QUANTITY_LIMIT,
+    Basket,
+    Filter,
+    Line,
+    LineUnits,
+    PriceState,
+    Return,
+    UnitGroup,
+)
 from loyaltycore.errors import CurrencyMismatchError, UsageError
 from loyaltycore.quantities import Money
 from loyaltycore.testing.strategies import baskets, lines, returns_of
@@ -49,6 +59,9 @@ class TestLine:
             {"regular_price": PRICE},
             {"regular_price": Money.of("99", "EUR")},
             {"price": Money(WHOLE_LIMIT, "EUR")},
+            {"floor_price": Money.zero("EUR")},
+            {"floor_price": Money.of("99", "EUR")},
+            {"brand": "Abus & Söhne"},
         ],
         ids=str,
     )
@@ -84,6 +97,11 @@ class TestLine:
             ({"regular_price": Money.minor(-1, "EUR")}, "regular_price must be 0 or more"),
             ({"regular_price": Money.of("99", "USD")}, "currency must be one and the same"),
             ({"regular_price": "99"}, "regular_price must be of type Money"),
+            ({"floor_price": Money.minor(-1, "EUR")}, "floor_price must be 0 or more, got -0.01 EUR"),
+            ({"floor_price": "9"}, "floor_price must be of type Money"),
+            ({"floor_price": Money.of("9", "USD")}, "currency must be one and the same, got EUR and USD"),
+            ({"brand": ""}, "brand must be text of 1 to 200 characters"),
+            ({"brand": 1}, "brand must be text"),
             ({"price": Money(WHOLE_LIMIT, "EUR"), "quantity": 2}, "what the line costs in minor units must be a whole number"),
         ],
         ids=count(),
@@ -103,7 +121,9 @@ class TestLine:
             product_id="p",
             categories=["a"],
             tags=["b"],
+            brand="c",
             regular_price=Money.of("99", "EUR"),
+            floor_price=Money.of("9", "EUR"),
         )
 
 
@@ -166,6 +186,7 @@ class TestBasket:
             ({"shipping": Money.minor(-1, "EUR")}, "shipping must be 0 or more"),
             ({"market": "la France"}, "market must be 1 to 64"),
             ({"channel": ""}, "channel must be 1 to 64"),
+            ({"payment": "in cash"}, "payment must be 1 to 64"),
             ({"currency": "eur"}, "currency must be an ISO 4217 code"),
             (
                 {"lines": [line("1", Money(WHOLE_LIMIT, "EUR")), line("2", Money.minor(1, "EUR"))]},
@@ -176,7 +197,7 @@ class TestBasket:
                 "what the basket costs in minor units",
             ),
         ],
-        ids=range(13),
+        ids=range(14),
     )
     def test_refused(self, fields: dict[str, Any], message: str) -> None:
         """Each field by name."""
@@ -192,14 +213,15 @@ class TestBasket:
         with pytest.raises(UsageError, match="line_id must be unique"):
             Basket([*many[1:], many[1]])
 
-    def test_market_and_channel(self) -> None:
+    def test_market_channel_and_payment(self) -> None:
         """The shop's own words, or nothing."""
-        basket = Basket([line()], market="FR", channel="web")
-        assert (basket.market, basket.channel, basket.shipping) == ("FR", "web", None)
+        basket = Basket([line()], market="FR", channel="web", payment="card")
+        assert (basket.market, basket.channel, basket.payment, basket.shipping) == ("FR", "web", "card", None)
+        assert (Basket([line()]).market, Basket([line()]).channel, Basket([line()]).payment) == (None, None, None)
 
     def test_refused_or_answered(self) -> None:
         """No odd value raises anything else."""
-        answers_or_refuses(Basket, lines=[line()], shipping=PRICE, market="FR", channel="web", currency="EUR")
+        answers_or_refuses(Basket, lines=[line()], shipping=PRICE, market="FR", channel="web", payment="card", currency="EUR")
         answers_or_refuses(lambda shipping: Basket([], shipping=shipping), shipping=PRICE)
         answers_or_refuses(Basket.of, currency="EUR", prices={"a": 1})
 
@@ -236,6 +258,39 @@ class TestUnitGroups:
             (["z"], None, 1),
             ([], 7990, 2),
         ]
+
+    def test_brands_and_floors_tell_lines_apart(self) -> None:
+        """A floor above the price is one at the price: no offer touches either."""
+        nine, ninety = Money.of("9", "EUR"), Money.of("90", "EUR")
+        basket = Basket(
+            [
+                line("a", floor_price=PRICE),
+                line("b", floor_price=ninety),
+                line("c", floor_price=nine),
+                line("d", brand="Abus"),
+                line("e", floor_price=Money.zero("EUR")),
+                line("f"),
+            ]
+        )
+        assert [(g.brand, g.floor_minor, [u.line_id for u in g.lines]) for g in basket.unit_groups()] == [
+            (None, 0, ["e", "f"]),
+            (None, 900, ["c"]),
+            (None, 7990, ["a", "b"]),
+            ("Abus", 0, ["d"]),
+        ]
+
+    def test_labels_are_all_it_is_known_by(self) -> None:
+        """Each with its kind, so that a tag is no category; in one order."""
+        (group,) = Basket([line(tags=["x", "a"], categories=["x"], brand="Abus")]).unit_groups()
+        assert group.labels == (("product", "helmet"), ("category", "x"), ("tag", "a"), ("tag", "x"), ("brand", "Abus"))
+        assert UnitGroup(product_id="a", unit_minor=0, quantity=1).labels == (("product", "a"),)
+        assert pickle.loads(pickle.dumps(group)) == group
+
+    def test_reduced_is_below_the_regular_price(self) -> None:
+        """At it, or without one, a price is regular."""
+        prices = {"a": None, "b": PRICE, "c": Money.of("79.91", "EUR")}
+        groups = Basket([line(line_id, regular_price=price) for line_id, price in prices.items()]).unit_groups()
+        assert [(g.lines[0].line_id, g.is_reduced) for g in groups] == [("a", False), ("b", False), ("c", True)]
 
     @given(baskets(), st.randoms(use_true_random=False))
     def test_order_of_lines_does_not_count(self, basket: Basket, random: Any) -> None:  # noqa: ANN401  # a Random
@@ -283,6 +338,12 @@ class TestUnitGroups:
             (LineUnits, {"line_id": "a", "start": -1, "stop": 1}, "start must be"),
             (UnitGroup, {"product_id": "a", "unit_minor": -1, "quantity": 1}, "unit_minor must be"),
             (UnitGroup, {"product_id": "a", "unit_minor": 0, "quantity": 0}, "quantity must be"),
+            (
+                UnitGroup,
+                {"product_id": "a", "unit_minor": 5, "quantity": 1, "floor_minor": 6},
+                r"floor_minor must be .* \[0, 5\]",
+            ),
+            (UnitGroup, {"product_id": "a", "unit_minor": 5, "quantity": 1, "floor_minor": -1}, "floor_minor must be"),
         ],
     )
     def test_refused(self, kind: type, fields: dict[str, Any], message: str) -> None:
@@ -294,6 +355,126 @@ class TestUnitGroups:
         """One unit, for nothing."""
         assert UnitGroup(product_id="a", unit_minor=0, quantity=1).list_minor == 0
         assert LineUnits("a", 0, 1).stop == 1
+        assert UnitGroup(product_id="a", unit_minor=5, quantity=1, floor_minor=5).floor_minor == 5
+
+
+class TestLineGroups:
+    def test_each_line_is_a_group_of_its_own(self) -> None:
+        """In the order of the unit groups, and of the line ids within one."""
+        basket = Basket([line("b", quantity=2), line("a"), line("c", BELL, brand="Abus", floor_price=Money.of("9", "EUR"))])
+        assert [(g.unit_minor, g.quantity, g.brand, g.floor_minor, g.lines) for g in basket.line_groups()] == [
+            (1250, 1, "Abus", 900, (LineUnits("c", 0, 1),)),
+            (7990, 1, None, 0, (LineUnits("a", 0, 1),)),
+            (7990, 2, None, 0, (LineUnits("b", 0, 2),)),
+        ]
+        assert Basket([], currency="EUR").line_groups() == ()
+
+    @given(baskets(), st.randoms(use_true_random=False))
+    def test_order_of_lines_does_not_count(self, basket: Basket, random: Any) -> None:  # noqa: ANN401  # a Random
+        """Shuffled, it gives the same; and the units of each line are those of its unit group."""
+        shuffled = list(basket.lines)
+        random.shuffle(shuffled)
+        assert Basket(shuffled, currency="EUR").line_groups() == basket.line_groups()
+        by_units = [
+            (group.product_id, group.unit_minor, group.tags, units.line_id, units.stop - units.start)
+            for group in basket.unit_groups()
+            for units in group.lines
+        ]
+        by_lines = [(g.product_id, g.unit_minor, g.tags, g.lines[0].line_id, g.quantity) for g in basket.line_groups()]
+        assert by_lines == by_units
+
+
+GOODS = Basket(
+    [
+        line("bell", Money.of("5.00", "EUR"), product_id="bell", categories=["parts"], brand="Bella"),
+        line("bike", Money.of("400.00", "EUR"), product_id="bike", tags=["sale"], regular_price=Money.of("500.00", "EUR")),
+        line("card", Money.of("50.00", "EUR"), product_id="card", tags=["gift-card"]),
+        line("lamp", Money.of("20.00", "EUR"), product_id="lamp", categories=["parts", "lights"], tags=["sale", "heavy"]),
+    ]
+).unit_groups()
+
+
+class TestFilter:
+    @pytest.mark.parametrize(
+        "fields,taken,hit",
+        [
+            ({}, "bell bike card lamp", ""),
+            ({"tags": ["sale", "gift-card"]}, "bike card lamp", "bike card lamp"),
+            ({"products": ["bell", "none"]}, "bell", "bell"),
+            ({"categories": ["lights"]}, "lamp", "lamp"),
+            ({"brands": ["Bella", "Abus"]}, "bell", "bell"),
+            ({"price": PriceState.REDUCED}, "bike", "bike"),
+            ({"price": PriceState.REGULAR}, "bell card lamp", "bell card lamp"),
+            ({"price_from": Money.of("20.00", "EUR")}, "bike card lamp", "bike card lamp"),
+            ({"price_from": Money.of("20.01", "EUR")}, "bike card", "bike card"),
+            ({"price_to": Money.of("20.00", "EUR")}, "bell lamp", "bell lamp"),
+            ({"price_to": Money.of("19.99", "EUR")}, "bell", "bell"),
+            ({"price_from": Money.of("20.00", "EUR"), "price_to": Money.of("50.00", "EUR")}, "card lamp", "card lamp"),
+            ({"exclude_tags": ["sale"]}, "bell card", ""),
+            ({"exclude_products": ["bell", "card"]}, "bike lamp", ""),
+            ({"tags": ["sale"], "exclude_tags": ["heavy"]}, "bike", "bike"),
+            ({"categories": ["parts"], "exclude_products": ["lamp"]}, "bell", "bell"),
+            ({"tags": ["sale"], "categories": ["parts"]}, "lamp", "bell bike lamp"),
+            ({"tags": ["sale"], "brands": ["Bella"]}, "", "bell bike lamp"),
+        ],
+        ids=str,
+    )
+    def test_which_goods_are_meant(self, fields: dict[str, Any], taken: str, hit: str) -> None:
+        """Every part that is said holds, or any; one that says nothing takes all and hits nothing."""
+        only = Filter(**fields)
+        assert " ".join(sorted(taken.split())) == " ".join(sorted(g.product_id for g in GOODS if only.takes(g)))
+        assert " ".join(sorted(hit.split())) == " ".join(sorted(g.product_id for g in GOODS if only.hits(g)))
+        assert only.is_open is (not fields)
+
+    def test_bounds_are_the_prices_it_names(self) -> None:
+        """In the order from, to."""
+        low, high = Money.of("5", "EUR"), Money.of("9", "EUR")
+        assert Filter().bounds == ()
+        assert Filter(price_from=low).bounds == (low,)
+        assert Filter(price_from=low, price_to=high).bounds == (low, high)
+        assert Filter(price_from=low, price_to=low).bounds == (low, low)
+
+    @pytest.mark.parametrize(
+        "fields,message",
+        [
+            ({"price": "reduced"}, "price must be one of any, regular, reduced"),
+            ({"price_from": 5}, "price_from must be of type Money"),
+            ({"price_to": Money.minor(-1, "EUR")}, "price_to must be 0 or more"),
+            (
+                {"price_from": PRICE, "price_to": BELL},
+                "price_to must be at least price_from 79.90 EUR, got 12.50 EUR",
+            ),
+            ({"price_from": BELL, "price_to": Money.of("20", "USD")}, "currency must be one and the same"),
+            ({"brands": "Abus"}, "labels must be several values"),
+        ],
+        ids=range(6),
+    )
+    def test_refused(self, fields: dict[str, Any], message: str) -> None:
+        """Each field by name."""
+        with pytest.raises(UsageError, match=f"^{message}"):
+            Filter(**fields)
+
+    def test_equal_by_what_is_said(self) -> None:
+        """In any order, each once; a copy too."""
+        one = Filter(tags=["a", "b", "a"], price_from=BELL)
+        assert one == Filter(tags=iter("ba"), price_from=BELL) != Filter(tags=["a"], price_from=BELL)
+        assert hash(one) == hash(pickle.loads(pickle.dumps(one)))
+        assert pickle.loads(pickle.dumps(one)) == one
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(
+            Filter,
+            tags=["a"],
+            products=["b"],
+            categories=["c"],
+            brands=["d"],
+            price=PriceState.ANY,
+            price_from=BELL,
+            price_to=PRICE,
+            exclude_tags=["e"],
+            exclude_products=["f"],
+        )
 
 
 class TestReturn:

@@ -596,6 +596,25 @@ class TestQuote:
         assert data["at"] == "2026-07-14T08:00:00Z"
         assert "Points to earn: 83" in data["explained"]
 
+    def test_json_of_offers(self, tmp_path: Path, capsys: Capture) -> None:
+        """What each offer takes off lines and shipping, and what comes free or later; all that a basket may say is read."""
+        rules, basket = tmp_path / "program.toml", tmp_path / "basket.json"
+        rules.write_text(
+            'program = { name = "a", version = 1, currency = "EUR", zone = "Europe/Paris", starts_on = 2026-07-01 }\n'
+            'stacking = { mode = "all" }\n'
+            '[[offers]]\nid = "card"\nwhen = { payments = ["card"] }\ngive = { shipping_percent_off = "50" }\n'
+            '[[offers]]\nid = "own-brand"\ngive = { percent_off = "60", of = { brands = ["Velo"] } }\n'
+            '[[offers]]\nid = "thanks"\ngive = [ { gift = "bottle", quantity = 2 }, { next_coupon = "welcome-back" } ]\n'
+        )
+        line = {"line_id": "1", "unit_price": "20.00", "regular_price": "25.00", "floor_price": "10.00", "brand": "Velo"}
+        basket.write_text(json.dumps({"lines": [line], "shipping": "4.90", "payment": "card"}))
+        assert run("quote", rules, basket, "--at", SUMMER, "--json") == 0
+        data = json.loads(capsys.readouterr().out)
+        assert data["lines"]["1"]["offers"] == {"own-brand": 1000}
+        assert (data["shipping_minor"], data["shipping_discount_minor"]) == (245, 245)
+        assert data["gifts"] == [{"product_id": "bottle", "quantity": 2}]
+        assert data["coupons"] == ["welcome-back"]
+
     def test_member(self, capsys: Capture) -> None:
         """The example's member has a tier, points to burn, and an offer for members."""
         arguments = ("quote", PROGRAM, BASKET, "--member", VELO / "member.json", "--burn", "500", "--at", SUMMER, "--json")

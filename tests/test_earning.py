@@ -103,11 +103,9 @@ def ask(
     groups = goods.unit_groups()
     listed = [group.list_minor for group in groups]
     situation = Situation(
-        currency="EUR",
-        goods_minor=sum(listed),
+        basket=goods,
+        groups=groups,
         is_member=member is not None,
-        order_count=0,
-        codes=(),
         tier=tier,
         profile=profile,
         at=at,

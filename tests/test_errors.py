@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from itertools import permutations
 
 import pytest
@@ -26,6 +27,7 @@ from loyaltycore.errors import (
     UsageError,
 )
 from tests.odd_values import answers_or_refuses
+from tools.project import ROOT
 
 SHORT = Refusal(Reason.POINTS_INSUFFICIENT, {"asked_points": 100, "available_points": 60, "missing_points": 40})
 LATE = Refusal(Reason.OFFER_EXPIRED, {"offer_id": "spring"})
@@ -44,6 +46,24 @@ class TestReason:
         assert sorted(Reason, key=lambda reason: reason.precedence) == list(Reason)
         assert len({reason.precedence for reason in Reason}) == len(Reason)
         assert Reason.KEY_REUSED.precedence == 0
+
+    @pytest.mark.house
+    def test_page_is_in_the_order_of_precedence(self) -> None:
+        """docs/reasons.md explains them as they are declared."""
+        page = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+        assert re.findall(r"^## `([a-z_]+)`$", page, re.MULTILINE) == [reason.value for reason in Reason]
+
+    @pytest.mark.house
+    @pytest.mark.parametrize("reason", Reason)
+    def test_each_is_explained_with_an_example_that_runs(self, reason: Reason) -> None:
+        """What it means, its details, whether to show it, what is public, and a refusal that carries it."""
+        page = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+        entry = page.partition(f"## `{reason.value}`\n")[2].partition("\n## ")[0]
+        assert re.search(r"^- Details: ", entry, re.MULTILINE)
+        assert re.search(r"^- (Show|Log|Neither)\b", entry, re.MULTILINE)
+        assert f"- Public: `{reason.public}`" in entry
+        _, _, example = entry.partition("```python\n>>> ")
+        assert re.search(rf"^{reason.value}\b", example, re.MULTILINE)
 
     @pytest.mark.parametrize("reason", [Reason.CODE_MALFORMED, Reason.CODE_UNKNOWN])
     def test_a_guesser_hears_one_answer(self, reason: Reason) -> None:

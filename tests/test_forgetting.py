@@ -35,11 +35,13 @@ OTHER = frozenset(
         "awaits",
         "burn_ref",
         "codes",
+        "coupons",
         "currency",
         "debtor_id",
         "digest",
         "earn_ref",
         "event",
+        "gifts",
         "line_id",
         "lines",
         "lot_id",
@@ -51,6 +53,7 @@ OTHER = frozenset(
         "ref",
         "return_id",
         "rule",
+        "withdrawn",
         "zone",
     }
 )

@@ -78,9 +78,12 @@ class TestEvents:
             "quantity": 2,
             "categories": ["helmets"],
             "tags": ["safety"],
+            "brand": "Velo",
             "regular_price": "99.90",
+            "floor_price": "50.00",
         }
-        rest = {"member_id": "m-1", "shipping": "4.90", "market": "FR", "channel": "web", "codes": ["summer 10"], "burn": 500}
+        told = {"shipping": "4.90", "market": "FR", "channel": "web", "payment": "card"}
+        rest = {"member_id": "m-1", **told, "codes": ["summer 10"], "burn": 500}
         read_line = Line(
             "1",
             Money.of("79.90", "EUR"),
@@ -88,22 +91,26 @@ class TestEvents:
             product_id="helmet",
             categories=["helmets"],
             tags=["safety"],
+            brand="Velo",
             regular_price=Money.of("99.90", "EUR"),
+            floor_price=Money.of("50.00", "EUR"),
         )
+        shipping = Money.of("4.90", "EUR")
         event = one(tmp_path, {**ORDER, **rest, "lines": [line]})
         assert event == Ordered(
             at=INSTANT,
             order_id="1001",
             member_id="m-1",
-            basket=Basket([read_line], shipping=Money.of("4.90", "EUR"), market="FR", channel="web", currency="EUR"),
+            basket=Basket([read_line], shipping=shipping, market="FR", channel="web", payment="card", currency="EUR"),
             codes=("summer 10",),
             burn=500,
         )
 
     def test_null_stands_for_what_there_may_not_be(self, tmp_path: Path) -> None:
         """A null member is a guest, and a null shipping is not known."""
-        nulls = {"member_id": None, "shipping": None, "market": None, "channel": None}
-        assert one(tmp_path, {**ORDER, **nulls, "lines": [{**LINE, "regular_price": None}]}) == one(tmp_path, ORDER)
+        nulls = {"member_id": None, "shipping": None, "market": None, "channel": None, "payment": None}
+        none = {"regular_price": None, "floor_price": None, "brand": None}
+        assert one(tmp_path, {**ORDER, **nulls, "lines": [{**LINE, **none}]}) == one(tmp_path, ORDER)
 
     def test_returns(self, tmp_path: Path) -> None:
         """Units of lines, or an amount."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from datetime import UTC, date, datetime, timedelta
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +124,23 @@ class TestOrders:
         member = member.folded([ReturnCounted(order_id="1", return_id="s", qualifying_minor=301, at=AT)])
         assert member.orders == {"1": Qualifying(day=TODAY, units=0)}
         assert member.order_count == 1
+
+    def test_past_discounts_are_summed(self) -> None:
+        """What goods cost before offers, and what offers took off, over all orders; a return changes neither."""
+        orders = [attrs.evolve(COUNTED, order_id=str(n), list_minor=1000 * n, discount_minor=100 * n) for n in (1, 2)]
+        member = Membership.replay("m", [*orders, ReturnCounted(order_id="1", return_id="r", qualifying_minor=500, at=AT)])
+        assert (member.past_list_minor, member.past_discount_minor) == (3000, 300)
+        assert Membership.from_dict(member.to_dict()) == member
+        more = member.folded([attrs.evolve(COUNTED, order_id="3", list_minor=7)])
+        assert (more.past_list_minor, more.past_discount_minor) == (3007, 300)
+
+    @pytest.mark.parametrize("name", ["list_minor", "discount_minor"])
+    def test_no_order_costs_less_than_nothing(self, name: str) -> None:
+        """An amount below zero is no fact, and no state."""
+        with pytest.raises(UsageError, match=name):
+            OrderCounted(order_id="1", day=TODAY, at=AT, **{name: -1})
+        with pytest.raises(UsageError, match=f"past_{name}"):
+            Membership(member_id="m", **{f"past_{name}": -1})  # type: ignore[arg-type]  # one of the two
 
     @pytest.mark.parametrize(
         "fact",

@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Reason, Refused, UsageError
 from loyaltycore.memberships import MemberJoined
-from loyaltycore.orders import Counted, EarnedPoints, Formula, Order, OrderLine, OrderPlaced, OrderReturned, Shape
+from loyaltycore.orders import (
+    Counted,
+    EarnedPoints,
+    Formula,
+    NeedOf,
+    OfferCost,
+    OfferNeed,
+    Order,
+    OrderLine,
+    OrderPlaced,
+    OrderReturned,
+    Shape,
+)
 from loyaltycore.periods import Calendar
 from loyaltycore.quantities import Money
 from loyaltycore.testing.strategies import orders
@@ -507,6 +519,41 @@ class TestPlan:
                 at=AT + timedelta(days=1),
             )
         )
+
+
+class TestOfferCost:
+    def test_a_need_is_met_by_what_is_kept(self) -> None:
+        """Money at list prices, units, different products; of all lines, or of some."""
+        lines = [line("1", quantity=3, list_minor=3000).line, line("2").line]
+        for need, least, named, kept in (
+            (NeedOf.SPEND, 3000, (), {"1": 1}),
+            (NeedOf.SPEND, 2000, ("1",), {"1": 1}),
+            (NeedOf.UNITS, 3, (), {"1": 1}),
+            (NeedOf.UNITS, 1, ("2",), {"1": 3}),
+            (NeedOf.PRODUCTS, 1, (), {"1": 2, "2": 1}),
+        ):
+            assert OfferNeed(of=need, at_least=least, lines=named).is_met(lines, kept)
+            assert not OfferNeed(of=need, at_least=least + 1, lines=named).is_met(lines, kept)
+        assert not OfferNeed(of=NeedOf.PRODUCTS, at_least=1, lines=("2",)).is_met(lines, {"2": 1})
+
+    def test_one_way_is_enough(self) -> None:
+        """All needs of one way; an offer that names no way always stands."""
+        needs = (OfferNeed(of=NeedOf.UNITS, at_least=2), OfferNeed(of=NeedOf.SPEND, at_least=9000))
+        lines = [line(quantity=3, list_minor=3000).line]
+        for ways, stands in (((), True), (((0, 1),), False), (((0, 1), (0,)), True), (((1,),), False)):
+            assert OfferCost(offer_id="a", discount_minor=0, needs=needs, ways=ways).stands(lines, {"1": 1}) is stands
+
+    @pytest.mark.parametrize("ways", [((0,),), ((-1,),)])
+    def test_ways_name_needs_that_are_there(self, ways: tuple[tuple[int, ...], ...]) -> None:
+        """A place where no need stands is a damaged fact."""
+        with pytest.raises(UsageError, match="ways must name needs by their place"):
+            OfferCost(offer_id="a", discount_minor=0, ways=ways)
+
+    @pytest.mark.parametrize("fields", [{"of": "units", "at_least": 1}, {"of": NeedOf.UNITS, "at_least": 0}])
+    def test_a_need_is_of_something(self, fields: dict[str, Any]) -> None:
+        """A kind that there is, and at least one."""
+        with pytest.raises(UsageError):
+            OfferNeed(**fields)
 
 
 class TestPlaced:

@@ -29,6 +29,7 @@ from loyaltycore.periods import (
     OnDate,
     Pending,
     Period,
+    Recurrence,
     Schedule,
     Sliding,
     Term,
@@ -402,6 +403,42 @@ def opened(pending: Pending, expires: Expires, at: datetime, calendar: Calendar)
     except UsageError:
         reject()
     return opens_and_ends(pending, expires, at=at, calendar=calendar)
+
+
+class TestRecurrence:
+    def test_days_come_again(self) -> None:
+        """The first Sunday of each month, and no other day."""
+        sundays = Recurrence("FREQ=MONTHLY;BYDAY=1SU")
+        assert [day for day in range(1, 32) if sundays.contains(date(2026, 7, day))] == [5]
+        assert sundays.contains(date(1999, 8, 1))
+
+    def test_first_day_is_the_first(self) -> None:
+        """What the rule leaves unsaid is as on it, and nothing comes before it."""
+        fortnights = Recurrence("FREQ=WEEKLY;INTERVAL=2", starts_on=date(2026, 7, 3))
+        assert [day for day in range(1, 32) if fortnights.contains(date(2026, 7, day))] == [3, 17, 31]
+        assert not fortnights.contains(date(2026, 6, 19))
+
+    def test_equal_by_what_is_said(self) -> None:
+        """By the rule as it is written, and by the first day."""
+        one = Recurrence("FREQ=MONTHLY;BYDAY=1SU")
+        assert one == Recurrence("FREQ=MONTHLY;BYDAY=1SU")
+        assert hash(one) == hash(Recurrence("FREQ=MONTHLY;BYDAY=1SU"))
+        assert one != Recurrence("FREQ=MONTHLY;BYDAY=1SU", starts_on=date(2026, 1, 1))
+        assert pickle.loads(pickle.dumps(one)) == one
+        assert pickle.loads(pickle.dumps(one)).contains(date(2026, 7, 5))
+        assert eval(repr(one)) == one
+        assert plain(one) == {"is": "Recurrence", "rule": "FREQ=MONTHLY;BYDAY=1SU", "starts_on": None}
+
+    @pytest.mark.parametrize("rule", ["", "FREQ=MONTHLY", "FREQ=MONTHLY;BYDAY=1SU;COUNT=3", 1])
+    def test_refused(self, rule: str) -> None:
+        """What is read is in test_recurrence.py; here, that it is read when it is made."""
+        with pytest.raises(UsageError, match="rule must"):
+            Recurrence(rule)
+
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything else."""
+        answers_or_refuses(Recurrence, rule="FREQ=DAILY", starts_on=date(2026, 7, 1))
+        answers_or_refuses(Recurrence("FREQ=DAILY").contains, day=date(2026, 7, 1))
 
 
 class TestYearDay:

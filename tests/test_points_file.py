@@ -275,7 +275,8 @@ class TestProblems:
             (OWN + 'only = { price = "low" }',
              ['points.only.price: must be "any" or "regular" or "reduced" in this version, got "low"']),
             (OWN + 'exclude = { skus = ["a"] }',
-             ["points.exclude.skus: is not known to this version, which knows categories, price, products, tags, got a list"]),
+             [("points.exclude.skus: is not known to this version, which knows brands, categories, price, price_from, price_to, "
+              "products, tags, got a list")]),
             (OWN + 'at_least = "0.00"', ['points.at_least: must be above 0, got "0.00"']),
             (OWN + "at_least = 20", ['points.at_least: must be an amount such as "20.00", got 20']),
             (OWN + "when = { to = 2026-07-01, from = 2026-07-01 }", ["points.when.to: must be after 2026-07-01, got 2026-07-01"]),

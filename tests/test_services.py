@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Loyalty, Money, Profile, Program, Reason, RefusedError, UsageError
 from loyaltycore._service import RETRIES_LIMIT
+from loyaltycore.benefits import PercentOff
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Refusal
 from loyaltycore.facts import Change, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, Granted
 from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.offers import Limits, Offer
 from loyaltycore.orders import OrderPlaced
 from loyaltycore.periods import Period, Term, Window
 from loyaltycore.program import Quote
@@ -181,6 +183,14 @@ class TestLoyalty:
         """Both bounds are inside."""
         assert Loyalty(PROGRAM, MemoryRepository(), retries=0).retries == 0
         assert Loyalty(PROGRAM, MemoryRepository(), retries=RETRIES_LIMIT).retries == 100
+
+    def test_limits_that_nothing_counts_are_refused(self) -> None:
+        """An offer for the first hundred orders cannot be kept by a service yet: it says so, instead of giving it to all."""
+        offer = Offer("first-hundred", give=PercentOff("10"), limits=Limits(total=100))
+        limited = attrs.evolve(PROGRAM, book=attrs.evolve(PROGRAM.book, offers=[*PROGRAM.book.offers, offer]))
+        with pytest.raises(UsageError, match=r"limits cannot be kept by a service yet.*: first-hundred$"):
+            Loyalty(limited, MemoryRepository())
+        assert limited.quote(BELL, at=NOON).discount == Money.of("1.25", "EUR")  # the pure caller counts
 
     @pytest.mark.law(8)
     def test_naive_clock_is_refused(self, store: LossyRepository) -> None:
@@ -475,6 +485,22 @@ class TestPlaceUnseen:
         other = Loyalty(PROGRAM, store.inner, clock=clock)
         store.before["commit"] = [lambda: other.place_unseen(BELL, order_id="2", member_id="m", burn=600)]
         assert shop.place_unseen(HELMET, order_id="1", member_id="m", burn=1000, actor="till").burn_points == 406
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Basket([Line("bell", Money.of("12.50", "EUR"), brand="Velo")]),
+            Basket([Line("bell", Money.of("12.50", "EUR"), floor_price=Money.of("5", "EUR"))]),
+            Basket([Line("bell", Money.of("12.50", "EUR"), regular_price=Money.of("15", "EUR"))]),
+            attrs.evolve(BELL, payment="card"),
+        ],
+        ids=["brand", "floor", "regular", "payment"],
+    )
+    def test_all_that_is_said_of_a_basket_makes_it_another(self, shop: Loyalty, other: Basket) -> None:
+        """What offers may ask for is part of what was bought: under one id it may not change."""
+        shop.place_unseen(BELL, order_id="1")
+        again = refusal_of(lambda: shop.place_unseen(other, order_id="1"))
+        assert (again.reason, again.details["fields"]) == (Reason.KEY_REUSED, ("basket",))
 
     def test_reused_key_names_the_fields(self, shop: Loyalty) -> None:
         """Another order under a used id is refused."""

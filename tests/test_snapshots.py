@@ -358,11 +358,13 @@ class TestAnswers:
     def test_orders_go_on(self) -> None:
         """Orders counted after it stand beside those before; a return finds its order on either side."""
         first = [
-            OrderCounted(order_id="order-1", day=date(2026, 1, 1), qualifying_minor=5000, at=T0),
+            OrderCounted(
+                order_id="order-1", day=date(2026, 1, 1), qualifying_minor=5000, list_minor=6000, discount_minor=1000, at=T0
+            ),
             SpendCarried(rule="base", ref="order-1", minor=5000, at=T0),
         ]
         more = [
-            OrderCounted(order_id="order-2", day=date(2026, 1, 2), qualifying_minor=700, at=day(1)),
+            OrderCounted(order_id="order-2", day=date(2026, 1, 2), qualifying_minor=700, list_minor=700, at=day(1)),
             ReturnCounted(order_id="order-1", return_id="return-1", qualifying_minor=1000, at=day(1)),
             SpendCarried(rule="base", ref="return-1", minor=-1000, at=day(1)),
         ]
@@ -370,6 +372,7 @@ class TestAnswers:
         read, full = again(old, more), old.folded(more)
         assert (read.orders, read.carried, read.joined_at, read.version) == (full.orders, full.carried, T0, full.version)
         assert (read.order_count, read.orders["order-1"].units) == (2, 4000)
+        assert (read.past_list_minor, read.past_discount_minor) == (6700, 1000)
 
 
 class TestText:

@@ -18,13 +18,16 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.basket import Basket, Filter, Line, PriceState, Return
+from loyaltycore.benefits import Benefit, FreeShipping, moneys_of
 from loyaltycore.codec import FACTS
+from loyaltycore.conditions import AllOf, CodePresented, Condition, During, Not, leaves
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_id, fold_code
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.ledger import Overdraft
 from loyaltycore.members import Profile
+from loyaltycore.offers import Combines, Lane, Mode, Offer, OfferBook, Stacking
 from loyaltycore.orders import Counted, Order, OrderPlaced, OrderReturned, Shape
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
@@ -34,13 +37,18 @@ from loyaltycore.testing._registered import DRAWN, register
 from loyaltycore.testing.strategies import (
     PRODUCTS,
     baskets,
+    benefits,
     calendars,
+    conditions,
     currencies,
+    filters,
     ids,
     instants,
     ladders,
     lines,
     monies,
+    offer_books,
+    offers,
     orders,
     periods,
     points_accounts,
@@ -50,6 +58,7 @@ from loyaltycore.testing.strategies import (
     refs,
     returns_of,
     shop_histories,
+    stackings,
     terms,
     windows,
 )
@@ -83,6 +92,11 @@ SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (baskets(), lambda _: True, Basket([], currency="EUR")),
     (baskets(), lambda basket: bool(basket.lines), Basket([Line("helmet", Money.zero("EUR"))])),
     (baskets(), lambda basket: basket.subtotal.minor_units > 10, Basket([Line("helmet", Money.minor(11, "EUR"))])),
+    (filters(), lambda _: True, Filter()),
+    (conditions(), lambda _: True, AllOf(())),
+    (benefits(), lambda _: True, FreeShipping()),
+    (stackings(), lambda _: True, Stacking(Mode.ALL)),
+    (offer_books(), lambda _: True, OfferBook([], stacking=Stacking(Mode.ALL))),
     (returns_of(SOLD), lambda back: bool(back.lines), Return(lines={"b": 1})),
     (returns_of(SENT), lambda back: bool(back.lines), Return(lines={"b": 1})),
     (returns_of(SENT), lambda back: back.shipping is not None, Return(shipping=Money.minor(1, "EUR"))),
@@ -118,6 +132,21 @@ def has_call(verb: Verb, calls: tuple[PointsCall, ...]) -> bool:
     return any(call.verb == verb for call in calls)
 
 
+def has_kind(kind: type, condition: Condition) -> bool:
+    """Say whether a condition of a kind is drawn, alone or inside another."""
+    return isinstance(condition, kind) or any(isinstance(part, kind) for part in leaves(condition))
+
+
+def gives_kind(kind: type, benefit: Benefit) -> bool:
+    """Say whether a benefit is of a kind."""
+    return isinstance(benefit, kind)
+
+
+def meets(mode: Mode, stacking: Stacking) -> bool:
+    """Say whether offers meet so, with a limit for all of them."""
+    return stacking.mode is mode and stacking.discount_limit is not None
+
+
 REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (monies("EUR", min_minor=-5), lambda money: money.minor_units < 0),
     (rates(), lambda rate: rate.factor.denominator % 3 == 0),
@@ -137,6 +166,19 @@ REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (baskets(), lambda basket: basket.shipping is not None and basket.shipping.minor_units > 0),
     (baskets(), lambda basket: any(line.line_id == "helmet/2" for line in basket.lines)),
     (baskets(), lambda basket: len({line.product_id for line in basket.lines}) == len(PRODUCTS)),
+    (filters(), lambda only: bool(only.tags and only.exclude_products)),
+    (filters(brands=["acme"], categories=["c"]), lambda only: bool(only.brands and only.categories)),
+    (filters(), lambda only: only.price is PriceState.REDUCED),
+    (filters(), lambda only: len(only.bounds) == 2),
+    *((conditions(), partial(has_kind, kind)) for kind in (*get_args(Condition), Not) if kind.__name__ != "OwnCondition"),
+    (conditions(), lambda one: isinstance(one, During) and one.recurrence is not None),
+    *((benefits(), partial(gives_kind, kind)) for kind in get_args(Benefit)),
+    (offers(), lambda offer: offer.combines is Combines.ALONE and offer.group is not None),
+    (offers(), lambda offer: offer.lane is Lane.PRODUCT),
+    (offers(), lambda offer: bool(offer.codes)),
+    (offers(), lambda offer: offer.is_limited and offer.window is not None),
+    *((stackings(), partial(meets, mode)) for mode in Mode),
+    (offer_books(), lambda book: len(book.offers) == 6),
     (returns_of(SOLD), lambda back: back.lines == {"a": 3, "b": 1}),
     (returns_of(SOLD), lambda back: back.amount == SOLD.subtotal),
     (returns_of(SENT), lambda back: back.shipping == SENT.shipping and not back.lines and back.amount is None),
@@ -274,6 +316,21 @@ class TestBounds:
         for earned in fact.earned:
             assert earned.on({part.line_id: part.minor for part in earned.counted}) == earned.points
         assert all(min(attrs.astuple(line)[2:7]) >= 0 and line.net_minor >= 0 for line in fact.lines)
+
+    @given(offer_books("JPY", max_offers=2), benefits("KWD", max_amount_minor=5), filters("KWD", max_price_minor=4))
+    def test_offers(self, book: OfferBook, give: Benefit, only: Filter) -> None:
+        """In the currency asked, as many and as high as asked; ids and codes are unique, as a book wants them."""
+        assert len(book.offers) <= 2
+        assert book.currency in {None, "JPY"}
+        assert all(bound <= Money.minor(4, "KWD") for bound in only.bounds)
+        amounts = [money for money in moneys_of(give) if money.minor_units <= 5]
+        assert all(money.currency == "KWD" for money in amounts)
+
+    @given(conditions(codes=()), offers(when=st.just(AllOf(())), give=st.just(FreeShipping())))
+    def test_offers_of_ones_own(self, condition: Condition, offer: Offer) -> None:
+        """No codes where none are given; the conditions and benefits that are given, and no others."""
+        assert not any(isinstance(part, CodePresented) for part in leaves(condition))
+        assert (offer.when, offer.give) == (AllOf(()), FreeShipping())
 
     def test_nothing_can_come_back_of_nothing(self) -> None:
         """An empty basket has no returns."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
+
+import attrs
 import pytest
 
-from benchmarks._harness import Benchmark, Pair, bench, measure
-from benchmarks.run import row
+from benchmarks._harness import Benchmark, Elsewhere, Pair, bench, measure
+from benchmarks._peers import Peer, Prepared
+from benchmarks.run import ready, row
 from tools.laws import report
 from tools.mutants import SIBLINGS, parse, patterns, summary
 from tools.project import ROOT
@@ -73,3 +79,82 @@ class TestBench:
         """A unit is one of time."""
         with pytest.raises(ValueError, match="unit must be one of s, ms, µs, ns, got 'h'"):
             bench("n", unit="h", against="a")
+
+    def test_time_taken_elsewhere_counts(self) -> None:
+        """A process that needs twice our time for each of its loops, whatever its answers cost here, has ratio 2."""
+        now = 0.0
+        asked: list[int] = []
+
+        def spend() -> None:
+            nonlocal now
+            now += 0.25
+
+        def seconds(loops: int) -> float:
+            nonlocal now
+            now += 1_000
+            asked.append(loops)
+            return 0.5 * loops
+
+        pair = Pair(spend, Elsewhere(seconds))
+        result = measure(Benchmark(name="n", unit="s", against="a", peers=(), prepare=lambda: pair), clock=lambda: now)
+        assert (result.value, result.ratio) == pytest.approx((0.25, 2))
+        assert set(asked) == {1}
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Peer:
+    """Give a peer that is there, counts the loops it was ever asked for, and ends at the word "end"."""
+    script = tmp_path / "peer.py"
+    script.write_text(
+        dedent("""
+            import json, sys
+
+            done = 0
+            for line in sys.stdin:
+                question = json.loads(line)
+                if question.get("prepare") == "end":
+                    break
+                done += question.get("loops", 0)
+                print(json.dumps({"total": "9.50", "seconds": done / 4}), flush=True)
+        """),
+        encoding="utf-8",
+    )
+    (tmp_path / "one.installed").write_text("a==1\nb==2", encoding="utf-8")
+    return Peer(name="one", runs_on="python", packages=("a==1", "b==2"), script=script, folder=tmp_path)
+
+
+class TestPeers:
+    def test_a_peer_answers_from_its_own_process(self, peer: Peer) -> None:
+        """What it makes of a case and the seconds of its loops come back, from one process."""
+        process = peer.start()
+        assert process.prepare({"any": "case"}) == Prepared(total=Decimal("9.50"), seconds=0)
+        assert [process.seconds(3), process.seconds(5)] == [0.75, 2.0]
+        process.stop()
+
+    def test_a_peer_that_ended_is_told(self, peer: Peer) -> None:
+        """No answer is never taken for one, nor waited for."""
+        process = peer.start()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="one must answer, but its process has ended"):
+                process.prepare("end")
+        process.stop()
+
+    def test_other_versions_are_not_there(self, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+        """A comparison is left out, aloud, unless exactly the packages it names are installed."""
+        pair = Pair(lambda: None, lambda: None)
+        benchmark = Benchmark(name="n", unit="s", against="a", peers=(peer,), prepare=lambda: pair)
+        assert peer.lacks() is None
+        assert ready(benchmark, install=True)
+        newer = attrs.evolve(peer, packages=("a==1", "b==3"))
+        assert not ready(attrs.evolve(benchmark, peers=(newer,)), install=False)
+        assert capsys.readouterr().err == "left out: n (needs a==1 and b==3; give --peers to install)\n"
+
+    def test_without_node_it_says_so(
+        self, peer: Peer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nothing is installed for a program that this machine does not have."""
+        monkeypatch.setattr("benchmarks._peers.shutil.which", lambda *_, **__: None)
+        script = attrs.evolve(peer, runs_on="node", packages=("c@3",))
+        pair = Pair(lambda: None, lambda: None)
+        assert not ready(Benchmark(name="n", unit="s", against="a", peers=(script,), prepare=lambda: pair), install=True)
+        assert capsys.readouterr().err == "left out: n (needs node and npm, which this machine does not have)\n"

@@ -52,7 +52,7 @@ class TestMetadata:
 
     def test_extras_are_those_that_work(self, metadata: Message) -> None:
         """An extra is declared once something uses it."""
-        assert sorted(metadata.get_all("Provides-Extra", [])) == ["cli", "sqlalchemy", "testing"]
+        assert sorted(metadata.get_all("Provides-Extra", [])) == ["cli", "locale", "sqlalchemy", "testing"]
 
     def test_licence_and_version(self, metadata: Message) -> None:
         """The licence is said in the way tools read."""
@@ -102,7 +102,7 @@ class TestInstalled:
         code = (
             "import importlib, pkgutil, loyaltycore\n"
             "for module in pkgutil.walk_packages(loyaltycore.__path__, 'loyaltycore.'):\n"
-            "    behind = ('testing', '__main__', 'store.sqlalchemy', 'store._sql_')\n"
+            "    behind = ('testing', '__main__', 'store.sqlalchemy', 'store._sql_', 'languages')\n"
             "    if not any(name in module.name for name in behind):\n"
             "        importlib.import_module(module.name)\n"
         )

@@ -17,6 +17,9 @@ __all__ = ["main", "parse", "patterns", "summary"]
 SIBLINGS = {
     "ledger": ("_lots", "_ledger_facts", "_open_lots", "_ledger_fold", "_balancing", "_holdings"),
     "points": ("_formula", "_earning", "_burning", "_purchase", "_statement"),
+    "benefits": ("_apportion", "_goods"),
+    "conditions": ("_condition_kinds", "_recurrence"),
+    "offers": ("_offer_kinds", "_prices", "_offer_index", "_offer_search", "_nudges"),
     "program": ("_quote", "_booking", "_decisions", "_program_file", "_points_file", "_tables", "_phrases"),
     "services": ("_async_services", "_service", "_steps", "_snapshots", "_forgetting"),
 }

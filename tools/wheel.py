@@ -53,8 +53,8 @@ def main() -> int:
     """Print what pyright says of the wheel; return 1 when a public name has no known type."""
     with tempfile.TemporaryDirectory(prefix="loyaltycore-") as scratch:
         folder = Path(scratch)
-        # The stores and the kit are public too: their extras must be there to be looked at.
-        python = install(build(ROOT, folder / "dist"), folder / "environment", extras="[cli,sqlalchemy,testing]")
+        # The stores, the catalogues and the kit are public too: their extras must be there to be looked at.
+        python = install(build(ROOT, folder / "dist"), folder / "environment", extras="[cli,locale,sqlalchemy,testing]")
         result = verify_types(python)
     print(result.stdout + result.stderr)
     return result.returncode

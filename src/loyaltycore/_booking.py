@@ -13,7 +13,7 @@ from typing import Final, final
 
 import attrs
 
-from loyaltycore._earning import Action, EarningRule, Over
+from loyaltycore._earning import Action, EarningRule
 from loyaltycore._formula import POINTS, EarnedPoints, Shape
 from loyaltycore._purchase import to_earn, to_take
 from loyaltycore.errors import Reason, Refusal, RefusedError
@@ -23,6 +23,7 @@ from loyaltycore.ledger import BurnOrder, Hold, Ledger, Overdraft, newest_first,
 from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
 from loyaltycore.orders import OrderPlaced, OrderReturned, TakenBack
 from loyaltycore.periods import Calendar, Term, Terms
+from loyaltycore.quantities import Over
 
 __all__ = [
     "BurnFirst",
@@ -115,7 +116,16 @@ def _resolved(state: Membership, placed: OrderPlaced, hold: Hold) -> Posting[Mem
 def _counted(membership: Membership, placed: OrderPlaced, calendar: Calendar) -> _Moves:
     """Count an order for its member, on the day it was ordered."""
     moves, day = _Moves(membership), calendar.day_of(placed.since)
-    moves.add(OrderCounted(order_id=placed.order_id, day=day, qualifying_minor=placed.qualifying_minor, at=placed.at))
+    moves.add(
+        OrderCounted(
+            order_id=placed.order_id,
+            day=day,
+            qualifying_minor=placed.qualifying_minor,
+            list_minor=sum(line.list_minor for line in placed.lines),
+            discount_minor=sum(line.discount_minor for line in placed.lines),
+            at=placed.at,
+        )
+    )
     return moves
 
 

@@ -26,14 +26,14 @@ from loyaltycore._formula import (
     Percent,
     Step,
 )
-from loyaltycore.basket import Basket, UnitGroup
+from loyaltycore.basket import Basket, Filter, PriceState, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.errors import Detail, Reason, Refusal, UsageError
 from loyaltycore.identity import check_slug, labels
 from loyaltycore.ladders import Ladder
 from loyaltycore.ledger import Ledger
 from loyaltycore.periods import Awaiting, Calendar, Expires, Pending, Schedule, Terms, Window, check_policies, opens_and_ends
-from loyaltycore.quantities import Rate
+from loyaltycore.quantities import Over, Rate
 
 __all__ = [
     "EVER",
@@ -84,14 +84,6 @@ class Shipping(StrEnum):
     IN = "in"
 
 
-class PriceState(StrEnum):
-    """Which prices a filter means: all, only those that are not reduced, or only those below a crossed-out price."""
-
-    ANY = "any"
-    REGULAR = "regular"
-    REDUCED = "reduced"
-
-
 class Combine(StrEnum):
     """What becomes of several rules that give points to one account for one order.
 
@@ -102,13 +94,6 @@ class Combine(StrEnum):
     SUM = "sum"
     BEST = "best"
     FIRST = "first"
-
-
-class Over(StrEnum):
-    """What happens above a cap: as many points as it leaves, or none at all."""
-
-    TRUNCATE = "truncate"
-    REFUSE = "refuse"
 
 
 class CarryOver(StrEnum):
@@ -162,56 +147,6 @@ def _begins(day: date, calendar: Calendar) -> datetime | None:
         return calendar.first_instant(day)
     except UsageError:
         return None
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Filter:
-    """Which goods are meant; what is left out means all.
-
-    Attributes:
-        tags: Goods with one of these tags.
-        products: These products, by the shop's ids.
-        categories: Goods of one of these categories.
-        price: By whether their price is reduced.
-    """
-
-    tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
-    products: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
-    categories: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
-    price: PriceState = PriceState.ANY
-
-    def __attrs_post_init__(self) -> None:
-        """Check the price state."""
-        check_kind("price", self.price, PriceState)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing is said, so that all is meant."""
-        return not (self.tags or self.products or self.categories) and self.price is PriceState.ANY
-
-    def takes(self, group: UnitGroup) -> bool:
-        """Say whether goods answer every part that is said: how ``only`` reads it."""
-        return (
-            (not self.tags or not self.tags.isdisjoint(group.tags))
-            and (not self.products or group.product_id in self.products)
-            and (not self.categories or not self.categories.isdisjoint(group.categories))
-            and (self.price is PriceState.ANY or self.price is _price_state(group))
-        )
-
-    def hits(self, group: UnitGroup) -> bool:
-        """Say whether goods answer any part that is said: how ``exclude`` reads it."""
-        return (
-            not self.tags.isdisjoint(group.tags)
-            or group.product_id in self.products
-            or not self.categories.isdisjoint(group.categories)
-            or (self.price is not PriceState.ANY and self.price is _price_state(group))
-        )
-
-
-def _price_state(group: UnitGroup) -> PriceState:
-    reduced = group.regular_minor is not None and group.unit_minor < group.regular_minor
-    return PriceState.REDUCED if reduced else PriceState.REGULAR
 
 
 @final

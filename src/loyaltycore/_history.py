@@ -304,7 +304,7 @@ def _order(fields: Fields, currency: str) -> Ordered:
 
 
 def take_basket(fields: Fields, *, currency: str) -> Basket:
-    """Take a basket out of fields: ``lines``, ``shipping``, ``market``, ``channel``.
+    """Take a basket out of fields: ``lines``, ``shipping``, ``market``, ``channel``, ``payment``.
 
     Raises:
         UsageError: A value that is wrong, with the place of the line it is in.
@@ -316,6 +316,7 @@ def take_basket(fields: Fields, *, currency: str) -> Basket:
         shipping=None if shipping is None else Money.of(shipping, currency),
         market=fields.take("market", str, None),
         channel=fields.take("channel", str, None),
+        payment=fields.take("payment", str, None),
         currency=currency,
     )
 
@@ -323,7 +324,8 @@ def take_basket(fields: Fields, *, currency: str) -> Basket:
 def _line(place: int, data: object, currency: str) -> Line:
     try:
         fields = Fields(data)
-        line_id, regular = fields.take("line_id", str), fields.take("regular_price", str, None)
+        line_id = fields.take("line_id", str)
+        regular, floor = fields.take("regular_price", str, None), fields.take("floor_price", str, None)
         line = Line(
             line_id,
             Money.of(fields.take("unit_price", str), currency),
@@ -331,7 +333,9 @@ def _line(place: int, data: object, currency: str) -> Line:
             product_id=fields.take("product_id", str, line_id),
             categories=fields.take("categories", list, []),
             tags=fields.take("tags", list, []),
+            brand=fields.take("brand", str, None),
             regular_price=None if regular is None else Money.of(regular, currency),
+            floor_price=None if floor is None else Money.of(floor, currency),
         )
         fields.end()
     except UsageError as error:

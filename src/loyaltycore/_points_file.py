@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import time
 from enum import StrEnum
 from typing import Final, TypeAlias, TypedDict, TypeVar, assert_never, final
 
@@ -20,26 +19,24 @@ from loyaltycore._earning import (
     Combine,
     EarningRule,
     EarningWhen,
-    Filter,
     Flat,
     Multiplier,
     Over,
     Percent,
-    PriceState,
     Shipping,
     Step,
     Times,
 )
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._phrases import EARN, EXPIRES, PENDING, TERM, read_earn, read_expires, read_pending, read_percent, read_term
-from loyaltycore._tables import Table, read_window, same
+from loyaltycore._tables import Table, read_above_nothing, read_exclusion, read_filter, read_schedule, read_window
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_slug
-from loyaltycore.periods import Calendar, Expires, Pending, Schedule, Term, Weekday
+from loyaltycore.periods import Calendar, Expires, Pending, Term
 from loyaltycore.points import BurnRule, Overdraft
-from loyaltycore.quantities import Money, Rate, Rounding, exponent_of
+from loyaltycore.quantities import Rate, Rounding, exponent_of
 
-__all__ = ["ORDER_RULE", "PointsParts", "read_points"]
+__all__ = ["ORDER_RULE", "PointsParts", "read_points", "read_terms"]
 
 ORDER_RULE: Final = "order"
 """Names the lots of the one rule that stands in ``[points]`` itself: ``<order>/order``."""
@@ -121,6 +118,17 @@ def read_points(table: Table | None, currency: str, calendar: Calendar) -> Point
     )
 
 
+def read_terms(data: object) -> tuple[Pending, Expires] | None:
+    """Read how points wait and end, for bonus points that do not say; ``None`` where there is no table.
+
+    What is wrong with it is reported by ``read_points``.
+    """
+    if data is None:
+        return None
+    table = Table(data, "points", [])
+    return table.text("pending", read_pending, PENDING, None), table.text("expires", read_expires, EXPIRES, None)
+
+
 def _common(table: Table, currency: str, calendar: Calendar, *, has_own: bool) -> _Common:
     """Read what holds for all rules and actions."""
     return _Common(
@@ -133,7 +141,7 @@ def _common(table: Table, currency: str, calendar: Calendar, *, has_own: bool) -
         pending=table.text("pending", read_pending, PENDING, None),
         expires=table.text("expires", read_expires, EXPIRES),
         worth_minor=table.text("worth", lambda text: _worth(text, currency), 'an amount a point such as "0.01"', None),
-        multipliers=_multipliers(table, calendar),
+        multipliers=_multipliers(table, currency, calendar),
         times_limit=table.text("times_limit", Rate.times, _TIMES, None),
     )
 
@@ -175,7 +183,7 @@ def _own_rule(table: Table, common: _Common) -> EarningRule | None:
     account = table.text("account", lambda text: check_slug("account", text), _NAME, POINTS)
     # What tiers and times multiply is what members spend; points of another account count as they are, unless the rule says so.
     shared = common.multipliers if account == POINTS else ()
-    own = attrs.evolve(own, multipliers=(*shared, *_multipliers(table, common.calendar)))
+    own = attrs.evolve(own, multipliers=(*shared, *_multipliers(table, common.currency, common.calendar)))
     rule = _rule(table, own, rule_id=rule_id, earn=earn, account=account)
     table.close()
     return rule
@@ -183,9 +191,12 @@ def _own_rule(table: Table, common: _Common) -> EarningRule | None:
 
 def _rule(table: Table, terms: _Common, *, rule_id: str, earn: _Earn, account: str = POINTS) -> EarningRule | None:
     """Read what is a rule's alone, and put it together; ``None`` where something is wrong with it."""
-    only, exclude = _filter(table.table("only")), _filter(table.table("exclude"))
+    only = read_filter(table.table("only"), terms.currency)
+    exclude = read_exclusion(table.table("exclude"), terms.currency)
     exclude = attrs.evolve(exclude, tags=exclude.tags | (terms.exclude_tags or frozenset()))
-    at_least = table.text("at_least", lambda text: _above_nothing(text, terms.currency), 'an amount such as "20.00"', 0)
+    at_least = table.text(
+        "at_least", lambda text: read_above_nothing(text, terms.currency).minor_units, 'an amount such as "20.00"', 0
+    )
     when = _when(table.table("when"), terms.calendar)
     caps = _caps(table.table("caps"))
     carry_over = CarryOver.ON if table.flag("carry_over") else CarryOver.OFF
@@ -243,22 +254,13 @@ def _gives(table: Table, terms: _Common, earn: _Earn) -> Step | Flat | Percent |
     assert_never(earn)
 
 
-def _filter(table: Table | None) -> Filter:
-    if table is None:
-        return Filter()
-    tags, products, categories = table.tags("tags"), table.tags("products"), table.tags("categories")
-    price = table.choice("price", PriceState, PriceState.ANY)
-    table.close()
-    return Filter(tags=tags, products=products, categories=categories, price=price) if table.sound else Filter()
-
-
 def _when(table: Table | None, calendar: Calendar) -> EarningWhen:
     if table is None:
         return EarningWhen()
     window = read_window(table, calendar)
     if not {"from", "to"} & table.values.keys():
         window = None
-    schedule = _schedule(table)
+    schedule = read_schedule(table)
     tiers, member_tags = table.tags("tiers"), table.tags("member_tags")
     markets, channels = table.tags("markets"), table.tags("channels")
     table.close()
@@ -267,32 +269,14 @@ def _when(table: Table | None, calendar: Calendar) -> EarningWhen:
     return EarningWhen(window=window, schedule=schedule, tiers=tiers, member_tags=member_tags, markets=markets, channels=channels)
 
 
-def _schedule(table: Table) -> Schedule | None:
-    """Read the hours of the week: every day where only times are said."""
-    names = [day.value for day in Weekday]
-    days = table.strings("weekdays")
-    starts = table.take("starts", time, same, "a time of day such as 16:00:00", time())
-    ends = table.take("ends", time, same, "a time of day such as 18:00:00, itself outside", None)
-    strange = [day for day in days if day not in names]
-    if strange:
-        table.report("weekdays", strange[0], f"must be of {', '.join(names)}")
-    if not table.sound or not {"weekdays", "starts", "ends"} & table.values.keys():
-        return None
-    try:
-        return Schedule(weekdays=[Weekday(day) for day in days or names], starts=starts, ends=ends)
-    except UsageError as error:
-        table.report("ends", ends, str(error).partition(", got")[0])
-        return None
-
-
-def _multipliers(table: Table, calendar: Calendar) -> tuple[Multiplier, ...]:
+def _multipliers(table: Table, currency: str, calendar: Calendar) -> tuple[Multiplier, ...]:
     tables = table.tables("multipliers")
     if len(tables) > MULTIPLIERS_LIMIT:
         table.report("multipliers", len(tables), f"must be at most {MULTIPLIERS_LIMIT} tables")
     found = list[Multiplier]()
     for one in tables:
         times = one.text("times", Rate.times, _TIMES)
-        only, when = _filter(one.table("only")), _when(one.table("when"), calendar)
+        only, when = read_filter(one.table("only"), currency), _when(one.table("when"), calendar)
         one.close()
         if one.sound:
             found.append(Multiplier(times=times, only=only, when=when))
@@ -303,7 +287,7 @@ def _caps(table: Table | None) -> Caps | None:
     if table is None:
         return None
     names = [name for name in (field.name for field in attrs.fields(Caps)) if name != "over"]
-    limits = _limits(table, names)
+    limits = table.counts(*names)
     over = table.choice("over", Over)
     table.close()
     if not table.sound:
@@ -341,7 +325,7 @@ def _actions(table: Table | None, common: _Common) -> FrozenMap[str, Action]:
 def _action(table: Table, common: _Common) -> Action | None:
     points = table.count("points")
     names = [field.name for field in attrs.fields(Times)]
-    limits = _limits(table, names)
+    limits = table.counts(*names)
     pending = table.text("pending", read_pending, PENDING, None)
     expires = table.text("expires", read_expires, EXPIRES, common.expires)
     account = table.text("account", lambda text: check_slug("account", text), _NAME, POINTS)
@@ -384,20 +368,6 @@ def _maybe(table: Table, name: str, kind: type[E]) -> E | None:
     """Read a choice that may be left out."""
     table.asked.append(name)
     return table.choice(name, kind) if name in table.values else None
-
-
-def _limits(table: Table, names: list[str]) -> dict[str, int | None]:
-    """Read counts that may be left out."""
-    table.asked += names
-    return {name: table.count(name) for name in names if name in table.values}
-
-
-def _above_nothing(text: str, currency: str) -> int:
-    minor = Money.of(text, currency).minor_units
-    if minor < 1:
-        msg = "must be above 0"
-        raise UsageError(msg)
-    return minor
 
 
 def _restore(text: str) -> Term | None:

@@ -10,22 +10,20 @@ from typing import TypedDict
 import attrs
 
 from loyaltycore._booking import BurnFirst
-from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._checks import check_kind
 from loyaltycore._earning import POINTS, Action, Combine, EarningRule, EarningWhen, Multiplier, check_together
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._offers_file import OfferTerms, read_offers
 from loyaltycore._phrases import ALWAYS, TERM, read_period, read_term
-from loyaltycore._points_file import ORDER_RULE, read_points
-from loyaltycore._tables import Problem, ProgramError, Table, begins, read_window, same
-from loyaltycore.benefits import Benefit, FreeShipping, PercentOff
-from loyaltycore.conditions import AllOf, Condition, code_presented, first_order, is_member, spend_at_least
-from loyaltycore.coupons import HumanCode
+from loyaltycore._points_file import ORDER_RULE, read_points, read_terms
+from loyaltycore._tables import Problem, ProgramError, Table, begins, read_price, same
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_slug
 from loyaltycore.ladders import RUNGS_LIMIT
-from loyaltycore.offers import Lane, Mode, Offer, OfferBook, Stacking
-from loyaltycore.periods import Calendar, Term, Window
+from loyaltycore.offers import Mode, OfferBook, Stacking
+from loyaltycore.periods import Calendar, Term
 from loyaltycore.points import BurnRule, Overdraft
-from loyaltycore.quantities import Money, Rate, exponent_of
+from loyaltycore.quantities import Rate, exponent_of
 from loyaltycore.tiers import Downgrade, Ladder, TierRule
 
 __all__ = ["ORDER_RULE", "Problem", "ProgramError", "ProgramParts", "Table", "read_program"]
@@ -82,7 +80,15 @@ def read_program(text: str) -> ProgramParts:
     if points is not None:
         parts["earning"] = _multiplied(points["earning"], multipliers, tiers)
         _check_points(parts, problems)
-    book = _book(root.table("stacking"), root.tables("offers"), currency, calendar, problems)
+    terms = OfferTerms(
+        currency=currency,
+        calendar=calendar,
+        tiers=_tier_names(tiers, parts["tiers"]),
+        points=read_terms(data.get("points")),
+        taken=frozenset([ORDER_RULE, *(rule.rule_id for rule in parts["earning"]), *parts["actions"]]),
+        carries=next((rule.rule_id for rule in parts["earning"] if rule.carries and rule.account == POINTS), None),
+    )
+    book = read_offers(root.table("stacking"), root.tables("offers"), terms, problems)
     root.close()
     if problems:
         raise ProgramError(*problems)
@@ -151,7 +157,7 @@ def _tiers(table: Table | None, currency: str) -> tuple[TierRule | None, tuple[M
     multipliers = list[Multiplier]()
     for rung in table.tables("rung"):
         name = rung.text("id", lambda text: check_slug("id", text), "letters, digits and dashes")
-        start = rung.text("from", lambda text: _threshold(text, currency), 'an amount such as "300.00"')
+        start = rung.text("from", lambda text: read_price(text, currency), 'an amount such as "300.00"')
         times = rung.text("earn_multiplier", Rate.times, 'how many times points are earned, such as "1.5"', None)
         rung.close()
         if rung.sound and times is not None:
@@ -172,91 +178,6 @@ def _tiers(table: Table | None, currency: str) -> tuple[TierRule | None, tuple[M
     return TierRule(Ladder.of(rungs), window=window, downgrade=downgrade), tuple(multipliers)
 
 
-def _book(
-    stacking: Table | None, tables: list[Table], currency: str, calendar: Calendar, problems: list[Problem]
-) -> OfferBook | None:
-    if stacking is None:
-        policy = Stacking(Mode.ALL)
-        if tables:
-            problems.append(Problem("stacking.mode", "", "is missing; where there are offers, how they meet must be said"))
-    else:
-        mode, tags = stacking.choice("mode", Mode), stacking.tags("exclude_tags")
-        stacking.close()
-        policy = Stacking(mode, exclude_tags=tags) if stacking.sound else Stacking(Mode.ALL)
-    offers = [offer for offer in (_offer(table, currency, calendar) for table in tables) if offer is not None]
-    try:
-        return OfferBook(offers, stacking=policy)
-    except UsageError as error:
-        problems.append(Problem("offers", "", str(error)))
-        return None
-
-
-def _offer(table: Table, currency: str, calendar: Calendar) -> Offer | None:
-    offer_id = table.text("id", lambda text: check_slug("id", text), "letters, digits and dashes")
-    when = _when(table.table("when"), currency)
-    give = _give(table, table.table("give"))
-    lane = table.choice("lane", Lane, Lane.SHIPPING if isinstance(give, FreeShipping) else Lane.BASKET)
-    priority = table.take(
-        "priority", int, lambda value: check_whole("priority", value, low=-1_000_000, high=1_000_000), "a whole number", 0
-    )
-    window = _window(table.table("window"), calendar)
-    table.close()
-    if not table.sound or give is None:
-        return None
-    return Offer(offer_id, when=when, give=give, lane=lane, priority=priority, window=window)
-
-
-def _when(table: Table | None, currency: str) -> Condition:
-    if table is None:
-        return AllOf(())
-    found: list[Condition] = []
-    amount = table.text(
-        "spend_at_least", lambda text: spend_at_least(Money.of(text, currency)), 'an amount such as "50.00"', None
-    )
-    code = table.text("code", lambda text: code_presented(HumanCode(text).text), 'a code such as "SUMMER10"', None)
-    found += [part for part in (amount, code) if part is not None]
-    found += [is_member()] if table.flag("member") else []
-    found += [first_order()] if table.flag("first_order") else []
-    table.close()
-    return found[0] if len(found) == 1 else AllOf(tuple(found))
-
-
-def _give(offer: Table, table: Table | None) -> Benefit | None:
-    if table is None:
-        offer.report("give", None, 'is missing; must be { percent_off = "10" } or { free_shipping = true }')
-        return None
-    exclude_tags = table.tags("exclude_tags")
-    percent = table.text(
-        "percent_off",
-        lambda text: PercentOff(text.removesuffix("%").rstrip(), exclude_tags=exclude_tags or ()),
-        'a percentage as text, such as "10"',
-        None,
-    )
-    free = table.flag("free_shipping")
-    table.close()
-    if table.sound and (percent is None) == (not free):
-        table.report("", None, "must give percent_off or free_shipping, one of the two")
-    if free and exclude_tags:
-        table.report("exclude_tags", sorted(exclude_tags), "goes with percent_off only")
-    return percent if percent is not None else FreeShipping()
-
-
-def _window(table: Table | None, calendar: Calendar) -> Window | None:
-    if table is None:
-        return None
-    window = read_window(table, calendar)
-    table.close()
-    return window
-
-
-def _threshold(text: str, currency: str) -> Money:
-    amount = Money.of(text, currency)
-    if amount.minor_units < 0:
-        msg = "must be 0 or more"
-        raise UsageError(msg)
-    return amount
-
-
 class Metric(StrEnum):
     """What tiers count in this version."""
 
@@ -266,6 +187,13 @@ class Metric(StrEnum):
 def _currency(text: str) -> str:
     exponent_of(text)
     return text
+
+
+def _tier_names(table: Table | None, rule: TierRule | None) -> frozenset[str] | None:
+    """Name the tiers there are; ``None`` where the table is wrong, so that nothing else is wrong because of it."""
+    if rule is None:
+        return frozenset() if table is None else None
+    return frozenset(rung.value for rung in rule.ladder.rungs)
 
 
 def _returns(text: str) -> Term | None:

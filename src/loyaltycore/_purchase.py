@@ -1,6 +1,7 @@
 """What the rules of earning give for one basket.
 
-What an order earned is frozen with it, as ``EarnedPoints``.
+What an order earned is frozen with it, as ``EarnedPoints``. Offers join in: points they give on top are earned by a rule named
+after the offer, and goods they let count several times do so for every rule of the main account.
 
 Invariants:
     1. ``0 <= granted <= desired``, and fewer are granted than desired only with a refusal that names the cap, or where
@@ -28,11 +29,14 @@ from loyaltycore._earning import (
     Shipping,
     held_in,
 )
-from loyaltycore._formula import POINTS, SHIPPING_LINE, Counted, EarnedPoints, Formula, sums_by_times
+from loyaltycore._formula import POINTS, SHIPPING_LINE, Counted, EarnedPoints, Flat, Formula, sums_by_times
 from loyaltycore.basket import Basket, UnitGroup
+from loyaltycore.benefits import BonusPoints
 from loyaltycore.conditions import Situation
 from loyaltycore.errors import Detail, Reason, Refusal
 from loyaltycore.ledger import Ledger
+from loyaltycore.offers import AppliedOffer
+from loyaltycore.periods import opens_and_ends
 from loyaltycore.quantities import Rate, allocate, share_of_units
 
 __all__ = ["Earnings", "Purchase", "earn_on_order", "to_earn", "to_take"]
@@ -44,7 +48,7 @@ class Earnings:
     """What all rules give for a basket.
 
     Attributes:
-        answers: By rule, in their order.
+        answers: By rule, in their order; then by offer that gives points.
         earned: What is booked.
         shares: Points of the main account by unit group; shipping's part is nobody's.
     """
@@ -67,6 +71,7 @@ class Purchase:
         situation: Who asks, and when.
         ledgers: The member's accounts, by name; empty for a guest.
         carried: Spend carried over, by rule; ``None`` for a guest, whose cannot be.
+        offers: Those that apply; none before the program starts.
     """
 
     basket: Basket
@@ -76,6 +81,7 @@ class Purchase:
     situation: Situation
     ledgers: Mapping[str, Ledger]
     carried: Mapping[str, int] | None
+    offers: Sequence[AppliedOffer] = ()
 
 
 _Counts: TypeAlias = list[tuple[int, Fraction]]
@@ -115,7 +121,38 @@ def earn_on_order(rules: Sequence[EarningRule], combine: Combine, purchase: Purc
             earned.append(one.earned)
             if one.rule.account == POINTS:
                 shares = [sum(both) for both in zip(shares, _shared(one.earned.points, one.counts), strict=False)]
+    for offer in purchase.offers:
+        for bonus in offer.bonus:
+            answer, given, counts = _on_top(offer.offer_id, bonus, purchase)
+            answers.append(answer)
+            if given is not None:
+                earned.append(given)
+                shares = [sum(both) for both in zip(shares, _shared(given.points, counts), strict=False)]
     return Earnings(answers=tuple(answers), earned=tuple(earned), shares=tuple(shares))
+
+
+def _on_top(offer_id: str, bonus: BonusPoints, purchase: Purchase) -> tuple[EarningAnswer, EarnedPoints | None, _Counts]:
+    """Give the points of an offer, once, for what is paid for the goods that offers may touch."""
+    situation, paid = purchase.situation, purchase.prices[Basis.PAID]
+    touched = frozenset(situation.goods.open_places)
+    counts = [(minor if place in touched else 0, _ONCE) for place, minor in enumerate(paid)]
+    counts.append((0, _ONCE))  # shipping
+    counted = _by_line(counts, purchase.groups)
+    terms = opens_and_ends(bonus.pending, bonus.expires, at=situation.at, calendar=situation.calendar)
+    answer = EarningAnswer(rule_id=offer_id, account=POINTS)
+    if not counted or terms is None:
+        return answer, None, counts
+    earned = EarnedPoints(
+        rule=offer_id,
+        points=bonus.points,
+        formula=Flat(bonus.points).frozen(),
+        counted=counted,
+        available_at=terms.available_at,
+        expires_at=terms.expires_at,
+        awaits=terms.awaits,
+        lasts=terms.lasts,
+    )
+    return attrs.evolve(answer, desired=bonus.points, granted=bonus.points), earned, counts
 
 
 def _met(asked: Sequence[_Answer], combine: Combine) -> dict[str, _Answer]:
@@ -196,13 +233,15 @@ def to_take(earned: EarnedPoints, carried_minor: int, left_minor: int, ledger: L
 
 def _counts(rule: EarningRule, purchase: Purchase) -> _Counts:
     """Give what each group counts for and how many times, and shipping last."""
-    holding = [one for one in rule.multipliers if one.when.holds(purchase.situation, purchase.basket)]
+    holding = [(one.times, one.only) for one in rule.multipliers if one.when.holds(purchase.situation, purchase.basket)]
+    if rule.account == POINTS:
+        holding += [(one.times, one.of) for offer in purchase.offers for one in offer.times]
     # Few sets of multipliers meet on many groups: fractions are multiplied once for each.
     known: dict[tuple[Rate, ...], Fraction] = {}
     counts = _Counts()
     for group, minor in zip(purchase.groups, purchase.prices[rule.basis], strict=True):
         if minor and rule.counts(group):
-            matching = tuple([one.times for one in holding if one.only.takes(group)]) if holding else ()
+            matching = tuple([rate for rate, only in holding if only.takes(group)]) if holding else ()
             times = known.get(matching)
             if times is None:
                 times = known[matching] = _times(rule, matching)
@@ -210,7 +249,7 @@ def _counts(rule: EarningRule, purchase: Purchase) -> _Counts:
         else:
             counts.append((0, _ONCE))
     shipping_minor = purchase.shipping_minor if rule.shipping is Shipping.IN else 0
-    counts.append((shipping_minor, _times(rule, [one.times for one in holding if one.only.is_open])))
+    counts.append((shipping_minor, _times(rule, [rate for rate, only in holding if only.is_open])))
     return counts
 
 

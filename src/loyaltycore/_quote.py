@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple, final
+from typing import Final, TypeAlias, final
 
 import attrs
 
-from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._checks import check_kind, check_whole, shown
 from loyaltycore._earning import EarningAnswer
+from loyaltycore._explain import explain
 from loyaltycore._formula import POINTS
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, LineUnits, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer
-from loyaltycore.errors import Accepted, Reason, Refused, UsageError
+from loyaltycore.errors import Accepted, Refused, UsageError
 from loyaltycore.identity import check_id
 from loyaltycore.members import Profile
-from loyaltycore.messages import Language, explain_refusal, say
-from loyaltycore.offers import AppliedOffer, Evaluation, Nudge, OfferBook
+from loyaltycore.messages import Language
+from loyaltycore.offers import AppliedOffer, Evaluation, GiftGiven, Nudge, NudgeOrder, OfferBook
 from loyaltycore.orders import EarnedPoints, OrderLine
 from loyaltycore.points import BurnAnswer, BurnRule
 from loyaltycore.quantities import Money, share_of_units
@@ -66,6 +67,9 @@ class Asked:
         check_whole("burn", self.burn, low=0)
 
 
+_NO_SHARES: Final = FrozenMap[str, int]()
+
+
 @final
 @attrs.frozen(kw_only=True)
 class QuotedLine:
@@ -82,6 +86,8 @@ class QuotedLine:
         burn_points: The points that do.
         points: Its part of the points to earn on the main account.
         qualifies: Whether what is paid for it counts for tiers.
+        offers: What each offer takes off it, in minor units by offer id, in the order they apply; one that takes nothing is not
+            there. They sum to ``discount_minor``.
     """
 
     line_id: str
@@ -94,6 +100,7 @@ class QuotedLine:
     burn_points: int
     points: int
     qualifies: bool
+    offers: FrozenMap[str, int] = _NO_SHARES
 
     @property
     def net_minor(self) -> int:
@@ -134,7 +141,7 @@ class Quote:
         shipping: What shipping costs after offers; ``None`` while not known, unless it is free.
         burn: Points asked and granted, and why fewer.
         earned: Points to earn, by rule, with their terms.
-        earning: What every rule answered: desired and granted, and why fewer.
+        earning: What every rule answered, and every offer that gives points: desired and granted, and why fewer.
         codes: An answer to each code entered.
         tier: The member's tier before this order; ``None`` for a guest.
         tier_after: The tier after it.
@@ -169,9 +176,18 @@ class Quote:
     @cached_property
     def nudges(self) -> tuple[Nudge, ...]:
         """How little more gets a reward, nearest first; worked out when first asked for."""
-        shipping = self.asked.basket.shipping
-        shipping_minor = None if shipping is None else shipping.minor_units
-        return self.book.nudges(self.groups, shipping_minor=shipping_minor, situation=self.situation)
+        return self.nudges_by(NudgeOrder.NEAREST)
+
+    def nudges_by(self, order: NudgeOrder) -> tuple[Nudge, ...]:
+        """Say how little more gets a reward.
+
+        Args:
+            order: Nearest first, or most worth first.
+
+        Complexity:
+            Quotes the basket several times for each offer that could be near.
+        """
+        return self.book.nudges(self.situation, view=self.offers.view, order=order)
 
     @property
     def points_to_earn(self) -> int:
@@ -183,6 +199,39 @@ class Quote:
         """What all offers take off goods and known shipping."""
         return Money(self.offers.goods_minor + self.offers.shipping_minor, self.total.currency)
 
+    @property
+    def shipping_discount(self) -> Money:
+        """What all offers take off shipping, as far as its price is known."""
+        return Money(self.offers.shipping_minor, self.total.currency)
+
+    @property
+    def gifts(self) -> tuple[GiftGiven, ...]:
+        """What comes free beside what is bought, in the order the offers apply."""
+        return self.offers.gifts
+
+    @property
+    def coupons(self) -> tuple[str, ...]:
+        """Coupons to come with this order, by name, in the order the offers apply."""
+        return self.offers.coupons
+
+    def unit_shares(self, line_id: str) -> tuple[int, ...]:
+        """Give what is left to pay for each unit of a line, in minor units: what tax is computed of, and what returns give back.
+
+        Args:
+            line_id: One of the basket's.
+
+        Returns:
+            One amount for each unit, in the order in which units come back; they sum to the line's ``net_minor``.
+
+        Raises:
+            UsageError: A line that is not in the basket.
+        """
+        line = self.lines.get(line_id)
+        if line is None:
+            msg = f"line_id must be one of the basket's, got {shown(line_id)}"
+            raise UsageError(msg)
+        return tuple([share_of_units(line.net_minor, line.quantity, start=n, stop=n + 1) for n in range(line.quantity)])
+
     @cached_property
     def commitment(self) -> dict[str, Json]:
         """Everything that ``place`` must find again: prices, shares, points, and the program; not the time."""
@@ -191,8 +240,10 @@ class Quote:
             "member": self.asked.member_id,
             "lines": [_committed(line) for line in self.lines.values()],
             "shipping": None if self.shipping is None else self.shipping.minor_units,
-            "offers": [[offer.offer_id, offer.discount_minor] for offer in self.offers.applied],
+            "offers": [[offer.offer_id, offer.discount_minor] for offer in giving(self)],
             "burn": [self.burn.granted, self.burn.discount_minor],
+            "gifts": [[gift.product_id, gift.quantity] for gift in self.gifts],
+            "coupons": list(self.coupons),
             "earned": [_promised(earned) for earned in self.earned],
             "to_pay": [self.to_pay.minor_units, self.to_pay.currency],
         }
@@ -212,65 +263,7 @@ class Quote:
         Args:
             language: ``"en"`` or ``"fr"``.
         """
-        return "\n".join([*self._about_goods(language), *self._about_total(language), *self._about_answers(language)])
-
-    def _about_goods(self, language: Language) -> list[str]:
-        said = []
-        for line in self.lines.values():
-            key = "explain.line" if line.net == line.list_price else "explain.line_reduced"
-            said.append(say(key, language, quantity=line.quantity, product=line.product_id, net=line.net, list=line.list_price))
-        currency = self.total.currency
-        said += [
-            say("explain.offer", language, offer=offer.offer_id, discount=Money(offer.discount_minor, currency))
-            for offer in self.offers.applied
-            if offer.discount_minor
-        ]
-        if self.burn.granted:
-            said.append(
-                say("explain.burn", language, points=self.burn.granted, discount=Money(self.burn.discount_minor, currency))
-            )
-        return said
-
-    def _about_total(self, language: Language) -> list[str]:
-        before = self.asked.basket.shipping
-        if self.shipping is None:
-            shipping = say("explain.shipping_unknown", language)
-        elif before is None or before == self.shipping:
-            shipping = say("explain.shipping", language, net=self.shipping)
-        else:
-            shipping = say("explain.shipping_reduced", language, net=self.shipping, list=before)
-        said = [shipping, say("explain.total", language, total=self.total)]
-        if self.to_pay != self.total:
-            said.append(say("explain.to_pay", language, to_pay=self.to_pay))
-        said.append(say("explain.earn", language, points=self.points_to_earn))
-        if self.tier_after is not None:
-            said.append(say("explain.tier", language, tier=self.tier_after))
-        return said
-
-    def _about_answers(self, language: Language) -> list[str]:
-        said = []
-        for answer in self.codes.values():
-            if answer.refusal is None:
-                said.append(say("explain.code_applied", language, code=answer.entered.strip(), offer=answer.offer_id or ""))
-            else:
-                said.append(
-                    say(
-                        "explain.code_refused",
-                        language,
-                        code=answer.entered.strip(),
-                        why=explain_refusal(answer.refusal, language),
-                    )
-                )
-        if self.burn.refusal is not None:
-            why = explain_refusal(self.burn.refusal, language)
-            said.append(say("explain.burn_refused", language, asked=self.burn.asked, granted=self.burn.granted, why=why))
-        # What a code's answer or a nudge says is not said twice.
-        told = {answer.offer_id for answer in self.codes.values()} | {nudge.offer_id for nudge in self.nudges}
-        for offer_id, refusals in self.offers.refused.items():
-            # Offers behind a code that was not entered stay unsaid: a page is no list of codes.
-            if offer_id not in told and all(refusal.reason is not Reason.CODE_MISSING for refusal in refusals):
-                said.append(say("explain.offer_refused", language, offer=offer_id, why=explain_refusal(refusals[0], language)))
-        return said + [nudge.text(language) for nudge in self.nudges]
+        return explain(self, language)
 
 
 def _committed(line: QuotedLine) -> list[Json]:
@@ -282,7 +275,26 @@ def _committed(line: QuotedLine) -> list[Json]:
         line.points,
         line.qualifies,
     ]
-    return [line.line_id, line.product_id, line.quantity, *amounts]
+    return [line.line_id, line.product_id, line.quantity, *amounts, dict(line.offers)]
+
+
+def giving(quote: Quote) -> tuple[AppliedOffer, ...]:
+    """Give the applied offers that an order books: those that give something. Points may not, before the program starts."""
+    earned = {one.rule for one in quote.earned}
+    multiplied = quote.points_to_earn > 0
+    return tuple(
+        [
+            offer
+            for offer in quote.offers.applied
+            if offer.discount_minor
+            or offer.frees_shipping
+            or offer.eases_shipping
+            or offer.gifts
+            or offer.coupons
+            or offer.offer_id in earned
+            or (offer.times and multiplied)
+        ]
+    )
 
 
 def _promised(earned: EarnedPoints) -> list[Json]:
@@ -316,9 +328,8 @@ def after_offers(groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int
     return tuple(left)
 
 
-def payable(burning: BurnRule, groups: tuple[UnitGroup, ...], offers: Evaluation) -> tuple[int, ...]:
+def payable(burning: BurnRule, groups: tuple[UnitGroup, ...], left: tuple[int, ...]) -> tuple[int, ...]:
     """Give what is left of each group after offers, where points may pay."""
-    left = after_offers(groups, offers)
     tags, products = burning.exclude_tags, burning.exclude_products
     return tuple(
         0 if group.tags & tags or group.product_id in products else minor for group, minor in zip(groups, left, strict=True)
@@ -326,49 +337,78 @@ def payable(burning: BurnRule, groups: tuple[UnitGroup, ...], offers: Evaluation
 
 
 def shipping_after(basket: Basket, offers: Evaluation) -> Money | None:
-    """Give what shipping costs after offers; ``None`` while it is not known."""
-    return Money.zero(basket.currency) if offers.frees_shipping else basket.shipping
+    """Give what shipping costs after offers; ``None`` while it is not known, unless it is free."""
+    if offers.frees_shipping:
+        return Money.zero(basket.currency)
+    taken = offers.shipping_minor
+    return basket.shipping if basket.shipping is None or not taken else basket.shipping - Money(taken, basket.currency)
 
 
-def quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: Shared) -> FrozenMap[str, QuotedLine]:
+def quoted_lines(basket: Basket, groups: tuple[UnitGroup, ...], shared: Shared, offers: Evaluation) -> FrozenMap[str, QuotedLine]:
     """Share the groups' quantities out to lines; each line holds fixed units of its group."""
     quoted: dict[str, QuotedLine] = {}
-    for place, group in enumerate(groups):
-        whole = _GroupShare(
-            listed=shared.list_minor[place],
-            offered=shared.offered[place],
-            net=shared.net[place],
-            burn_points=shared.burn_points[place],
-            points=shared.points[place],
-        )
+    currency, taken = basket.currency, _by_group(offers, len(groups))
+    shares = zip(shared.list_minor, shared.offered, shared.net, shared.burn_points, shared.points, strict=True)
+    for group, whole, off, qualifies in zip(groups, shares, taken, shared.qualifies, strict=True):
         for units in group.lines:
-            part = whole if len(group.lines) == 1 else whole.of_units(group.quantity, units)
+            is_whole = len(group.lines) == 1
+            part = whole if is_whole else _of_units(whole, group.quantity, units)
+            listed, offered, net, burn_points, points = part
             quoted[units.line_id] = QuotedLine(
                 line_id=units.line_id,
                 product_id=group.product_id,
                 quantity=units.stop - units.start,
-                currency=basket.currency,
-                list_minor=part.listed,
-                discount_minor=part.listed - part.offered,
-                burn_minor=part.offered - part.net,
-                burn_points=part.burn_points,
-                points=part.points,
-                qualifies=shared.qualifies[place],
+                currency=currency,
+                list_minor=listed,
+                discount_minor=listed - offered,
+                burn_minor=offered - net,
+                burn_points=burn_points,
+                points=points,
+                qualifies=qualifies,
+                offers=_of_line(off, None if is_whole else units, group) if off else _NO_SHARES,
             )
     return FrozenMap({line.line_id: quoted[line.line_id] for line in basket.lines})
 
 
-class _GroupShare(NamedTuple):
-    """What a unit group, or some of its units, hold."""
+_Whole: TypeAlias = tuple[int, int, int, int, int]
+"""What a unit group, or some of its units, hold: list price, what offers left, what is paid, points burned, points earned."""
 
-    listed: int
-    offered: int
-    net: int
-    burn_points: int
-    points: int
 
-    def of_units(self, quantity: int, units: LineUnits) -> _GroupShare:
-        return _GroupShare(*(share_of_units(whole, quantity, start=units.start, stop=units.stop) for whole in self))
+def _of_units(whole: _Whole, quantity: int, units: LineUnits) -> _Whole:
+    """Give what a line's units hold of their group."""
+    listed, offered, net, burn_points, points = [
+        share_of_units(one, quantity, start=units.start, stop=units.stop) for one in whole
+    ]
+    return listed, offered, net, burn_points, points
+
+
+def _by_group(offers: Evaluation, count: int) -> list[dict[str, int]]:
+    """Give what each offer takes off each group, in the order they apply."""
+    taken: list[dict[str, int]] = [{} for _ in range(count)]
+    for offer in offers.applied:
+        for place, share in enumerate(offer.shares):
+            if share:
+                taken[place][offer.offer_id] = share
+    return taken
+
+
+def _of_line(taken: dict[str, int], units: LineUnits | None, group: UnitGroup) -> FrozenMap[str, int]:
+    """Give what each offer takes off a line, as they apply one after the other.
+
+    What an offer takes off some units is what they hold before it less what they hold after it: so a unit never gives more than
+    it has, and the offers sum to what is taken off the line.
+    """
+    if units is None:
+        return FrozenMap(taken)
+    found, left = dict[str, int](), group.list_minor
+    before = share_of_units(left, group.quantity, start=units.start, stop=units.stop)
+    for offer_id, share in taken.items():
+        left -= share
+        after = share_of_units(left, group.quantity, start=units.start, stop=units.stop)
+        if after < before:
+            found[offer_id] = before - after
+        before = after
+    return FrozenMap(found)
 
 
 def order_line(line: QuotedLine) -> OrderLine:

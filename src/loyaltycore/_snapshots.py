@@ -94,12 +94,16 @@ class _Head:
     Attributes:
         joined_at: When the member joined.
         carried: What was spent under rules that carry a remainder over.
+        past_list_minor: What the goods of all orders cost before offers.
+        past_discount_minor: What offers took off them.
         accounts: The accounts.
         names: How many names were left out: the third line holds as many.
     """
 
     joined_at: datetime | None = None
     carried: FrozenMap[str, int] = FrozenMap[str, int]()
+    past_list_minor: int = 0
+    past_discount_minor: int = 0
     accounts: tuple[_Account, ...] = ()
     names: int = 0
 
@@ -164,7 +168,14 @@ def compact(membership: Membership) -> Snapshot:
         left_out = _left_out(ledger, kept)
         names |= left_out
         accounts.append(_Account(ledger=kept, is_marked=ledger.open_lots.has_marked, is_partial=bool(left_out)))
-    head = _Head(joined_at=membership.joined_at, carried=membership.carried, accounts=tuple(accounts), names=len(names))
+    head = _Head(
+        joined_at=membership.joined_at,
+        carried=membership.carried,
+        past_list_minor=membership.past_list_minor,
+        past_discount_minor=membership.past_discount_minor,
+        accounts=tuple(accounts),
+        names=len(names),
+    )
     orders = [cell for name, one in membership.orders.items() for cell in (name, one.day.isoformat(), one.units)]
     # JSON has no line breaks of its own here, so that a line is found without being read.
     text = "\n".join([_ENCODER.encode(coder(_Head).encode(head)), _ENCODER.encode(orders), "".join(sorted(names))])
@@ -266,6 +277,8 @@ def _read(member_id: str, snapshot: Snapshot) -> Membership:
         ledgers=FrozenMap({name: _ledger(account, text, start) for name, account in accounts.items()}),
         orders=LaterMap(lambda: _orders(text[head_ends + 1 : start - 1])),
         carried=head.carried,
+        past_list_minor=head.past_list_minor,
+        past_discount_minor=head.past_discount_minor,
     )
 
 

@@ -32,6 +32,7 @@ from loyaltycore.identity import StreamId, member_stream, order_stream
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order
 from loyaltycore.program import Program
+from loyaltycore.quantities import Money
 from loyaltycore.repositories import Cursor, Projecting, Receipt, Snapshot, Snapshots, SnapshotStream, StoredStream
 from loyaltycore.wire import coded_digest, instant_text
 
@@ -294,8 +295,13 @@ class Service:
         return check_instant("clock()", self.clock())
 
 
-def check_service(project: object, repository: object) -> None:
-    """Refuse a hook that a repository could never call."""
+def check_service(program: Program, project: object, repository: object) -> None:
+    """Refuse a hook that a repository could never call, and limits that nothing would keep."""
+    limited = [offer.offer_id for offer in program.book.offers if not offer.limits.are_open]
+    if limited:
+        # Whoever asks the pure program counts the uses himself, and tells them by its `view`.
+        msg = f"offers with limits cannot be kept by a service yet, because nothing counts their uses: {', '.join(limited[:5])}"
+        raise UsageError(msg)
     if project is not None and not isinstance(repository, Projecting):
         msg = f"project needs a repository that has commit_then, got {type(repository).__name__}"
         raise UsageError(msg)
@@ -335,12 +341,15 @@ def basket_digest(basket: Basket) -> str:
     """Write down all that a shop said of a basket, short: it is hashed at every purchase."""
     lines = []
     for line in basket.lines:
-        regular = None if line.regular_price is None else line.regular_price.minor_units
-        labels = [sorted(line.categories), sorted(line.tags)]
-        lines.append([line.line_id, line.product_id, line.unit_price.minor_units, line.quantity, regular, *labels])
-    shipping = None if basket.shipping is None else basket.shipping.minor_units
-    form = [basket.currency, shipping, basket.market, basket.channel, lines]
+        prices = [_minor(price) for price in (line.unit_price, line.regular_price, line.floor_price)]
+        labels = [sorted(line.categories), sorted(line.tags), line.brand]
+        lines.append([line.line_id, line.product_id, line.quantity, *prices, *labels])
+    form = [basket.currency, _minor(basket.shipping), basket.market, basket.channel, basket.payment, lines]
     return coded_digest(form, purpose="lc.basket")
+
+
+def _minor(money: Money | None) -> int | None:
+    return None if money is None else money.minor_units
 
 
 def folded_codes(codes: Iterable[str]) -> list[str]:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any, Final, TypeVar, cast, final
 
 import attrs
 
 from loyaltycore._checks import check_count, shown
+from loyaltycore.basket import Filter, PriceState
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import labels
-from loyaltycore.periods import Calendar, Window
+from loyaltycore.periods import Calendar, Schedule, Weekday, Window
+from loyaltycore.quantities import Money
 
-__all__ = ["Problem", "ProgramError", "Table", "begins", "read_window", "same"]
+__all__ = [
+    "Problem",
+    "ProgramError",
+    "Table",
+    "begins",
+    "made",
+    "read_above_nothing",
+    "read_exclusion",
+    "read_filter",
+    "read_price",
+    "read_schedule",
+    "read_window",
+    "same",
+]
 
 FOUND_LIMIT: Final = 80
 """Characters of a text that a problem shows as it stands in the file."""
@@ -70,26 +85,32 @@ class Table:
     A value that cannot be read is reported and answered with a stand-in; whoever builds something of it first asks ``sound``.
     """
 
-    def __init__(self, data: object, path: str, problems: list[Problem]) -> None:
-        self.path, self.problems = path, problems
+    def __init__(self, data: object, path: str, problems: list[Problem], around: Table | None = None) -> None:
+        self.path, self.problems, self.around = path, problems, around
         self.values: dict[str, Any] = dict(data) if isinstance(data, Mapping) else {}
         self.asked: list[str] = []
-        self.before = len(problems)
+        self.wrong: set[str] = set()
         if not isinstance(data, Mapping):
             self.report("", data, "must be a table")
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was reported since this table was opened."""
-        return len(self.problems) == self.before
+        """Whether nothing was reported about this table, or a table within."""
+        return not self.wrong
 
     def is_right(self, name: str) -> bool:
         """Whether nothing was reported about one key."""
-        return all(problem.key != f"{self.path}.{name}" for problem in self.problems)
+        return name not in self.wrong
 
     def report(self, name: str, found: object, allowed: str) -> None:
         key = ".".join(part for part in (self.path, name) if part)
         self.problems.append(Problem(key, "" if found is None else _written(found), allowed))
+        self.wrong.add(name)
+        outer = self.around
+        while outer is not None:
+            # That something within is wrong is no key of its own.
+            outer.wrong.add("")
+            outer = outer.around
 
     def take(self, name: str, kind: type, read: Callable[[Any], T], allowed: str, *default: T) -> T:
         """Read one value of exactly one TOML type.
@@ -143,6 +164,16 @@ class Table:
     def count(self, name: str, *default: int) -> int:
         return self.take(name, int, lambda value: check_count("it", value), "a whole number of at least 1", *default)
 
+    def counts(self, *names: str) -> dict[str, int]:
+        """Read counts that may be left out: those that are said."""
+        self.asked += names
+        return {name: self.count(name) for name in names if name in self.values}
+
+    def choices(self, **kinds: type[StrEnum]) -> dict[str, Any]:
+        """Read choices that may be left out: those that are said."""
+        self.asked += kinds
+        return {name: self.choice(name, kind) for name, kind in kinds.items() if name in self.values}
+
     def tags(self, name: str) -> frozenset[str]:
         return self.take(name, list, labels, 'a list of tags such as ["gift-card"]', frozenset())
 
@@ -158,12 +189,12 @@ class Table:
 
     def needed(self, name: str) -> Table:
         """Give a table within; one that is not there is empty, so that each key it needs is reported."""
-        return self.table(name) or Table({}, f"{self.path}.{name}".lstrip("."), self.problems)
+        return self.table(name) or Table({}, f"{self.path}.{name}".lstrip("."), self.problems, self)
 
     def table(self, name: str) -> Table | None:
         self.asked.append(name)
         found = self.values.get(name)
-        return None if found is None else Table(found, f"{self.path}.{name}".lstrip("."), self.problems)
+        return None if found is None else Table(found, f"{self.path}.{name}".lstrip("."), self.problems, self)
 
     def tables(self, name: str) -> list[Table]:
         self.asked.append(name)
@@ -171,13 +202,21 @@ class Table:
         if not isinstance(found, list):
             self.report(name, found, f"must be an array of tables: [[{path}]]")
             return []
-        return [Table(data, f"{path}[{place}]", self.problems) for place, data in enumerate(found, 1)]
+        return [Table(data, f"{path}[{place}]", self.problems, self) for place, data in enumerate(found, 1)]
 
-    def close(self) -> None:
-        """Report every key that nobody asked for."""
+    def close(self, *, beside: str | None = None) -> None:
+        """Report every key that nobody asked for.
+
+        Args:
+            beside: The key that decides which others may stand here, where one does.
+        """
+        known = ", ".join(sorted(set(self.asked) - {beside}))
+        allowed = f"is not known to this version, which knows {known}"
+        if beside is not None:
+            allowed = f"does not go with {beside}, which " + (f"goes with {known}" if known else "stands alone")
         for name, value in self.values.items():
             if name not in self.asked:
-                self.report(name, value, f"is not known to this version, which knows {', '.join(sorted(self.asked))}")
+                self.report(name, value, allowed)
 
 
 def _written(value: object) -> str:
@@ -188,6 +227,102 @@ def _written(value: object) -> str:
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= FOUND_LIMIT else shown(value)
     return shown(value) if isinstance(value, int) else str(value)
+
+
+def made(table: Table, make: Callable[[], T], key: str = "") -> T | None:
+    """Make a value of what was read; ``None`` where something is wrong with the table, or with the whole.
+
+    What is wrong with the whole is told at the key that the message begins with, or else at the one that is given.
+    """
+    if not table.sound:
+        return None
+    try:
+        return make()
+    except UsageError as error:
+        allowed = str(error).partition(", got")[0]
+        first = allowed.partition(" ")[0]
+        name = first if first in table.values else key
+        table.report(name, table.values.get(name), allowed)
+        return None
+
+
+def read_above_nothing(text: str, currency: str) -> Money:
+    """Read an amount above 0.
+
+    Raises:
+        UsageError: No amount, or nothing.
+    """
+    amount = Money.of(text, currency)
+    if amount.minor_units < 1:
+        msg = "must be above 0"
+        raise UsageError(msg)
+    return amount
+
+
+def read_filter(table: Table | None, currency: str) -> Filter:
+    """Read which goods are meant: all where nothing is said."""
+    if table is None:
+        return Filter()
+    exclude_tags, exclude_products = table.tags("exclude_tags"), table.tags("exclude_products")
+    of = read_exclusion(table, currency)
+    return attrs.evolve(of, exclude_tags=exclude_tags, exclude_products=exclude_products) if table.sound else of
+
+
+def read_exclusion(table: Table | None, currency: str) -> Filter:
+    """Read which goods are not meant: the same without what a filter itself leaves out."""
+    if table is None:
+        return Filter()
+    tags, products, categories = table.tags("tags"), table.tags("products"), table.tags("categories")
+    brands = table.tags("brands")
+    price = table.choice("price", PriceState, PriceState.ANY)
+    low = table.text("price_from", lambda text: read_price(text, currency), _PRICE, None)
+    high = table.text("price_to", lambda text: read_price(text, currency), _PRICE, None)
+    table.close()
+    return (
+        made(
+            table,
+            lambda: Filter(
+                tags=tags,
+                products=products,
+                categories=categories,
+                brands=brands,
+                price=price,
+                price_from=low,
+                price_to=high,
+            ),
+        )
+        or Filter()
+    )
+
+
+_PRICE: Final = 'a price such as "15.00"'
+
+
+def read_price(text: str, currency: str) -> Money:
+    """Read an amount of 0 or more.
+
+    Raises:
+        UsageError: No amount, or one below 0.
+    """
+    price = Money.of(text, currency)
+    if price.minor_units < 0:
+        msg = "must be 0 or more"
+        raise UsageError(msg)
+    return price
+
+
+def read_schedule(table: Table) -> Schedule | None:
+    """Read the keys ``weekdays``, ``starts`` and ``ends``: every day where only times are said; ``None`` where nothing is."""
+    names = [day.value for day in Weekday]
+    days = table.strings("weekdays")
+    starts = table.take("starts", time, same, "a time of day such as 16:00:00", time())
+    ends = table.take("ends", time, same, "a time of day such as 18:00:00, itself outside", None)
+    strange = [day for day in days if day not in names]
+    if strange:
+        table.report("weekdays", strange[0], f"must be of {', '.join(names)}")
+    if not table.sound or not {"weekdays", "starts", "ends"} & table.values.keys():
+        return None
+    return made(table, lambda: Schedule(weekdays=[Weekday(day) for day in days or names], starts=starts, ends=ends))
 
 
 def read_window(table: Table, calendar: Calendar) -> Window | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from enum import StrEnum
 from functools import cached_property
 from typing import Final, final
 
@@ -27,7 +28,7 @@ from loyaltycore.errors import CurrencyMismatchError, UsageError
 from loyaltycore.identity import check_id, check_slug, labels
 from loyaltycore.quantities import Money, exponent_of
 
-__all__ = ["LINES_LIMIT", "QUANTITY_LIMIT", "Basket", "Line", "LineUnits", "Return", "UnitGroup"]
+__all__ = ["LINES_LIMIT", "QUANTITY_LIMIT", "Basket", "Filter", "Line", "LineUnits", "PriceState", "Return", "UnitGroup"]
 
 LINES_LIMIT: Final = 10_000
 """Lines of one basket; the largest real invoice known to us has 1,114."""
@@ -60,7 +61,10 @@ class Line:
             offers.
         categories: The shop's own labels.
         tags: The shop's own labels, such as ``"gift-card"``, that a program may exclude.
+        brand: The shop's own word for who makes it; ``None`` if it does not matter.
         regular_price: The crossed-out price where the unit price is already reduced.
+        floor_price: No offer takes a unit below this price; ``None`` is no floor but zero. One above the unit price lets no
+            offer touch the line.
     """
 
     line_id: str
@@ -69,10 +73,12 @@ class Line:
     product_id: str = attrs.field(default=attrs.Factory(lambda self: self.line_id, takes_self=True), kw_only=True)
     categories: frozenset[str] = attrs.field(default=frozenset(), converter=labels, kw_only=True)
     tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels, kw_only=True)
+    brand: str | None = attrs.field(default=None, kw_only=True)
     regular_price: Money | None = attrs.field(default=None, kw_only=True)
+    floor_price: Money | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Check ids, price and quantity."""
+        """Check ids, prices and quantity."""
         check_id("line_id", self.line_id)
         check_id("product_id", self.product_id)
         _check_price("unit_price", self.unit_price)
@@ -80,12 +86,32 @@ class Line:
         if self.regular_price is not None and _check_price("regular_price", self.regular_price) < self.unit_price:
             msg = f"regular_price must be at least the unit price {self.unit_price}, got {self.regular_price}"
             raise UsageError(msg)
+        if self.floor_price is not None and _check_price("floor_price", self.floor_price).currency != self.unit_price.currency:
+            raise CurrencyMismatchError(self.unit_price.currency, self.floor_price.currency)
+        if self.brand is not None:
+            check_id("brand", self.brand)
         check_whole("what the line costs in minor units", self.unit_price.minor_units * self.quantity)
 
     @property
     def list_price(self) -> Money:
         """What the line costs before offers: unit price times quantity."""
         return self.unit_price * self.quantity
+
+    @cached_property
+    def _likeness(self) -> tuple[object, ...]:
+        """What units must share to be one to the offers, in the order of the groups."""
+        regular = -1 if self.regular_price is None else self.regular_price.minor_units
+        labels_of = (tuple(sorted(self.tags)), tuple(sorted(self.categories)), self.brand or "")
+        return (self.product_id, self.unit_price.minor_units, regular, *labels_of, self._floor_minor)
+
+    @property
+    def _floor_minor(self) -> int:
+        return 0 if self.floor_price is None else min(self.floor_price.minor_units, self.unit_price.minor_units)
+
+    @cached_property
+    def _alone(self) -> UnitGroup:
+        """The group it makes where no other line is like it: as it is in most baskets, and again in the next one."""
+        return _group([self])
 
 
 @final
@@ -122,7 +148,9 @@ class UnitGroup:
         quantity: Units in all.
         categories: The shop's labels.
         tags: The shop's labels.
+        brand: Who makes it; ``None`` if it does not matter.
         regular_minor: The crossed-out price of one unit; ``None`` if there is none.
+        floor_minor: No offer takes a unit below this; at most ``unit_minor``.
         lines: Which line holds which units, by line id.
     """
 
@@ -131,18 +159,146 @@ class UnitGroup:
     quantity: int
     categories: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
+    brand: str | None = None
     regular_minor: int | None = None
+    floor_minor: int = 0
     lines: tuple[LineUnits, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Refuse a group of nothing and a price below zero."""
         check_whole("unit_minor", self.unit_minor, low=0)
         check_count("quantity", self.quantity)
+        check_whole("floor_minor", self.floor_minor, low=0, high=self.unit_minor)
 
     @property
     def list_minor(self) -> int:
         """List price of all units."""
         return self.unit_minor * self.quantity
+
+    @cached_property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """All it is known by: its product, categories, tags and brand, each with its kind."""
+        return (
+            ("product", self.product_id),
+            *[("category", category) for category in sorted(self.categories)],
+            *[("tag", tag) for tag in sorted(self.tags)],
+            *([] if self.brand is None else [("brand", self.brand)]),
+        )
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether its price is below a crossed-out one."""
+        return self.regular_minor is not None and self.regular_minor > self.unit_minor
+
+
+class PriceState(StrEnum):
+    """Which prices a filter means: all, only those that are not reduced, or only those below a crossed-out price."""
+
+    ANY = "any"
+    REGULAR = "regular"
+    REDUCED = "reduced"
+
+
+@final
+@attrs.frozen(kw_only=True, cache_hash=True)
+class Filter:
+    """Which goods are meant; what is left out means all.
+
+    Attributes:
+        tags: Goods with one of these tags.
+        products: These products, by the shop's ids.
+        categories: Goods of one of these categories.
+        brands: Goods of one of these brands.
+        price: By whether their price is reduced.
+        price_from: Goods whose unit price is at least this.
+        price_to: Goods whose unit price is at most this.
+        exclude_tags: None of the goods with one of these tags, whatever else is said.
+        exclude_products: None of these products, whatever else is said.
+
+    Example:
+        >>> helmet = Basket([Line("1", Money.of("79.90", "EUR"), categories=["helmets"])]).unit_groups()[0]
+        >>> Filter(categories=["helmets"], price_from=Money.of("50", "EUR")).takes(helmet)
+        True
+    """
+
+    tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    products: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    categories: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    brands: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    price: PriceState = PriceState.ANY
+    price_from: Money | None = None
+    price_to: Money | None = None
+    exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    exclude_products: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the price state and the two bounds."""
+        check_kind("price", self.price, PriceState)
+        for name, bound in (("price_from", self.price_from), ("price_to", self.price_to)):
+            if bound is not None:
+                _check_price(name, bound)
+        if self.price_from is not None and self.price_to is not None and self.price_to < self.price_from:
+            msg = f"price_to must be at least price_from {self.price_from}, got {self.price_to}"
+            raise UsageError(msg)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is said, so that all is meant."""
+        said = self.tags or self.products or self.categories or self.brands or self.exclude_tags or self.exclude_products
+        return not said and self.price is PriceState.ANY and self.price_from is None and self.price_to is None
+
+    @cached_property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """Labels of which goods must have one, as ``UnitGroup.labels`` says them; none where any goods may do."""
+        for kind, names in (
+            ("product", self.products),
+            ("brand", self.brands),
+            ("category", self.categories),
+            ("tag", self.tags),
+        ):
+            if names:
+                return tuple([(kind, name) for name in sorted(names)])
+        return ()
+
+    @property
+    def bounds(self) -> tuple[Money, ...]:
+        """The prices it names: those of a program are all in its currency."""
+        return tuple(bound for bound in (self.price_from, self.price_to) if bound is not None)
+
+    def takes(self, group: UnitGroup) -> bool:
+        """Say whether goods answer every part that is said: how ``only`` reads it."""
+        return (
+            (not self.tags or not self.tags.isdisjoint(group.tags))
+            and (not self.products or group.product_id in self.products)
+            and (not self.categories or not self.categories.isdisjoint(group.categories))
+            and (not self.brands or group.brand in self.brands)
+            and (self.price is PriceState.ANY or (self.price is PriceState.REDUCED) is group.is_reduced)
+            and self._is_within(group)
+            and self.exclude_tags.isdisjoint(group.tags)
+            and group.product_id not in self.exclude_products
+        )
+
+    def hits(self, group: UnitGroup) -> bool:
+        """Say whether goods answer any part that is said: how ``exclude`` reads it; a filter that says nothing hits nothing."""
+        return (
+            self._hits_some(group) and self.exclude_tags.isdisjoint(group.tags) and group.product_id not in self.exclude_products
+        )
+
+    def _hits_some(self, group: UnitGroup) -> bool:
+        return (
+            not self.tags.isdisjoint(group.tags)
+            or group.product_id in self.products
+            or not self.categories.isdisjoint(group.categories)
+            or group.brand in self.brands
+            or (self.price is not PriceState.ANY and (self.price is PriceState.REDUCED) is group.is_reduced)
+            or (bool(self.bounds) and self._is_within(group))
+        )
+
+    def _is_within(self, group: UnitGroup) -> bool:
+        """Say whether a unit costs what the two bounds ask."""
+        return (self.price_from is None or self.price_from.minor_units <= group.unit_minor) and (
+            self.price_to is None or group.unit_minor <= self.price_to.minor_units
+        )
 
 
 def _group(lines: Iterable[Line]) -> UnitGroup:
@@ -156,7 +312,9 @@ def _group(lines: Iterable[Line]) -> UnitGroup:
         quantity=start,
         categories=line.categories,
         tags=line.tags,
+        brand=line.brand,
         regular_minor=None if line.regular_price is None else line.regular_price.minor_units,
+        floor_minor=line._floor_minor,  # noqa: SLF001 - one module
         lines=tuple(ranges),
     )
 
@@ -184,6 +342,7 @@ class Basket:
         shipping: What shipping costs before offers; ``None`` while it is not known.
         market: The shop's own word for where it sells, for conditions.
         channel: The shop's own word for how it sells (web, till).
+        payment: The shop's own word for how it is paid, where that is known and an offer asks for it.
         currency: Of all prices; needed only where there is neither a line nor a shipping price to tell it.
     """
 
@@ -191,6 +350,7 @@ class Basket:
     shipping: Money | None = attrs.field(default=None, kw_only=True)
     market: str | None = attrs.field(default=None, kw_only=True)
     channel: str | None = attrs.field(default=None, kw_only=True)
+    payment: str | None = attrs.field(default=None, kw_only=True)
     currency: str = attrs.field(
         default=attrs.Factory(lambda self: _currency_of(self.lines, self.shipping), takes_self=True), kw_only=True
     )
@@ -211,7 +371,7 @@ class Basket:
         shipping_minor = 0 if self.shipping is None else self.shipping.minor_units
         goods_minor = sum(line.unit_price.minor_units * line.quantity for line in self.lines)
         check_whole("what the basket costs in minor units", goods_minor + shipping_minor)
-        for name in ("market", "channel"):
+        for name in ("market", "channel", "payment"):
             if getattr(self, name) is not None:
                 check_slug(name, getattr(self, name))
 
@@ -242,20 +402,18 @@ class Basket:
         """
         return self._unit_groups
 
+    def line_groups(self) -> tuple[UnitGroup, ...]:
+        """Give each line as a group of its own, in the same order: for offers that speak of lines."""
+        lines = sorted(self.lines, key=lambda line: (*line._likeness, line.line_id))  # noqa: SLF001 - one module
+        return tuple([line._alone for line in lines])  # noqa: SLF001
+
     @cached_property
     def _unit_groups(self) -> tuple[UnitGroup, ...]:
         groups: dict[tuple[object, ...], list[Line]] = {}
         for line in self.lines:
-            regular = -1 if line.regular_price is None else line.regular_price.minor_units
-            key = (
-                line.product_id,
-                line.unit_price.minor_units,
-                regular,
-                tuple(sorted(line.tags)),
-                tuple(sorted(line.categories)),
-            )
-            groups.setdefault(key, []).append(line)
-        return tuple(_group(groups[key]) for key in sorted(groups))
+            groups.setdefault(line._likeness, []).append(line)  # noqa: SLF001 - one module
+        of_each = [groups[key] for key in sorted(groups)]
+        return tuple([lines[0]._alone if len(lines) == 1 else _group(lines) for lines in of_each])  # noqa: SLF001
 
 
 def _units_by_line(lines: Mapping[str, int]) -> FrozenMap[str, int]:

@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
@@ -35,7 +36,7 @@ from loyaltycore.messages import Language, money_text, number_text, say
 from loyaltycore.openings import OpeningsError, check_openings, import_openings, read_openings
 from loyaltycore.periods import Calendar, Window
 from loyaltycore.points import POINTS
-from loyaltycore.program import Program, ProgramError, Quote
+from loyaltycore.program import Program, ProgramError, ProgramWarning, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.replay import Bucket, ColumnMap, Report, replay
 from loyaltycore.repositories import Enumerable, Exportable, Forgetting, Repository
@@ -181,11 +182,21 @@ def _complain(*lines: str) -> None:
         print(f"loyaltycore: {line}", file=sys.stderr)
 
 
+def _load(path: Path) -> Program:
+    """Read a program, and print what is odd about it beside what a command prints."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ProgramWarning)
+        program = Program.load(path)
+    for warning in program.warnings:
+        print(f"warning: {warning.text}", file=sys.stderr)
+    return program
+
+
 def _check(options: argparse.Namespace) -> int:
     if options.program is None and options.store is None:
         options.usage_error("a PROGRAM or --store must be given")
     if options.program is not None:
-        program = Program.load(options.program)
+        program = _load(options.program)
         parts = [f"{len(program.book.offers)} offers", f"{len(program.actions)} actions"]
         parts += [f"{len(program.tiers.ladder.rungs)} tiers"] if program.tiers is not None else []
         print(f"{program.name} {program.version}: {', '.join(parts)}; digest {program.digest}")
@@ -203,7 +214,7 @@ def _check_store(url: str) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    program = Program.load(options.program)
+    program = _load(options.program)
     columns = None if options.columns is None else _columns(options.columns)
     store = None if options.store is None else _store_path(options.store)
     used = [Path(options.program), *([] if options.columns is None else [options.columns])]
@@ -491,7 +502,7 @@ def _summary(report: Report, currency: str) -> str:
 
 
 def _quote(options: argparse.Namespace) -> int:
-    program = Program.load(options.program)
+    program = _load(options.program)
     basket = _read(options.basket, lambda data: _basket(data, program.currency))
     membership = None if options.member is None else _read(options.member, Membership.from_dict)
     at = utc_now() if options.at is None else parse_instant(options.at)
@@ -507,7 +518,7 @@ def _quote(options: argparse.Namespace) -> int:
 
 
 def _member(options: argparse.Namespace) -> int:
-    program = None if options.program is None else Program.load(options.program)
+    program = None if options.program is None else _load(options.program)
     calendar = Calendar("UTC") if program is None else program.calendar
     first_on, last_on = _day("--from", options.first_on), _day("--to", options.last_on)
     stream = member_stream(options.member_id)
@@ -632,7 +643,7 @@ def _import(options: argparse.Namespace) -> int:
 def _openings(options: argparse.Namespace) -> int:
     if options.store is None and not options.dry_run:
         options.usage_error("--store or --dry-run must be given")
-    program, path, at = Program.load(options.program), options.file, utc_now()
+    program, path, at = _load(options.program), options.file, utc_now()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             openings = read_openings(file, currency=program.currency)
@@ -702,10 +713,14 @@ def _quote_dict(quote: Quote) -> dict[str, Any]:
                 "burn_minor": line.burn_minor,
                 "net_minor": line.net_minor,
                 "points": line.points,
+                "offers": dict(line.offers),
             }
             for line in quote.lines.values()
         },
         "offers": {offer.offer_id: offer.discount_minor for offer in quote.offers.applied},
+        "shipping_discount_minor": quote.shipping_discount.minor_units,
+        "gifts": [{"product_id": gift.product_id, "quantity": gift.quantity} for gift in quote.gifts],
+        "coupons": list(quote.coupons),
         "refused": {offer_id: str(refusals[0]) for offer_id, refusals in quote.offers.refused.items()},
         "codes": {code: None if answer.refusal is None else answer.refusal.reason.public for code, answer in quote.codes.items()},
         "burn": {"asked": quote.burn.asked, "granted": quote.burn.granted, "discount_minor": quote.burn.discount_minor},

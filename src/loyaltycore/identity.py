@@ -153,6 +153,8 @@ def labels(values: Iterable[str]) -> frozenset[str]:
         >>> sorted(labels(["safety", "kids", "safety"]))
         ['kids', 'safety']
     """
+    if type(values) is frozenset and not values:
+        return values
     return frozenset(
         [check_id("each of the labels", value) for value in check_several("labels", values, str, limit=LABELS_LIMIT)]
     )

@@ -6,6 +6,7 @@ the stream ``member/<id>``; a shop that only wants points can use ``PointsAccoun
 Invariants:
     1. ``Membership.replay(facts)`` equals the state of the last posting.
     2. What counts of an order is what was paid for it less what came back, never below zero.
+    3. How deep the discounts of the past were is of all orders, whatever came back of them.
 
 >>> from datetime import UTC, datetime
 >>> now = datetime(2026, 7, 1, tzinfo=UTC)
@@ -57,12 +58,22 @@ class OrderCounted(Fact):
         order_id: Which.
         day: Local day of the purchase.
         qualifying_minor: What counts for tiers, in minor units.
+        list_minor: What the goods cost before offers.
+        discount_minor: What offers took off the goods.
     """
 
     kind: ClassVar[str] = "member.order_counted"
     order_id: str
     day: date
     qualifying_minor: int = 0
+    list_minor: int = 0
+    discount_minor: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what no order comes to."""
+        super().__attrs_post_init__()
+        check_whole("list_minor", self.list_minor, low=0)
+        check_whole("discount_minor", self.discount_minor, low=0)
 
 
 @final
@@ -111,6 +122,9 @@ class Membership(PointsVerbs):
         ledgers: The member's accounts, by name; one without facts is not there.
         orders: What each order counts for, in the order placed.
         carried: What was spent and kept under rules that carry a remainder over, in minor units by rule.
+        past_list_minor: What the goods of all orders cost before offers. What came back was bought all the same: no return
+            lowers it, nor the next.
+        past_discount_minor: What offers took off the goods of all orders.
         account: The account that the verbs act on; ``on`` turns to another.
     """
 
@@ -120,13 +134,16 @@ class Membership(PointsVerbs):
     ledgers: FrozenMap[str, Ledger] = FrozenMap[str, Ledger]()
     orders: FrozenMap[str, Qualifying] = FrozenMap[str, Qualifying]()
     carried: FrozenMap[str, int] = FrozenMap[str, int]()
+    past_list_minor: int = 0
+    past_discount_minor: int = 0
     account: str = attrs.field(default=POINTS, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Check the ids and the version."""
         check_id("member_id", self.member_id)
         check_slug("account", self.account)
-        check_whole("version", self.version, low=0)
+        for name in ("version", "past_list_minor", "past_discount_minor"):
+            check_whole(name, getattr(self, name), low=0)
 
     @classmethod
     def open(cls, member_id: str) -> Membership:
@@ -199,6 +216,7 @@ class Membership(PointsVerbs):
         more = tuple(facts)
         joined_at = self.joined_at
         accounts, orders, carried = dict[str, None](), dict[str, Qualifying](), dict[str, int]()
+        list_minor, discount_minor = self.past_list_minor, self.past_discount_minor
         for fact in more:
             match fact:
                 case LedgerFact():
@@ -207,6 +225,7 @@ class Membership(PointsVerbs):
                     joined_at = fact.at if joined_at is None else joined_at
                 case OrderCounted():
                     orders[fact.order_id] = Qualifying(day=fact.day, units=fact.qualifying_minor)
+                    list_minor, discount_minor = list_minor + fact.list_minor, discount_minor + fact.discount_minor
                 case ReturnCounted() if fact.order_id in orders or fact.order_id in self.orders:
                     counted = orders[fact.order_id] if fact.order_id in orders else self.orders[fact.order_id]
                     orders[fact.order_id] = attrs.evolve(counted, units=max(0, counted.units - fact.qualifying_minor))
@@ -222,6 +241,8 @@ class Membership(PointsVerbs):
             ledgers=self.ledgers.updated({account: self.ledger_of(account).folded(more) for account in accounts}),
             orders=self.orders.updated(orders),
             carried=self.carried.updated(carried),
+            past_list_minor=list_minor,
+            past_discount_minor=discount_minor,
         )
 
     def to_dict(self) -> dict[str, Any]:

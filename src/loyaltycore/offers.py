@@ -2,190 +2,86 @@
 
 Invariants:
     1. Every offer in the book gets an answer: applied, or refused with reasons.
-    2. Shares are given to unit groups once; an offer's discount is the sum of its shares, and no group goes below zero.
-    3. The order of the lines, of the codes and of the offers in the book never decides.
+    2. Shares are given to unit groups once; an offer's discount is the sum of its shares, and no unit falls below its floor.
+    3. The order of the lines, of the codes and of the offers in the book never decides; nor does splitting a line, but for
+       amounts and rounding per line.
     4. An offer that gives nothing is not applied.
-    5. A nudge is shown only when spending exactly its amount more gets the offer applied and the basket cheaper than without
-       the offer, and one minor unit less does not.
+    5. In ``best`` no allowed set of offers is better for the customer, where the evaluation says ``optimal``.
+    6. A nudge is shown only when adding exactly what it says gets the offer applied and the basket cheaper, or richer in points
+       or gifts, than without the offer, and one minor unit, or one unit, less does not.
 
 >>> from datetime import UTC, datetime
 >>> from loyaltycore.basket import Basket
+>>> from loyaltycore.benefits import PercentOff
 >>> from loyaltycore.conditions import spend_at_least
 >>> from loyaltycore.quantities import Money
 >>> ten = Offer("ten-from-fifty", when=spend_at_least(Money.of("50", "EUR")), give=PercentOff("10"))
 >>> book = OfferBook([ten], stacking=Stacking(Mode.BEST))
->>> groups = Basket.of("EUR", {"helmet": "79.90"}).unit_groups()
->>> at = datetime(2026, 7, 1, tzinfo=UTC)
->>> seen = Situation(currency="EUR", goods_minor=7990, is_member=False, order_count=0, codes=(), at=at)
->>> [(applied.offer_id, applied.discount_minor) for applied in book.evaluate(groups, shipping_minor=None, situation=seen).applied]
+>>> situation = book.situation(Basket.of("EUR", {"helmet": "79.90"}), at=datetime(2026, 7, 1, tzinfo=UTC))
+>>> [(applied.offer_id, applied.discount_minor) for applied in book.evaluate(situation).applied]
 [('ten-from-fifty', 799)]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from enum import StrEnum
-from itertools import product
-from math import prod
-from typing import Final, assert_never, final
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, Final, final
 
 import attrs
 
-from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._checks import check_several
 from loyaltycore._frozen import FrozenMap
-from loyaltycore.basket import UnitGroup
-from loyaltycore.benefits import Benefit, FreeShipping, PercentOff, check_benefit
-from loyaltycore.conditions import CodePresented, Condition, Situation, SpendAtLeast, parts_of, unmet
-from loyaltycore.errors import Accepted, Reason, Refusal, Refused, UsageError
-from loyaltycore.identity import check_slug, labels
-from loyaltycore.messages import Language, say
-from loyaltycore.periods import Window
-from loyaltycore.quantities import Money, allocate
-from loyaltycore.wire import instant_text
+from loyaltycore._nudges import Nudge, NudgeOrder, find_nudges
+from loyaltycore._offer_index import OfferIndex
+from loyaltycore._offer_kinds import (
+    NO_VIEW,
+    AppliedOffer,
+    Combines,
+    GiftGiven,
+    Lane,
+    Limits,
+    Mode,
+    Offer,
+    Returns,
+    Stacking,
+    Used,
+    View,
+)
+from loyaltycore._offer_search import STEPS_LIMIT, Table, choose, worth_of
+from loyaltycore._offer_warnings import OfferWarning, WarningKind
+from loyaltycore._prices import Prices
+from loyaltycore.basket import Basket
+from loyaltycore.benefits import BonusPoints, Gift, singles
+from loyaltycore.conditions import Situation
+from loyaltycore.errors import Accepted, CurrencyMismatchError, Reason, Refusal, Refused, UsageError
+from loyaltycore.quantities import Money
 
 __all__ = [
-    "COMBINATIONS_LIMIT",
+    "NO_VIEW",
     "OFFERS_LIMIT",
+    "STEPS_LIMIT",
     "AppliedOffer",
+    "Combines",
     "Evaluation",
+    "GiftGiven",
     "Lane",
+    "Limits",
     "Mode",
     "Nudge",
+    "NudgeOrder",
     "Offer",
     "OfferBook",
+    "OfferWarning",
+    "Returns",
     "Stacking",
+    "Used",
+    "View",
+    "WarningKind",
 ]
 
-OFFERS_LIMIT: Final = 10_000
+OFFERS_LIMIT: Final = 100_000
 """Offers of one book."""
-
-COMBINATIONS_LIMIT: Final = 4_096
-"""Sets of offers that ``best`` compares; beyond it each lane takes its own best, and the result says it may not be optimal."""
-
-
-class Lane(StrEnum):
-    """Where an offer works; in ``best`` and ``priority`` at most one offer a lane applies."""
-
-    PRODUCT = "product"
-    BASKET = "basket"
-    SHIPPING = "shipping"
-
-
-class Mode(StrEnum):
-    """How offers meet: all of them, the first by priority in each lane, or the set that is best for the customer."""
-
-    ALL = "all"
-    PRIORITY = "priority"
-    BEST = "best"
-
-
-@final
-@attrs.frozen
-class Stacking:
-    """The stated policy for offers that meet.
-
-    Attributes:
-        mode: See ``Mode``.
-        exclude_tags: Lines with one of these tags are touched by no offer, and do not count towards a threshold.
-    """
-
-    mode: Mode
-    exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        """Check the mode."""
-        check_kind("mode", self.mode, Mode)
-
-
-def _own_lane(give: Benefit) -> Lane:
-    return Lane.SHIPPING if isinstance(give, FreeShipping) else Lane.BASKET
-
-
-@final
-@attrs.frozen
-class Offer:
-    """A benefit under a condition.
-
-    Attributes:
-        offer_id: The program's name for it.
-        when: What must hold.
-        give: What it gives.
-        lane: Where it works: the shipping lane for free shipping, the basket lane for the rest, unless said.
-        priority: The higher goes first; equal ones by id.
-        window: When it runs; ``None`` always.
-    """
-
-    offer_id: str
-    when: Condition = attrs.field(kw_only=True)
-    give: Benefit = attrs.field(kw_only=True)
-    lane: Lane = attrs.field(default=attrs.Factory(lambda self: _own_lane(self.give), takes_self=True), kw_only=True)
-    priority: int = attrs.field(default=0, kw_only=True)
-    window: Window | None = attrs.field(default=None, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        """Check the id and the priority."""
-        check_slug("offer_id", self.offer_id)
-        parts_of(self.when)
-        check_benefit(self.give)
-        check_kind("lane", self.lane, Lane)
-        if self.window is not None:
-            check_kind("window", self.window, Window)
-        check_whole("priority", self.priority, low=-1_000_000, high=1_000_000)
-
-    @property
-    def rank(self) -> tuple[int, str]:
-        """Place in the total order of offers."""
-        return (-self.priority, self.offer_id)
-
-    @property
-    def codes(self) -> frozenset[str]:
-        """The folded codes it asks for."""
-        return frozenset(part.folded for part in parts_of(self.when) if isinstance(part, CodePresented))
-
-    @property
-    def thresholds(self) -> tuple[Money, ...]:
-        """The amounts that must be spent."""
-        return tuple(part.amount for part in parts_of(self.when) if isinstance(part, SpendAtLeast))
-
-    def refusals(self, situation: Situation) -> tuple[Refusal, ...]:
-        """List what keeps it from applying, besides other offers."""
-        found = list(unmet(self.when, situation))
-        window, at = self.window, situation.at
-        if window is not None and window.starts_at is not None and at < window.starts_at:
-            first = situation.calendar.day_of(window.starts_at)
-            when = {"starts_at": instant_text(window.starts_at), "starts_on": first.isoformat()}
-            found.append(Refusal(Reason.OFFER_NOT_STARTED, {"offer_id": self.offer_id, **when}))
-        if window is not None and window.ends_at is not None and at >= window.ends_at:
-            last = situation.calendar.day_of(window.ends_at - timedelta.resolution)
-            when = {"ended_at": instant_text(window.ends_at), "last_on": last.isoformat()}
-            found.append(Refusal(Reason.OFFER_EXPIRED, {"offer_id": self.offer_id, **when}))
-        return tuple(sorted(found, key=lambda refusal: refusal.reason.precedence))
-
-
-@final
-@attrs.frozen(kw_only=True)
-class AppliedOffer:
-    """An offer at work.
-
-    Attributes:
-        offer_id: Which.
-        lane: Where.
-        shares: What it takes off each unit group, in their order, in minor units.
-        shipping_minor: What it takes off shipping.
-        frees_shipping: Whether shipping costs nothing, known or not.
-    """
-
-    offer_id: str
-    lane: Lane
-    shares: tuple[int, ...]
-    shipping_minor: int = 0
-    frees_shipping: bool = False
-
-    @property
-    def discount_minor(self) -> int:
-        """What it takes off in all."""
-        return sum(self.shares) + self.shipping_minor
 
 
 @final
@@ -195,18 +91,22 @@ class Evaluation:
 
     Attributes:
         applied: In the order they were applied: by lane, priority, id.
-        refused: Why each other offer is not, by its id.
-        optimal: ``False`` when ``best`` had too many sets to compare them all.
+        optimal: ``False`` when ``best`` had too many sets to compare them all; then they are the best that were.
+        book: The offers.
+        situation: What the conditions saw.
+        view: What was used, and what is out of stock.
     """
 
     applied: tuple[AppliedOffer, ...]
-    refused: FrozenMap[str, tuple[Refusal, ...]]
     optimal: bool = True
+    book: OfferBook = attrs.field(repr=False)
+    situation: Situation = attrs.field(repr=False)
+    view: View = attrs.field(default=NO_VIEW, repr=False)
 
     @property
     def goods_minor(self) -> int:
         """What all offers take off the goods."""
-        return sum(sum(offer.shares) for offer in self.applied)
+        return sum(offer.goods_minor for offer in self.applied)
 
     @property
     def shipping_minor(self) -> int:
@@ -219,10 +119,34 @@ class Evaluation:
         return any(offer.frees_shipping for offer in self.applied)
 
     @property
-    def worth(self) -> tuple[int, bool]:
-        """What is compared: money off, then shipping freed while its price is unknown."""
-        freed_unknown = any(offer.frees_shipping and offer.shipping_minor == 0 for offer in self.applied)
-        return (self.goods_minor + self.shipping_minor, freed_unknown)
+    def gifts(self) -> tuple[GiftGiven, ...]:
+        """What comes free, in the order of the offers."""
+        return tuple(gift for offer in self.applied for gift in offer.gifts)
+
+    @property
+    def bonus(self) -> tuple[BonusPoints, ...]:
+        """Points on top, in the order of the offers."""
+        return tuple(bonus for offer in self.applied for bonus in offer.bonus)
+
+    @property
+    def coupons(self) -> tuple[str, ...]:
+        """Coupons to come, in the order of the offers."""
+        return tuple(coupon for offer in self.applied for coupon in offer.coupons)
+
+    @property
+    def worth(self) -> tuple[int, int, int, int, int, int]:
+        """What a customer compares, more being better: money off, shipping eased while its price is unknown, points, gifts."""
+        return worth_of(self.applied)
+
+    @cached_property
+    def refused(self) -> FrozenMap[str, tuple[Refusal, ...]]:
+        """Why each other offer is not applied, by its id.
+
+        Complexity:
+            Asks every offer of the book; ``verdict`` asks one.
+        """
+        applied = {offer.offer_id for offer in self.applied}
+        return FrozenMap({o.offer_id: self._refusals(o) for o in self.book.offers if o.offer_id not in applied})
 
     def verdict(self, offer_id: str) -> Accepted[AppliedOffer] | Refused:
         """Answer for one offer: applied, or why not.
@@ -230,43 +154,61 @@ class Evaluation:
         Returns:
             ``offer_not_found`` for an id the book does not have.
         """
-        for offer in self.applied:
-            if offer.offer_id == offer_id:
-                return Accepted(offer)
-        return Refused(self.refused.get(offer_id, (Refusal(Reason.OFFER_NOT_FOUND, {"offer_id": offer_id}),)))
+        for applied in self.applied:
+            if applied.offer_id == offer_id:
+                return Accepted(applied)
+        offer = self.book.offer(offer_id)
+        if offer is None:
+            return Refused((Refusal(Reason.OFFER_NOT_FOUND, {"offer_id": offer_id}),))
+        return Refused(self._refusals(offer))
 
+    def _refusals(self, offer: Offer) -> tuple[Refusal, ...]:
+        """Say why an offer is not applied: by itself, then beside the others."""
+        left = self.left_before(offer) if offer.follows_others else None
+        refusals = offer.refusals(self.situation, self.view.used_of(offer.offer_id), left=left)
+        if refusals:
+            return refusals
+        alone = self.book.prices(self.situation).give(offer, self.view)
+        if alone is None:
+            return (self._without_effect(offer),)
+        return (Refusal(Reason.OFFER_SUPERSEDED, {"offer_id": offer.offer_id, "by": self._winner(offer, alone)}),)
 
-@final
-@attrs.frozen
-class Nudge:
-    """How little more gets a reward.
+    def _without_effect(self, offer: Offer) -> Refusal:
+        """Say why an offer gives nothing by itself."""
+        if offer.is_limited:
+            unlimited = attrs.evolve(offer, limits=Limits())
+            wanted = self.book.prices(self.situation).give(unlimited, self.view)
+            if wanted is not None:
+                return offer.limit_refusal(wanted, self.view.used_of(offer.offer_id))
+        for single in singles(offer.give):
+            if isinstance(single, Gift) and single.product_id in self.view.out_of_stock:
+                return Refusal(Reason.GIFT_UNAVAILABLE, {"offer_id": offer.offer_id, "product_id": single.product_id})
+        return Refusal(Reason.OFFER_WITHOUT_EFFECT, {"offer_id": offer.offer_id})
 
-    Attributes:
-        offer_id: The offer that would apply.
-        missing: The exact amount of goods to add.
-        give: What it would give.
-    """
+    def left_before(self, offer: Offer) -> list[int]:
+        """Give what the applied offers before an offer's place leave of each group."""
+        left = [group.list_minor for group in self.situation.groups]
+        for applied in self.applied:
+            before = self.book.offer(applied.offer_id)
+            if before is not None and before.rank < offer.rank:
+                left = [rest - share for rest, share in zip(left, applied.shares, strict=True)]
+        return left
 
-    offer_id: str
-    missing: Money
-    give: Benefit
+    def _winner(self, offer: Offer, alone: AppliedOffer) -> str:
+        """Name the applied offer that an offer gave way to: of its group, then of its goods and lane, then of its lane."""
 
-    def text(self, language: Language = "en") -> str:
-        """Say it to a shopper.
+        def closeness(applied: AppliedOffer) -> tuple[bool, bool, bool]:
+            other = self.book.offer(applied.offer_id)
+            same_group = other is not None and offer.group is not None and offer.group == other.group
+            share_goods = any(mine and theirs for mine, theirs in zip(alone.shares, applied.shares, strict=True))
+            same_lane = applied.lane is offer.lane
+            return (not same_group, not (share_goods and same_lane), not same_lane)
 
-        Args:
-            language: ``"en"`` or ``"fr"``.
-        """
-        match self.give:
-            case PercentOff():
-                return say("nudge.percent_off", language, missing=self.missing, percent=self.give.percent)
-            case FreeShipping():
-                return say("nudge.free_shipping", language, missing=self.missing)
-        assert_never(self.give)
+        return min(self.applied, key=closeness).offer_id if self.applied else offer.offer_id
 
 
 def _by_rank(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    return tuple(sorted(offers, key=lambda offer: offer.rank))
+    return tuple(sorted(check_several("offers", offers, Offer, limit=OFFERS_LIMIT), key=lambda offer: offer.rank))
 
 
 @final
@@ -274,8 +216,10 @@ def _by_rank(offers: Iterable[Offer]) -> tuple[Offer, ...]:
 class OfferBook:
     """All offers of a program, and the policy under which they meet.
 
+    It is sorted out once, so that a quote costs what could apply, not what is in the book.
+
     Attributes:
-        offers: In their total order; ids are unique, and no code belongs to two.
+        offers: In their total order, at most 100,000; ids are unique, and no code belongs to two.
         stacking: How they meet.
     """
 
@@ -283,10 +227,7 @@ class OfferBook:
     stacking: Stacking = attrs.field(kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse doubles."""
-        if len(self.offers) > OFFERS_LIMIT:
-            msg = f"a book must have at most {OFFERS_LIMIT} offers, got {len(self.offers)}"
-            raise UsageError(msg)
+        """Refuse doubles, and amounts of several currencies."""
         seen: dict[str, str] = {}
         for offer in self.offers:
             for name in (f"id {offer.offer_id}", *(f"code {code}" for code in sorted(offer.codes))):
@@ -294,164 +235,91 @@ class OfferBook:
                     msg = f"{name} belongs to two offers: {seen[name]} and {offer.offer_id}"
                     raise UsageError(msg)
                 seen[name] = offer.offer_id
+        currencies = sorted({money.currency for money in self._moneys})
+        if len(currencies) > 1:
+            raise CurrencyMismatchError(currencies[0], currencies[1])
 
-    def goods_minor(self, groups: Iterable[UnitGroup]) -> int:
-        """Sum the list prices of the goods that offers may touch."""
-        return sum(group.list_minor for group in groups if not group.tags & self.stacking.exclude_tags)
+    @property
+    def _moneys(self) -> Iterator[Money]:
+        for offer in self.offers:
+            yield from offer.moneys
+        if self.stacking.discount_limit is not None:
+            yield self.stacking.discount_limit
+
+    @cached_property
+    def currency(self) -> str | None:
+        """The one currency of all amounts it names; ``None`` where it names none, and fits any basket."""
+        return next((money.currency for money in self._moneys), None)
+
+    @cached_property
+    def _index(self) -> OfferIndex:
+        return OfferIndex(self.offers)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Offer]:
+        return {offer.offer_id: offer for offer in self.offers}
+
+    @cached_property
+    def _by_code(self) -> dict[str, Offer]:
+        return {code: offer for offer in self.offers for code in offer.codes}
+
+    @cached_property
+    def speaks_of_lines(self) -> bool:
+        """Whether some offer takes something off lines: then each line is a group of its own."""
+        return any(offer.speaks_of_lines for offer in self.offers)
+
+    def offer(self, offer_id: str) -> Offer | None:
+        """Find an offer by its id."""
+        return self._by_id.get(offer_id)
 
     def offer_of_code(self, folded: str) -> Offer | None:
         """Find the offer a code belongs to."""
-        return next((offer for offer in self.offers if folded in offer.codes), None)
+        return self._by_code.get(folded)
 
-    def evaluate(self, groups: Sequence[UnitGroup], *, shipping_minor: int | None, situation: Situation) -> Evaluation:
+    def situation(self, basket: Basket, **facts: Any) -> Situation:  # noqa: ANN401 - the fields of Situation
+        """Gather what the conditions of this book see of a basket.
+
+        Args:
+            basket: What is bought.
+            **facts: The other fields of ``Situation``: ``at``, ``is_member``, ``codes``, ``tier``…
+        """
+        groups = basket.line_groups() if self.speaks_of_lines else basket.unit_groups()
+        return Situation(basket=basket, groups=groups, exclude_tags=self.stacking.exclude_tags, **facts)
+
+    def evaluate(self, situation: Situation, *, view: View = NO_VIEW, without: frozenset[str] = frozenset()) -> Evaluation:
         """Decide which offers apply, and what each takes off what.
 
         Args:
-            groups: The basket's units in their one order.
-            shipping_minor: What shipping costs; ``None`` while not known.
-            situation: What conditions see; its ``goods_minor`` is this book's.
+            situation: What conditions see, as ``situation`` gathers it.
+            view: What was used of each offer, and what is out of stock.
+            without: Ids of offers that are left out, as if they were not in the book.
+
+        Raises:
+            CurrencyMismatchError: A basket of another currency than the book's amounts.
 
         Complexity:
-            O(offers × groups), and up to ``COMBINATIONS_LIMIT`` sets in ``best``.
+            O(offers that could apply · groups), and in ``best`` at most ``STEPS_LIMIT`` times that.
         """
-        refused: dict[str, tuple[Refusal, ...]] = {}
-        lanes: dict[Lane, list[Offer]] = {lane: [] for lane in Lane}
-        for offer in self.offers:
-            refusals = offer.refusals(situation) or self._without_effect(offer, groups, shipping_minor)
-            if refusals:
-                refused[offer.offer_id] = refusals
-            else:
-                lanes[offer.lane].append(offer)
-        chosen, optimal = self._choose(lanes, groups, shipping_minor)
-        applied = self._apply(chosen, groups, shipping_minor)
-        winners = {offer.lane: offer.offer_id for offer in reversed(applied)}
-        ids = {offer.offer_id for offer in applied}
-        for offer in (offer for candidates in lanes.values() for offer in candidates if offer.offer_id not in ids):
-            # One that has an effect alone and none here gave way to something: in its lane, or to what left nothing to take off.
-            by = winners.get(offer.lane, applied[0].offer_id)
-            refused[offer.offer_id] = (Refusal(Reason.OFFER_SUPERSEDED, {"offer_id": offer.offer_id, "by": by}),)
-        return Evaluation(
-            applied=applied,
-            refused=FrozenMap({o.offer_id: refused[o.offer_id] for o in self.offers if o.offer_id in refused}),
-            optimal=optimal,
-        )
+        if self.currency not in {None, situation.basket.currency}:
+            raise CurrencyMismatchError(str(self.currency), situation.basket.currency)
+        candidates = list[Offer]()
+        for number in self._index.candidates(situation):
+            offer = self.offers[number]
+            if offer.offer_id not in without and offer.holds(situation, view.used_of(offer.offer_id)):
+                candidates.append(offer)
+        applied, optimal = choose(Table(candidates, situation, self.stacking, view))
+        return Evaluation(applied=applied, optimal=optimal, book=self, situation=situation, view=view)
 
-    def nudges(self, groups: Sequence[UnitGroup], *, shipping_minor: int | None, situation: Situation) -> tuple[Nudge, ...]:
-        """List the offers that are only an amount away, nearest first; each is verified by quoting it.
+    def prices(self, situation: Situation) -> Prices:
+        """Give the prices of a basket before all offers."""
+        return Table((), situation, self.stacking, NO_VIEW).prices()
+
+    def nudges(self, situation: Situation, *, view: View = NO_VIEW, order: NudgeOrder = NudgeOrder.NEAREST) -> tuple[Nudge, ...]:
+        """List the offers that are only a little away; each is verified by quoting the basket with exactly that more.
 
         Args:
-            groups: The basket's units.
-            shipping_minor: What shipping costs; ``None`` while not known counts as something.
             situation: What conditions see.
+            view: What was used of each offer, and what is out of stock.
+            order: Nearest first, or most worth first.
         """
-        found = list[Nudge]()
-        for offer in self.offers:
-            refusals = offer.refusals(situation)
-            if len(refusals) != 1 or refusals[0].reason is not Reason.BASKET_BELOW_THRESHOLD:
-                continue
-            missing = refusals[0].details["missing_minor"]
-            assert isinstance(missing, int)  # what the threshold puts there
-            if self._rewards(offer, missing, groups, shipping_minor, situation) and not self._applies(
-                offer, missing - 1, groups, shipping_minor, situation
-            ):
-                found.append(Nudge(offer.offer_id, Money(missing, situation.currency), offer.give))
-        return tuple(sorted(found, key=lambda nudge: (nudge.missing.minor_units, nudge.offer_id)))
-
-    def _probe(self, extra: int, groups: Sequence[UnitGroup], shipping_minor: int | None, situation: Situation) -> Evaluation:
-        probed = (*groups, UnitGroup(product_id="", unit_minor=extra, quantity=1)) if extra else tuple(groups)
-        seen = attrs.evolve(situation, goods_minor=situation.goods_minor + extra)
-        return self.evaluate(probed, shipping_minor=shipping_minor, situation=seen)
-
-    def _applies(
-        self, offer: Offer, extra: int, groups: Sequence[UnitGroup], shipping_minor: int | None, situation: Situation
-    ) -> bool:
-        answer = self._probe(extra, groups, shipping_minor, situation).verdict(offer.offer_id)
-        return isinstance(answer, Accepted)
-
-    def _rewards(
-        self, offer: Offer, extra: int, groups: Sequence[UnitGroup], shipping_minor: int | None, situation: Situation
-    ) -> bool:
-        """Say whether, with so much more, the offer applies and the basket is cheaper than the same without the offer."""
-        if not self._applies(offer, extra, groups, shipping_minor, situation):
-            return False
-        without = attrs.evolve(self, offers=[other for other in self.offers if other != offer])
-        return (
-            self._probe(extra, groups, shipping_minor, situation).worth
-            > without._probe(extra, groups, shipping_minor, situation).worth  # noqa: SLF001 - the same class
-        )
-
-    def _touches(self, offer: Offer, group: UnitGroup) -> bool:
-        own = offer.give.exclude_tags if isinstance(offer.give, PercentOff) else frozenset()
-        return not group.tags & (self.stacking.exclude_tags | own)
-
-    def _without_effect(self, offer: Offer, groups: Sequence[UnitGroup], shipping_minor: int | None) -> tuple[Refusal, ...]:
-        """Refuse an offer that would take nothing off, taken alone."""
-        if self._apply([offer], groups, shipping_minor):
-            return ()
-        return (Refusal(Reason.OFFER_WITHOUT_EFFECT, {"offer_id": offer.offer_id}),)
-
-    def _apply(
-        self, offers: Iterable[Offer], groups: Sequence[UnitGroup], shipping_minor: int | None
-    ) -> tuple[AppliedOffer, ...]:
-        """Apply a set of offers, one after the other in their total order, each on list prices."""
-        left = [group.list_minor for group in groups]
-        shipping_left = shipping_minor
-        applied = list[AppliedOffer]()
-        for offer in sorted(offers, key=lambda offer: (_LANES.index(offer.lane), offer.rank)):
-            match offer.give:
-                case PercentOff():
-                    shares = self._percent_shares(offer, offer.give, groups, left)
-                    if any(shares):
-                        applied.append(AppliedOffer(offer_id=offer.offer_id, lane=offer.lane, shares=shares))
-                        left = [rest - share for rest, share in zip(left, shares, strict=True)]
-                case FreeShipping():
-                    if shipping_left != 0:
-                        applied.append(_freed(offer, len(groups), shipping_left or 0))
-                        shipping_left = 0
-                case _:
-                    assert_never(offer.give)
-        return tuple(applied)
-
-    def _percent_shares(
-        self, offer: Offer, give: PercentOff, groups: Sequence[UnitGroup], left: Sequence[int]
-    ) -> tuple[int, ...]:
-        weights = [group.list_minor if self._touches(offer, group) else 0 for group in groups]
-        shares = allocate(give.amount_off(sum(weights)), weights)
-        return tuple(min(share, rest) for share, rest in zip(shares, left, strict=True))
-
-    def _choose(
-        self, lanes: dict[Lane, list[Offer]], groups: Sequence[UnitGroup], shipping_minor: int | None
-    ) -> tuple[list[Offer], bool]:
-        candidates = [offers for offers in lanes.values() if offers]
-        match self.stacking.mode:
-            case Mode.ALL:
-                return [offer for offers in candidates for offer in offers], True
-            case Mode.PRIORITY:
-                return [offers[0] for offers in candidates], True
-            case Mode.BEST:
-                return self._best(candidates, groups, shipping_minor)
-        assert_never(self.stacking.mode)
-
-    def _best(
-        self, candidates: list[list[Offer]], groups: Sequence[UnitGroup], shipping_minor: int | None
-    ) -> tuple[list[Offer], bool]:
-        """Compare every allowed set; ties go to fewer offers, then to priority, then to the id."""
-
-        def key(offers: Sequence[Offer]) -> tuple[object, ...]:
-            applied = self._apply(offers, groups, shipping_minor)
-            money, frees = Evaluation(applied=applied, refused=FrozenMap()).worth
-            return (-money, not frees, len(offers), sorted(offer.rank for offer in offers))
-
-        if prod(len(offers) + 1 for offers in candidates) > COMBINATIONS_LIMIT:
-            return [min(offers, key=lambda offer: key([offer])) for offers in candidates], False
-        sets = ([offer for offer in some if offer is not None] for some in product(*([None, *offers] for offers in candidates)))
-        return min(sets, key=key), True
-
-
-_LANES: Final = tuple(Lane)
-
-
-def _freed(offer: Offer, groups: int, shipping_minor: int) -> AppliedOffer:
-    return AppliedOffer(
-        offer_id=offer.offer_id, lane=offer.lane, shares=(0,) * groups, shipping_minor=shipping_minor, frees_shipping=True
-    )
+        return find_nudges(self, situation, view, order)

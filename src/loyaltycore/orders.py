@@ -4,9 +4,14 @@ Every discount, every point burned and all that counted for points was shared ou
 of its units, so it never re-computes a discount and never touches another unit; the points of the order are those that what is
 kept earns, by the formula frozen with it.
 
+A program may ask for more (``returns = "reprice"``): then the order freezes what each offer needs, and an offer that what is kept
+no longer reaches is withdrawn. What is kept is then paid at its list price, less the shares of the offers that are still reached;
+the shopper gets back what was paid above that.
+
 Invariants:
     1. The shares of all returns of all units sum to the shares given at purchase.
-    2. Partial returns, in any number and order, end where one full return would.
+    2. Partial returns, in any number and order, end where one full return would; where offers may be withdrawn, once everything
+       came back.
     3. Points to take back lie in ``[0, earned]``, points to give back in ``[0, burned]``, money in ``[0, total]``.
     4. After ``final_at`` nothing comes back by itself: ``refund_window_closed``.
 
@@ -20,17 +25,18 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, final
+from enum import StrEnum
+from typing import Any, ClassVar, Final, assert_never, final
 
 import attrs
 
-from loyaltycore._checks import check_kind
+from loyaltycore._checks import check_count, check_kind, shown
 from loyaltycore._formula import POINTS, SHIPPING_LINE, Counted, EarnedPoints, Formula, Shape
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Return
-from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
+from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused, UsageError
 from loyaltycore.facts import Fact
 from loyaltycore.identity import check_id
 from loyaltycore.periods import Calendar, check_instant
@@ -41,7 +47,9 @@ __all__ = [
     "Counted",
     "EarnedPoints",
     "Formula",
+    "NeedOf",
     "OfferCost",
+    "OfferNeed",
     "Order",
     "OrderAttached",
     "OrderCancelled",
@@ -88,18 +96,93 @@ class OrderLine:
         return self.list_minor - self.discount_minor - self.burn_minor
 
 
+class NeedOf(StrEnum):
+    """What an offer needs so much of: list prices in minor units, units, or different products."""
+
+    SPEND = "spend"
+    UNITS = "units"
+    PRODUCTS = "products"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OfferNeed:
+    """What must be kept for an offer to stand.
+
+    Attributes:
+        of: What is counted.
+        at_least: How much of it, at least 1.
+        lines: The lines that count; empty for all.
+    """
+
+    of: NeedOf
+    at_least: int
+    lines: tuple[str, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a need of nothing."""
+        check_kind("of", self.of, NeedOf)
+        check_count("at_least", self.at_least)
+
+    def is_met(self, lines: Iterable[OrderLine], returned: Mapping[str, int]) -> bool:
+        """Say whether what is kept is enough.
+
+        Args:
+            lines: Of the order.
+            returned: Units that came back, by line id.
+        """
+        named = frozenset(self.lines)
+        kept = [(line, line.quantity - returned.get(line.line_id, 0)) for line in lines if not named or line.line_id in named]
+        match self.of:
+            case NeedOf.SPEND:
+                found = sum(share_of_units(line.list_minor, line.quantity, start=0, stop=units) for line, units in kept)
+            case NeedOf.UNITS:
+                found = sum(units for _, units in kept)
+            case NeedOf.PRODUCTS:
+                found = len({line.product_id for line, units in kept if units})
+            case _:
+                assert_never(self.of)
+        return found >= self.at_least
+
+
+def _by_line(lines: Mapping[str, int]) -> FrozenMap[str, int]:
+    return FrozenMap(lines)
+
+
 @final
 @attrs.frozen(kw_only=True)
 class OfferCost:
-    """What one offer took off the whole order.
+    """What one offer took off the whole order; and, where returns may withdraw it, off each line, and what it needs.
 
     Attributes:
         offer_id: Which.
         discount_minor: Off goods and shipping together.
+        lines: What it took off each line, by line id.
+        needs: What it needs of what is kept.
+        ways: The needs that must be met together, by their place among them; one such way is enough. Empty where nothing that is
+            kept decides: then it is never withdrawn.
     """
 
     offer_id: str
     discount_minor: int
+    lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=_by_line)
+    needs: tuple[OfferNeed, ...] = ()
+    ways: tuple[tuple[int, ...], ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse ways that name needs which are not there."""
+        if any(place not in range(len(self.needs)) for way in self.ways for place in way):
+            msg = f"ways must name needs by their place, got {shown(self.ways)}"
+            raise UsageError(msg)
+
+    def stands(self, lines: Sequence[OrderLine], returned: Mapping[str, int]) -> bool:
+        """Say whether what is kept still earns it.
+
+        Args:
+            lines: Of the order.
+            returned: Units that came back, by line id.
+        """
+        return not self.ways or any(all(self.needs[place].is_met(lines, returned) for place in way) for way in self.ways)
 
 
 @final
@@ -118,6 +201,8 @@ class OrderPlaced(Fact):
         earned: Points earned, by rule.
         final_at: First instant after the return window; ``None`` never closes.
         codes: The codes whose offers applied, as ``identity.fold_code`` gives them.
+        gifts: Units given free beside what was bought, by product; a return does not ask for them back.
+        coupons: Coupons the shop owes for it, by name; one twice where two offers gave it.
         digest: Of the quote it books.
         program: Digest of the program.
         ordered_at: When it was ordered, where that was before it was booked: the instant of its reservation; ``None`` is ``at``.
@@ -135,6 +220,8 @@ class OrderPlaced(Fact):
     earned: tuple[EarnedPoints, ...] = ()
     final_at: datetime | None = None
     codes: tuple[str, ...] = ()
+    gifts: FrozenMap[str, int] = FrozenMap[str, int]()
+    coupons: tuple[str, ...] = ()
     digest: str = ""
     program: str = ""
     ordered_at: datetime | None = None
@@ -239,6 +326,7 @@ class OrderReturned(Fact):
         amount_minor: The amount that came back without goods.
         shipping_minor: What came back of shipping.
         money_minor: What the shopper gets back.
+        withdrawn: Offers that what is kept no longer earns, by id: what they took off it is paid after all.
         points_revoked: Earned points taken back on the main account.
         points_given_back: Burned points given back.
         qualifying_minor: What no longer counts for tiers.
@@ -252,6 +340,7 @@ class OrderReturned(Fact):
     amount_minor: int = 0
     shipping_minor: int = 0
     money_minor: int = 0
+    withdrawn: tuple[str, ...] = ()
     points_revoked: int = 0
     points_given_back: int = 0
     qualifying_minor: int = 0
@@ -281,27 +370,28 @@ class TakenBack:
 @final
 @attrs.frozen(kw_only=True)
 class _Back:
-    """All that came back so far, however it came."""
+    """All that came back so far, however it came.
+
+    Attributes:
+        lines: Units by line id.
+        amount_minor: Without goods.
+        shipping_minor: Of shipping.
+        goods_minor: Money given back for goods, with and without them.
+    """
 
     lines: Mapping[str, int]
     amount_minor: int
     shipping_minor: int
+    goods_minor: int
 
 
 @final
 @attrs.frozen(kw_only=True)
 class _Shares:
-    """What returns moved."""
+    """What returns moved besides money."""
 
-    money_minor: int = 0
     burn_points: int = 0
     qualifying_minor: int = 0
-
-    def minus(self, other: _Shares) -> _Shares:
-        return _Shares(**{name: getattr(self, name) - getattr(other, name) for name in _SHARES})
-
-
-_SHARES = tuple(field.name for field in attrs.fields(_Shares))
 
 
 @final
@@ -417,14 +507,20 @@ class Order:
             shipping_minor=0 if back.shipping is None else back.shipping.minor_units,
             at=at,
         )
-        moved = _target(placed, self._back(planned)).minus(_target(placed, self._back()))
+        before, after = self._back(), self._back(planned)
+        goods_minor = _given_back(placed, before, after)
+        planned = attrs.evolve(
+            planned,
+            money_minor=goods_minor + planned.shipping_minor,
+            withdrawn=tuple(sorted(_withdrawn(placed, after.lines) - _withdrawn(placed, before.lines))),
+        )
+        was, now = _target(placed, before), _target(placed, self._back(planned))
         return Accepted(
             attrs.evolve(
                 planned,
-                money_minor=moved.money_minor + planned.shipping_minor,
                 points_revoked=sum(taken.points for taken in self.taken_by(planned) if taken.earned.account == POINTS),
-                points_given_back=moved.burn_points,
-                qualifying_minor=moved.qualifying_minor,
+                points_given_back=now.burn_points - was.burn_points,
+                qualifying_minor=now.qualifying_minor - was.qualifying_minor,
             )
         )
 
@@ -486,7 +582,7 @@ class Order:
                 refusals.append(Refusal(Reason.ORDER_LINE_NOT_FOUND, details))
             elif units > left:
                 refusals.append(Refusal(Reason.REFUND_EXCEEDS_ORDER, {**details, "asked_units": units, "left_units": left}))
-        goods_left = placed.goods_minor - _target(placed, self._back()).money_minor
+        goods_left = placed.goods_minor - self._back().goods_minor
         shipping_left = placed.shipping_minor - self.shipping_minor
         for money, left_minor in ((back.amount, goods_left), (back.shipping, shipping_left)):
             if money is not None and money.currency != placed.currency:
@@ -502,37 +598,94 @@ class Order:
 
     def _back(self, more: OrderReturned | None = None) -> _Back:
         """Sum what came back, and what is about to."""
+        goods_minor = sum(one.money_minor - one.shipping_minor for one in self.returns.values())
         if more is None:
-            return _Back(lines=self.returned, amount_minor=self.amount_minor, shipping_minor=self.shipping_minor)
+            return _Back(
+                lines=self.returned,
+                amount_minor=self.amount_minor,
+                shipping_minor=self.shipping_minor,
+                goods_minor=goods_minor,
+            )
         units = {line_id: self.returned.get(line_id, 0) + count for line_id, count in more.lines.items()}
         return _Back(
             lines={**self.returned, **units},
             amount_minor=self.amount_minor + more.amount_minor,
             shipping_minor=self.shipping_minor + more.shipping_minor,
+            goods_minor=goods_minor + more.money_minor - more.shipping_minor,
         )
 
 
+def _given_back(placed: OrderPlaced, before: _Back, after: _Back) -> int:
+    """Give the money that a return gives back for goods: never below 0, and in all never more than was paid.
+
+    What units gave back is what was paid less what the kept ones cost; where that rises, because an offer is withdrawn, what came
+    back before is not asked for again.
+    """
+    by_units = max(0, before.goods_minor - before.amount_minor)
+    more = max(0, placed.goods_minor - _kept_costs(placed, after.lines) - by_units)
+    return max(0, min(more + after.amount_minor - before.amount_minor, placed.goods_minor - before.goods_minor))
+
+
+def _kept_costs(placed: OrderPlaced, returned: Mapping[str, int]) -> int:
+    """Give what is to be paid for the units that are kept."""
+    lapsed, costs = _lapsed(placed, returned), 0
+    for line in placed.lines:
+        units = returned.get(line.line_id, 0)
+        costs += _of_kept(line.net_minor, line, units)
+        if lapsed:
+            taken = _taken_off_kept(placed, line, units)
+            costs += sum(taken[offer_id] for offer_id in lapsed)
+    return costs
+
+
+def _lapsed(placed: OrderPlaced, returned: Mapping[str, int]) -> list[str]:
+    """Name the offers that what is kept no longer earns."""
+    return [offer.offer_id for offer in placed.offers if not offer.stands(placed.lines, returned)]
+
+
+def _of_kept(whole: int, line: OrderLine, returned: int) -> int:
+    """Give what the kept units of a line hold of a whole: the first ones come back first."""
+    return share_of_units(whole, line.quantity, start=returned, stop=line.quantity)
+
+
+def _taken_off_kept(placed: OrderPlaced, line: OrderLine, returned: int) -> dict[str, int]:
+    """Give what each offer took off the kept units of a line: what they hold before it less what they hold after it."""
+    taken, left = dict[str, int](), line.list_minor
+    before = _of_kept(left, line, returned)
+    for offer in placed.offers:
+        left -= offer.lines.get(line.line_id, 0)
+        after = _of_kept(left, line, returned)
+        taken[offer.offer_id] = before - after
+        before = after
+    return taken
+
+
+def _withdrawn(placed: OrderPlaced, returned: Mapping[str, int]) -> set[str]:
+    """Name the offers that took something off what is kept, and that it no longer earns."""
+    lapsed, found = _lapsed(placed, returned), set[str]()
+    for line in placed.lines if lapsed else ():
+        taken = _taken_off_kept(placed, line, returned.get(line.line_id, 0))
+        found |= {offer_id for offer_id in lapsed if taken[offer_id]}
+    return found
+
+
 def _target(placed: OrderPlaced, back: _Back) -> _Shares:
-    """Sum what must have moved once all this came back, however it came."""
-    goods = qualifying = burn_points = 0
+    """Sum what must have moved besides money once all this came back, however it came."""
+    qualifying = burn_points = 0
     for line in placed.lines:
         units = back.lines.get(line.line_id, 0)
         if units:
-            net = share_of_units(line.net_minor, line.quantity, start=0, stop=units)
-            goods += net
-            qualifying += net if line.qualifies else 0
+            qualifying += share_of_units(line.net_minor, line.quantity, start=0, stop=units) if line.qualifies else 0
             burn_points += share_of_units(line.burn_points, line.quantity, start=0, stop=units)
     if back.amount_minor:
         # An amount is a part of what was paid for the goods; it can be no more than that.
         paid = max(1, placed.goods_minor)
-        goods += back.amount_minor
         qualifying += placed.qualifying_minor * back.amount_minor // paid
         burn_points += placed.shared_burn_points * back.amount_minor // paid
-        if goods >= placed.goods_minor:
+        if back.goods_minor >= placed.goods_minor:
             # The last of the money: nothing is kept, whichever lines the amounts were taken from.
             qualifying, burn_points = placed.qualifying_minor, placed.shared_burn_points
     return _Shares(
-        money_minor=min(goods, placed.goods_minor),
         burn_points=min(burn_points, placed.shared_burn_points),
         qualifying_minor=min(qualifying, placed.qualifying_minor),
     )
@@ -557,7 +710,7 @@ def _kept(placed: OrderPlaced, earned: EarnedPoints, back: _Back) -> dict[str, i
     quantities = {line.line_id: line.quantity for line in placed.lines}
     paid = max(1, placed.goods_minor)
     # Where an amount gave back the last of the money, nothing is kept, whatever the cents of an odd basis say.
-    all_back = back.amount_minor > 0 and _target(placed, back).money_minor >= placed.goods_minor
+    all_back = back.amount_minor > 0 and back.goods_minor >= placed.goods_minor
     kept, counted, raw, left = dict[str, int](), 0, 0, 0
     for part in sorted(earned.counted, key=lambda part: (-part.factor, part.line_id)):
         if part.line_id == SHIPPING_LINE:

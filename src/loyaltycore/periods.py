@@ -16,7 +16,7 @@ Invariants:
 '2027-07-31T22:00:00+00:00'
 
 Source: calendar arithmetic as in python-dateutil's ``relativedelta`` (the last day of a shorter month); zones from the IANA
-database.
+database; days that come again as in RFC 5545.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import attrs
 from dateutil.relativedelta import relativedelta
 
 from loyaltycore._checks import check_day, check_instant, check_kind, check_several, check_whole, keep_in_utc, shown
+from loyaltycore._recurrence import Days, is_on, read_rule
 from loyaltycore.errors import UsageError
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "OnDate",
     "Pending",
     "Period",
+    "Recurrence",
     "Schedule",
     "Sliding",
     "Term",
@@ -365,6 +367,47 @@ class Schedule:
         local = check_kind("calendar", calendar, Calendar).local(at)
         clock = local.time()
         return _WEEK[local.weekday()] in self.weekdays and self.starts <= clock and (self.ends is None or clock < self.ends)
+
+
+@final
+@attrs.frozen
+class Recurrence:
+    """Days that come again, by local days: the first Sunday of every month, every second Friday.
+
+    The rule is written as in RFC 5545 (iCalendar), of which it knows ``FREQ`` (``YEARLY``, ``MONTHLY``, ``WEEKLY``, ``DAILY``),
+    ``INTERVAL``, ``BYDAY`` (``SU``, and by the month or year ``1SU`` for the first, ``-1FR`` for the last), ``BYMONTHDAY``
+    (``-1`` is the last) and ``BYMONTH``. Weeks begin on Monday. A day that a month lacks does not come in that month. An end is
+    a ``Window``, hours are a ``Schedule``.
+
+    Attributes:
+        rule: For example ``"FREQ=MONTHLY;BYDAY=1SU"``; kept as written.
+        starts_on: No day before it, and what the rule leaves unsaid is as on this day. Needed where ``INTERVAL`` is above 1.
+
+    Example:
+        >>> fridays = Recurrence("FREQ=WEEKLY;INTERVAL=2;BYDAY=FR", starts_on=date(2026, 7, 3))
+        >>> [day for day in (3, 10, 17, 18) if fridays.contains(date(2026, 7, day))]
+        [3, 17]
+    """
+
+    rule: str
+    starts_on: date | None = attrs.field(default=None, kw_only=True)
+    _days: Days = attrs.field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(lambda self: read_rule(self.rule, starts_on=self.starts_on), takes_self=True),
+    )
+
+    def contains(self, day: date) -> bool:
+        """Say whether a local day is one of them.
+
+        Args:
+            day: A local day.
+
+        Raises:
+            UsageError: No day of the years 2 to 9998.
+        """
+        return is_on(self._days, check_day("day", day))
 
 
 @final

@@ -33,6 +33,8 @@ Invariants:
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
@@ -51,7 +53,6 @@ from loyaltycore._booking import (
     book_reserved,
     book_return,
     earned_now,
-    own_hold,
 )
 from loyaltycore._checks import check_count, check_kind, check_mapping, check_several
 from loyaltycore._decisions import (
@@ -73,28 +74,19 @@ from loyaltycore._decisions import (
 )
 from loyaltycore._earning import RULES_LIMIT, Action, Combine, EarningRule, check_together
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._offer_warnings import OfferWarning, warnings_of
 from loyaltycore._program_file import ORDER_RULE, Problem, ProgramError, read_program
-from loyaltycore._purchase import Earnings, Purchase, earn_on_order
-from loyaltycore._quote import (
-    Asked,
-    Quote,
-    QuotedLine,
-    Shared,
-    after_offers,
-    order_line,
-    payable,
-    quoted_lines,
-    shipping_after,
-)
-from loyaltycore.basket import Basket, Return, UnitGroup
-from loyaltycore.conditions import Situation
-from loyaltycore.coupons import CodeAnswer, read_codes
+from loyaltycore._quote import Asked, Quote, QuotedLine, giving, order_line
+from loyaltycore._quoting import price, tier_of
+from loyaltycore._reprice import needs_of
+from loyaltycore.basket import Basket, Return
+from loyaltycore.benefits import BonusPoints, PointsTimes, singles
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Posting
 from loyaltycore.identity import check_id, check_slug, fold_code, member_stream, order_stream
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
-from loyaltycore.offers import Evaluation, OfferBook
+from loyaltycore.offers import NO_VIEW, AppliedOffer, Offer, OfferBook, Returns, View
 from loyaltycore.orders import (
     OfferCost,
     Order,
@@ -104,9 +96,9 @@ from loyaltycore.orders import (
     OrderReserved,
 )
 from loyaltycore.periods import Calendar, Term, check_instant
-from loyaltycore.points import POINTS, Basis, BurnAnswer, BurnRule, Overdraft
-from loyaltycore.quantities import Money, allocate, exponent_of
-from loyaltycore.tiers import Qualifying, TierRule, TierStatus
+from loyaltycore.points import POINTS, BurnRule, Overdraft
+from loyaltycore.quantities import exponent_of
+from loyaltycore.tiers import TierRule, TierStatus
 from loyaltycore.wire import digest, instant_text, plain
 
 __all__ = [
@@ -121,6 +113,7 @@ __all__ = [
     "Problem",
     "Program",
     "ProgramError",
+    "ProgramWarning",
     "Quote",
     "QuotedLine",
     "Refunded",
@@ -134,6 +127,10 @@ def _rules(rules: Iterable[EarningRule]) -> tuple[EarningRule, ...]:
 
 def _actions(actions: Mapping[str, Action]) -> FrozenMap[str, Action]:
     return FrozenMap(check_mapping("actions", actions))
+
+
+class ProgramWarning(UserWarning):
+    """A program can be executed, but something about its offers is odd."""
 
 
 @final
@@ -191,9 +188,24 @@ class Program:
             check_slug("action", action)
             check_kind(f"action {action!r}", given, Action)
         check_together(self.earning, self.combine, self.actions, None if self.tiers is None else self.tiers.ladder)
-        for needed in (amount for offer in self.book.offers for amount in offer.thresholds):
-            if needed.currency != self.currency:
-                raise CurrencyMismatchError(self.currency, needed.currency)
+        policy = self.book.stacking.discount_limit
+        moneys = [amount for offer in self.book.offers for amount in offer.moneys]
+        for amount in (*moneys, *(() if policy is None else (policy,))):
+            if amount.currency != self.currency:
+                raise CurrencyMismatchError(self.currency, amount.currency)
+        self._check_points_of_offers()
+
+    def _check_points_of_offers(self) -> None:
+        """Refuse offers whose points would be taken for others', or that multiply what cannot be."""
+        taken = {ORDER_RULE, *(rule.rule_id for rule in self.earning), *self.actions}
+        carrying = next((rule.rule_id for rule in self.earning if rule.carries and rule.account == POINTS), None)
+        for offer in self.book.offers:
+            if offer.offer_id in taken and _gives(offer, BonusPoints):
+                msg = f"an offer that gives points must have a name of its own: their lots do, got that of {offer.offer_id!r}"
+                raise UsageError(msg)
+            if carrying is not None and _gives(offer, PointsTimes):
+                msg = f"offer {offer.offer_id!r} lets goods count several times, got rule {carrying!r} that carries spend over"
+                raise UsageError(msg)
 
     @classmethod
     def parse(cls, text: str) -> Program:
@@ -211,6 +223,8 @@ class Program:
     def load(cls, path: str | PathLike[str]) -> Program:
         """Read a program from a TOML file: one of two places where the core reads anything, and only at start-up.
 
+        What is odd about its offers is told as a ``ProgramWarning``, by Python's ``warnings``; see ``warnings``.
+
         Raises:
             ProgramError: Everything that is wrong with it, all at once.
             OSError: The file cannot be read.
@@ -220,12 +234,21 @@ class Program:
                 text = file.read()
             except UnicodeDecodeError as error:
                 raise ProgramError(Problem("file", "", f"must be UTF-8 text: {error}")) from error
-        return cls.parse(text)
+        program = cls.parse(text)
+        for warning in program.warnings:
+            warnings.warn(warning.text, ProgramWarning, stacklevel=2)
+        return program
 
     @cached_property
     def digest(self) -> str:
         """The whole rulebook in 32 characters: equal for equal rules, on any machine."""
         return digest(plain(self), purpose="lc.program")
+
+    @cached_property
+    def warnings(self) -> tuple[OfferWarning, ...]:
+        """What a person should know of the offers before they meet a shopper: which cannot apply, and where only ids decide."""
+        tiers = frozenset[str]() if self.tiers is None else frozenset(rung.value for rung in self.tiers.ladder.rungs)
+        return warnings_of(self.book, tiers=tiers, starts_at=self.starts_at)
 
     @cached_property
     def starts_at(self) -> datetime:
@@ -234,8 +257,9 @@ class Program:
 
     @cached_property
     def rule_ids(self) -> frozenset[str]:
-        """The names that rules and actions give to lots: points given by hand must have others."""
-        return frozenset([rule.rule_id for rule in self.earning] + list(self.actions))
+        """The names that rules, actions and offers give to lots: points given by hand must have others."""
+        of_offers = [offer.offer_id for offer in self.book.offers if _gives(offer, BonusPoints)]
+        return frozenset([*(rule.rule_id for rule in self.earning), *self.actions, *of_offers])
 
     @cached_property
     def looks_back(self) -> bool:
@@ -262,6 +286,7 @@ class Program:
         codes: Iterable[str] = (),
         burn: int = 0,
         order_id: str | None = None,
+        view: View = NO_VIEW,
         at: datetime,
     ) -> Quote:
         """Price a basket: what is shown is what can be booked.
@@ -273,6 +298,7 @@ class Program:
             codes: As typed; each gets an answer.
             burn: Points to burn, at least 0; as many as are allowed are granted, and ``quote.burn`` says why fewer.
             order_id: The order it is to become, where points are held in its name: then these are the ones to burn.
+            view: What was loaded besides the member: how much of each offer is used up, and what is out of stock.
             at: Timezone-aware.
 
         Raises:
@@ -285,10 +311,17 @@ class Program:
             codes=codes,
             burn=burn,
         )
-        return self._price(asked, membership, order_id, at)
+        return price(self, asked, membership, order_id=order_id, view=view, at=at)
 
     def place(
-        self, quote: Quote, membership: Membership | None = None, *, order_id: str, order: Order | None = None, at: datetime
+        self,
+        quote: Quote,
+        membership: Membership | None = None,
+        *,
+        order_id: str,
+        order: Order | None = None,
+        view: View = NO_VIEW,
+        at: datetime,
     ) -> Placed:
         """Book exactly what was quoted.
 
@@ -300,6 +333,7 @@ class Program:
             membership: As it is now; must be the quote's member.
             order_id: The shop's own.
             order: As it is now, if it may be known already.
+            view: What is so now, besides the member; as for ``quote``.
             at: Timezone-aware.
 
         Returns:
@@ -314,15 +348,22 @@ class Program:
         if known.placed is not None:
             return self._placed_again(known, known.placed, quote, membership)
         check_free(known)
-        fresh = self._price(quote.asked, membership, order_id, at)
+        fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at)
         if fresh.digest != quote.digest and membership is not None:
             # A paid order is never refused: what was held for it when it was quoted pays for it, however late it comes.
-            fresh = self._price(quote.asked, membership, order_id, at, late=True)
+            fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at, late=True)
         check_unchanged(quote, fresh)
         return self._book(fresh, membership, known)
 
     def place_unseen(
-        self, asked: Asked, membership: Membership | None = None, *, order_id: str, order: Order | None = None, at: datetime
+        self,
+        asked: Asked,
+        membership: Membership | None = None,
+        *,
+        order_id: str,
+        order: Order | None = None,
+        view: View = NO_VIEW,
+        at: datetime,
     ) -> Placed:
         """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now.
 
@@ -333,6 +374,7 @@ class Program:
             membership: As it is now; must be of the member asked for.
             order_id: The shop's own.
             order: As it is now, if it may be known already; of one that was placed nothing is booked again.
+            view: What is so now, besides the member; as for ``quote``.
             at: Timezone-aware.
 
         Raises:
@@ -345,7 +387,8 @@ class Program:
             again = None if membership is None else membership.posting(())
             return Placed(fact=known.placed, order=order_posting(known, ()), member=again)
         check_free(known)
-        return self._book(self._price(asked, membership, order_id, at), membership, known)
+        fresh = price(self, asked, membership, order_id=order_id, view=view, at=at)
+        return self._book(fresh, membership, known)
 
     def reserve(
         self,
@@ -354,6 +397,7 @@ class Program:
         *,
         order_id: str,
         order: Order | None = None,
+        view: View = NO_VIEW,
         until: datetime,
         at: datetime,
     ) -> Reserved:
@@ -364,6 +408,7 @@ class Program:
             membership: As it is now; must be the quote's member.
             order_id: The shop's own.
             order: As it is now, if it may be known already.
+            view: What is so now, besides the member; as for ``quote``.
             until: First instant at which what is held is free again by itself.
             at: Timezone-aware.
 
@@ -386,7 +431,7 @@ class Program:
             again = None if membership is None else membership.posting(())
             return Reserved(fact=known.reserved, order=order_posting(known, ()), member=again)
         check_free(known)
-        fresh = self._price(quote.asked, membership, order_id, at)
+        fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at)
         check_unchanged(quote, fresh)
         fact = OrderReserved(order=self._order_placed(fresh, order_id, at), until=until, at=at)
         member = None if membership is None else book_reserved(membership, fact.order, until=until, burn_first=self.burn_first)
@@ -584,7 +629,7 @@ class Program:
 
     def tier(self, membership: Membership, *, at: datetime) -> TierStatus | None:
         """Tell where a member stands; ``None`` in a program without tiers."""
-        return self._tier(tuple(membership.orders.values()), at)
+        return tier_of(self, tuple(membership.orders.values()), at)
 
     def overview(self, membership: Membership, *, at: datetime) -> Overview:
         """Gather what "my account" shows."""
@@ -599,138 +644,6 @@ class Program:
             order_count=membership.order_count,
         )
 
-    def _price(
-        self, asked: Asked, membership: Membership | None, order_id: str | None, at: datetime, *, late: bool = False
-    ) -> Quote:
-        """Go through the steps of a quote."""
-        basket = asked.basket
-        if basket.currency != self.currency:
-            raise CurrencyMismatchError(self.currency, basket.currency)
-        check_instant("at", at)
-        groups = basket.unit_groups()
-        folded, malformed = read_codes(asked.codes)
-        situation = self._situation(asked, membership, folded.values(), at)
-        offers = self.book.evaluate(groups, shipping_minor=minor(basket.shipping), situation=situation)
-        hold = None if membership is None or order_id is None else own_hold(membership, order_id)
-        goods_minor = 0 if self.burning is None else sum(payable(self.burning, groups, offers))
-        own = None if hold is None else hold.units if late or at < hold.until else min(hold.units, situation.points)
-        burn = self._burn(asked.burn, membership, own, goods_minor, situation)
-        shipping = shipping_after(basket, offers)
-        earnings, shared = self._shared(asked, membership, offers, burn, situation)
-        total = Money(sum(shared.net) + (minor(shipping) or 0), self.currency)
-        return Quote(
-            asked=asked,
-            at=at,
-            lines=quoted_lines(basket, groups, shared),
-            offers=offers,
-            shipping=shipping,
-            burn=burn,
-            earned=earnings.earned,
-            earning=earnings.answers,
-            codes=self._code_answers(asked.codes, folded, malformed, offers),
-            book=self.book,
-            groups=groups,
-            situation=situation,
-            tier=situation.tier,
-            tier_after=None if membership is None else self._tier_after(membership, shared, at),
-            subtotal=basket.subtotal,
-            total=total,
-            to_pay=total,
-            program_digest=self.digest,
-        )
-
-    def _situation(self, asked: Asked, membership: Membership | None, codes: Iterable[str], at: datetime) -> Situation:
-        """Gather what conditions see: the member as before this order."""
-        status = None if membership is None else self.tier(membership, at=at)
-        return Situation(
-            currency=self.currency,
-            goods_minor=self.book.goods_minor(asked.basket.unit_groups()),
-            is_member=membership is not None,
-            order_count=0 if membership is None else membership.order_count,
-            codes=codes,
-            tier=None if status is None else status.tier,
-            points=0 if membership is None else membership.ledger_of(POINTS).available(at=at),
-            profile=asked.profile,
-            at=at,
-            calendar=self.calendar,
-        )
-
-    def _burn(
-        self, asked: int, membership: Membership | None, own: int | None, goods_minor: int, situation: Situation
-    ) -> BurnAnswer:
-        if asked == 0:
-            return BurnAnswer()
-        if membership is None:
-            return BurnAnswer(asked=asked, refusal=Refusal(Reason.MEMBER_REQUIRED))
-        too_early = membership.ledger_of(POINTS).check_at(situation.at)
-        if too_early is not None and own is None:
-            return BurnAnswer(asked=asked, refusal=too_early)
-        if self.burning is None:
-            details = {"asked_points": asked, "granted_points": 0}
-            return BurnAnswer(asked=asked, refusal=Refusal(Reason.POINTS_ABOVE_SHARE, details))
-        available = situation.points if own is None else own
-        return self.burning.answer(asked, available=available, goods_minor=goods_minor)
-
-    def _shared(
-        self, asked: Asked, membership: Membership | None, offers: Evaluation, burn: BurnAnswer, situation: Situation
-    ) -> tuple[Earnings, Shared]:
-        """Share out what offers and points take off, and what the order earns."""
-        basket = asked.basket
-        groups = basket.unit_groups()
-        listed = tuple(group.list_minor for group in groups)
-        offered = after_offers(groups, offers)
-        burned = allocate(burn.discount_minor, offered if self.burning is None else payable(self.burning, groups, offers))
-        net = tuple(left - share for left, share in zip(offered, burned, strict=True))
-        started = situation.at >= self.starts_at
-        purchase = Purchase(
-            basket=basket,
-            groups=groups,
-            prices={Basis.LIST: listed, Basis.DISCOUNTED: offered, Basis.PAID: net},
-            shipping_minor=minor(shipping_after(basket, offers)) or 0,
-            situation=situation,
-            ledgers={} if membership is None else membership.ledgers,
-            carried=None if membership is None else membership.carried,
-        )
-        earnings = earn_on_order(self.earning if started else (), self.combine, purchase)
-        shared = Shared(
-            list_minor=listed,
-            offered=offered,
-            net=net,
-            # Points follow the money they took off; a worth below one minor unit may leave some groups none.
-            burn_points=allocate(burn.granted, burned) if any(burned) else (0,) * len(groups),
-            points=earnings.shares,
-            qualifies=tuple(started and self._may_earn(group) for group in groups),
-        )
-        return earnings, shared
-
-    def _may_earn(self, group: UnitGroup) -> bool:
-        """Say whether goods count for tiers: those that some rule counts, whatever its conditions; all, without rules."""
-        return not self.earning or any(rule.counts(group) for rule in self.earning)
-
-    def _tier(self, orders: tuple[Qualifying, ...], at: datetime) -> TierStatus | None:
-        if self.tiers is None:
-            return None
-        return self.tiers.status(orders, day=self.calendar.day_of(at), calendar=self.calendar)
-
-    def _tier_after(self, membership: Membership, shared: Shared, at: datetime) -> str | None:
-        this = Qualifying(day=self.calendar.day_of(at), units=shared.qualifying_minor)
-        status = self._tier((*membership.orders.values(), this), at)
-        return None if status is None else status.tier
-
-    def _code_answers(
-        self, entered: tuple[str, ...], folded: Mapping[str, str], malformed: Mapping[str, Refusal], offers: Evaluation
-    ) -> FrozenMap[str, CodeAnswer]:
-        answers = {}
-        for text in entered:
-            offer = None if text in malformed else self.book.offer_of_code(folded[text])
-            if offer is None:
-                refusal: Refusal | None = malformed.get(text, Refusal(Reason.CODE_UNKNOWN))
-            else:
-                verdict = offers.verdict(offer.offer_id)
-                refusal = verdict.refusal if isinstance(verdict, Refused) else None
-            answers[text] = CodeAnswer(entered=text, offer_id=None if offer is None else offer.offer_id, refusal=refusal)
-        return FrozenMap(answers)
-
     def _book(self, quote: Quote, membership: Membership | None, order: Order) -> Placed:
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
@@ -741,20 +654,37 @@ class Program:
 
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
+        gifts = Counter[str]()
+        for gift in quote.gifts:
+            gifts[gift.product_id] += gift.quantity
         return OrderPlaced(
             order_id=check_id("order_id", order_id),
             member_id=quote.asked.member_id,
             currency=self.currency,
             lines=tuple(order_line(line) for line in quote.lines.values()),
             shipping_minor=minor(quote.shipping) or 0,
-            offers=tuple(OfferCost(offer_id=o.offer_id, discount_minor=o.discount_minor) for o in quote.offers.applied),
+            offers=tuple(self._offer_cost(quote, offer) for offer in giving(quote)),
             burn_points=quote.burn.granted,
             earned=quote.earned,
             final_at=self._final_at(at),
             codes=tuple(sorted({fold_code(answer.entered) for answer in quote.codes.values() if answer.applied})),
+            gifts=FrozenMap(gifts),
+            coupons=quote.coupons,
             digest=quote.digest,
             program=self.digest,
             at=at,
+        )
+
+    def _offer_cost(self, quote: Quote, applied: AppliedOffer) -> OfferCost:
+        """Freeze what an offer cost; and where returns may withdraw it, line by line, with what it needs."""
+        cost = OfferCost(offer_id=applied.offer_id, discount_minor=applied.discount_minor)
+        offer = self.book.offer(applied.offer_id)
+        if offer is None or self.book.stacking.returns is Returns.KEEP:
+            return cost
+        taken = {line.line_id: line.offers.get(applied.offer_id, 0) for line in quote.lines.values()}
+        needs, ways = needs_of(offer, quote.situation)
+        return attrs.evolve(
+            cost, lines=FrozenMap({line_id: minor for line_id, minor in taken.items() if minor}), needs=needs, ways=ways
         )
 
     def _final_at(self, at: datetime) -> datetime | None:
@@ -765,6 +695,11 @@ class Program:
         if placed.digest != quote.digest:
             raise RefusedError(Refusal(Reason.KEY_REUSED, {"key": f"place:{order.order_id}", "fields": ("quote",)}))
         return Placed(fact=placed, order=order_posting(order, ()), member=None if membership is None else membership.posting(()))
+
+
+def _gives(offer: Offer, kind: type[BonusPoints | PointsTimes]) -> bool:
+    """Whether a benefit of an offer is of a kind."""
+    return any(isinstance(one, kind) for one in singles(offer.give))
 
 
 def _is_given_up(membership: Membership, placed: OrderPlaced) -> bool:

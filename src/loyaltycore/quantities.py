@@ -27,12 +27,14 @@ from typing import Final, assert_never, final
 
 import attrs
 
+from loyaltycore._apportion import Remainder, apportion
 from loyaltycore._checks import WHOLE_LIMIT, check_kind, check_several, check_whole, shown
 from loyaltycore._currencies import EXPONENTS
 from loyaltycore.errors import CurrencyMismatchError, UsageError
 
 __all__ = [
     "Money",
+    "Over",
     "Rate",
     "Remainder",
     "Rounding",
@@ -62,16 +64,11 @@ class Rounding(StrEnum):
     HALF_EVEN = "half_even"
 
 
-class Remainder(StrEnum):
-    """Who gets the minor units that are left when a total is split.
+class Over(StrEnum):
+    """What happens above a cap: as much as it leaves, or nothing at all."""
 
-    ``LARGEST``: those whose exact share was cut the most, ties to the earlier part. ``FIRST``, ``LAST``: that one part among
-    those with a weight above zero, so that what has no share never gets one.
-    """
-
-    LARGEST = "largest"
-    FIRST = "first"
-    LAST = "last"
+    TRUNCATE = "truncate"
+    REFUSE = "refuse"
 
 
 def exponent_of(currency: str) -> int:
@@ -164,24 +161,7 @@ def allocate(total: int, weights: Sequence[int], *, remainder: Remainder = Remai
     if total == 0:
         return (0,) * len(weights)
     sign = -1 if total < 0 else 1
-    return tuple(sign * part for part in _split(abs(total), weights, whole, remainder))
-
-
-def _split(total: int, weights: Sequence[int], whole: int, remainder: Remainder) -> list[int]:
-    parts = [total * weight // whole for weight in weights]
-    left = total - sum(parts)
-    match remainder:
-        case Remainder.LARGEST:
-            by_cut = sorted(range(len(weights)), key=lambda place: (-(total * weights[place] % whole), place))
-            for place in by_cut[:left]:
-                parts[place] += 1
-        case Remainder.FIRST:
-            parts[next(place for place, weight in enumerate(weights) if weight)] += left
-        case Remainder.LAST:
-            parts[max(place for place, weight in enumerate(weights) if weight)] += left
-        case _:
-            assert_never(remainder)
-    return parts
+    return tuple(sign * part for part in apportion(abs(total), weights, remainder))
 
 
 def share_of_units(whole: int, quantity: int, *, start: int, stop: int) -> int:

@@ -97,7 +97,7 @@ class Loyalty(Steward):
     """A program at work over a repository.
 
     Attributes:
-        program: The rules.
+        program: The rules; one whose offers have limits is refused, because nothing counts their uses yet.
         repository: Any that keeps the contract of ``Repository``.
         clock: Gives the present instant, timezone-aware.
         retries: How often a call that lost a race loads and decides again, 0 to 100.
@@ -115,10 +115,10 @@ class Loyalty(Steward):
     snapshot_every: int = attrs.field(default=SNAPSHOT_EVERY, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Check the numbers, and that the hook could be called."""
+        """Check the numbers, that the hook could be called, and that the program asks for nothing that is not kept."""
         check_whole("retries", self.retries, low=0, high=RETRIES_LIMIT)
         check_whole("snapshot_every", self.snapshot_every, low=0)
-        check_service(self.project, self.repository)
+        check_service(self.program, self.project, self.repository)
 
     def quote(
         self,

@@ -1,11 +1,17 @@
-"""Vendors: rules and examples from the documentation of others; what ours gives is worked out in ``tests/vendors/rules.py``."""
+"""Vendors: rules and examples from the documentation of others.
+
+What ours gives is worked out in ``tests/vendors``: points in ``rules.py``, offers in ``deals.py``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 
+from loyaltycore.errors import Reason
 from tests.cases import Case, Differs, Expression, VendorInconsistent
-from tests.vendors import rules
+from tests.vendors import deals, rules
 
 __all__ = ["CASES"]
 
@@ -144,6 +150,68 @@ def reward_hold(case: Case) -> None:
     same(again, "hold_resolved")
 
 
+def amounts(said: Iterable[object]) -> list[Decimal]:
+    """Read amounts: 1.6 and 1.60 are the same."""
+    return [Decimal(str(one)) for one in said]
+
+
+def three_in_a_row(case: Case) -> None:
+    """Each on what is left; gift credits are an amount off."""
+    expected = case["expect"]
+    same(deals.three_in_a_row(), (expected["applied"], expected["total_discount"], expected["total"]))
+
+
+def two_bases(case: Case) -> None:
+    """The base is the offer's own."""
+    same(deals.two_bases(), (case["expect"]["on_initial"], case["expect"]["on_discounted"]))
+
+
+def never_stackable(case: Case) -> None:
+    """The exclusive one stands alone, in whatever order they come; the other gave way to it."""
+    assert case["expect"] == {"applied": ["50%"], "10%": "skipped: exclusion_rules_not_met"}
+    same(deals.never_stackable(), ({"half"}, {Reason.OFFER_SUPERSEDED}))
+
+
+def off_eligible_goods(case: Case) -> None:
+    """Only the eligible lines are touched."""
+    ours = {"v-split-amount": deals.split_amount, "v-new-price": deals.new_price}[case["id"]]
+    discounts, left = ours()
+    same(amounts(discounts), amounts(case["expect"]["line_discounts"]))
+    same(amounts([left]), amounts([case["expect"]["total"]]))
+
+
+def add_missing(case: Case) -> None:
+    """Those in the basket are free, and only the rest is added."""
+    same(deals.add_missing(), (case["expect"]["added"], case["expect"]["free_units"]))
+
+
+def every_third(case: Case) -> None:
+    """Ours takes units by price, so the ten cost one more each."""
+    same(deals.every_third(), case["expect"]["discounted_units"])
+
+
+def two_order_discounts(case: Case) -> None:
+    """Both of the list price."""
+    same(deals.two_order_discounts(), (case["expect"]["discounts"], case["expect"]["total_discount"]))
+
+
+def best_deal(case: Case) -> None:
+    """One of a group applies: in this mode the better one."""
+    assert case["expect"]["best_deal"] == "only the product discount applies"
+    same(deals.best_deal(), (case["expect"]["product_discounted"], ["product"], [Reason.OFFER_SUPERSEDED]))
+
+
+def eligibility(case: Case) -> None:
+    """A guest is no VIP."""
+    assert case["expect"]["returned"] == ["10% promo"]
+    same(deals.eligibility(), (["for-all"], case["expect"]["discount"], case["expect"]["total"]))
+
+
+def units_of_a_campaign(case: Case) -> None:
+    """The last buyer gets what is left of the units."""
+    same(deals.units_of_a_campaign(), case["expect"]["discounted"])
+
+
 CASES: dict[str, Expression] = {
     "sq-earn-step-floor": step_floor,
     "sq-promo-multiplier-fraction": promotion_multiplier,
@@ -166,4 +234,15 @@ CASES: dict[str, Expression] = {
     "t-negative": negative_points,
     "t-validity-suffix": durations,
     "sq-reward-hold": reward_hold,
+    "v-stack-gift-pct-amt": three_in_a_row,
+    "v-calc-mode": two_bases,
+    "v-exclusive": never_stackable,
+    "v-split-amount": off_eligible_goods,
+    "v-new-price": off_eligible_goods,
+    "v-add-missing": add_missing,
+    "v-skip-repeat": every_third,
+    "shopify-two-order-pct": two_order_discounts,
+    "ct-best-deal": best_deal,
+    "v-qualify-10pct": eligibility,
+    "v-campaign-units": units_of_a_campaign,
 }

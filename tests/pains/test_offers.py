@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loyaltycore import Basket, Line, Membership, Money, Program, RefusedError
-from loyaltycore.benefits import PercentOff
+from loyaltycore.basket import Filter, Return
+from loyaltycore.benefits import AmountOff, Benefit, BuyGet, FreeShipping, Part, Per, PercentOff, Reward, n_for_m
+from loyaltycore.conditions import Base, spend_at_least
 from loyaltycore.errors import Reason, Refused
-from loyaltycore.quantities import allocate
+from loyaltycore.offers import Evaluation, Mode, Offer, OfferBook, Stacking
+from loyaltycore.quantities import allocate, share_of_units
 from tests.programs import NOW, VELO, velo
 
 SHOP = velo()
@@ -20,6 +23,12 @@ FLAT = VELO.partition("[stacking]")[0] + '[stacking]\nmode = "all"\n'
 def euros(minor: int) -> Money:
     """Take minor units."""
     return Money(minor, "EUR")
+
+
+def told(give: Benefit, lines: list[Line]) -> Evaluation:
+    """Give a benefit on some lines."""
+    book = OfferBook([Offer("deal", give=give)], stacking=Stacking(Mode.BEST))
+    return book.evaluate(book.situation(Basket(lines), at=NOW))
 
 
 class TestAmounts:
@@ -55,6 +64,65 @@ class TestAmounts:
         quote = SHOP.quote(goods, Membership.open("m-42"), at=NOW)
         assert {offer.offer_id for offer in quote.offers.applied} == {"ten-from-fifty", "free-shipping"}
         assert SHOP.place(quote, Membership.open("m-42"), order_id="1", at=NOW).order.state.placed is not None
+
+    def test_checkout_blocked_by_a_threshold_on_what_is_left(self) -> None:
+        """Where the shop says that what is left counts, the offer falls away, with what is missing, and the order is placed."""
+        when = spend_at_least(euros(9_500), base=Base.RUNNING)
+        book = OfferBook(
+            [Offer("ten", give=PercentOff("10")), Offer("ship", when=when, give=FreeShipping())], stacking=Stacking(Mode.ALL)
+        )
+        evaluation = book.evaluate(book.situation(Basket([Line("a", euros(10_000))], shipping=euros(490)), at=NOW))
+        assert [one.offer_id for one in evaluation.applied] == ["ten"]
+        assert evaluation.refused["ship"][0].details["missing_minor"] == 500
+
+    def test_absolute_discount_per_basket_or_per_unit(self) -> None:
+        """5.00 off three units of one line, two lines: the name says which of four amounts it is."""
+        lines = [Line("a", euros(2_000), 3), Line("b", euros(1_000))]
+        found = {per: told(AmountOff(euros(500), per=per), lines).goods_minor for per in Per}
+        assert found == {Per.BASKET: 500, Per.SHARED: 500, Per.LINE: 1_000, Per.UNIT: 2_000}
+
+
+class TestBuyXGetY:
+    @pytest.mark.parametrize("reward", list(Reward))
+    def test_depends_on_the_order_of_the_lines(self, reward: Reward) -> None:
+        """All orders of four lines: one total, one discount of each product, whichever units are the reward."""
+        lines = [Line("1", euros(1_000), product_id="a"), Line("2", euros(1_000), product_id="b")]
+        lines += [Line("3", euros(500), 2, product_id="c"), Line("4", euros(1_000), product_id="a")]
+        give = BuyGet(buy=Part(2), get=Part(1), reward=reward)
+        found = {told(give, list(way)).applied for way in itertools.permutations(lines)}
+        assert len(found) == 1
+
+    @pytest.mark.parametrize("units,free", [(2, 0), (3, 1), (5, 1), (6, 2), (9, 3), (11, 3)])
+    def test_not_repeated_or_too_often(self, units: int, free: int) -> None:
+        """Three for two: one free in three, never a free unit that pays for the next."""
+        assert told(n_for_m(3, 2), [Line("a", euros(300), units)]).goods_minor == 300 * free
+        assert told(n_for_m(3, 2, times=1), [Line("a", euros(300), units)]).goods_minor == 300 * min(free, 1)
+
+    def test_triggers_are_not_rewards(self) -> None:
+        """One bought gets another: one unit alone is no reward for itself."""
+        give = BuyGet(buy=Part(1, Filter(products=["a"])), get=Part(1, Filter(products=["a", "b"])))
+        assert told(give, [Line("a", euros(300))]).applied == ()
+        assert told(give, [Line("a", euros(300)), Line("b", euros(200))]).applied[0].shares == (0, 200)
+
+
+class TestReturns:
+    def test_cancelling_one_line_respreads_the_discount(self) -> None:
+        """10.00 over weights 6, 6, 2: each unit that comes back brings its own share, and leaves the others theirs."""
+        lines = [Line("a", euros(600)), Line("b", euros(600)), Line("c", euros(200), 2)]
+        (applied,) = told(AmountOff(euros(11), per=Per.BASKET), lines).applied
+        assert sum(applied.shares) == 11
+        for share, line in zip(applied.shares, lines, strict=True):
+            units = [share_of_units(share, line.quantity, start=n, stop=n + 1) for n in range(line.quantity)]
+            assert sum(units) == share
+        bought = Basket(lines)
+        quote = SHOP.quote(bought, codes=["SUMMER10"], at=NOW)
+        order = SHOP.place(quote, order_id="1", at=NOW).order.state
+        net = {name: line.net_minor for name, line in quote.lines.items()}
+        for name in ("c", "a", "b"):
+            quantity = 2 if name == "c" else 1
+            back = SHOP.refund(order, back=Return(lines={name: quantity}), return_id=f"r-{name}", at=NOW)
+            order = back.order.state
+            assert order.returns[f"r-{name}"].money_minor == net[name]
 
 
 class TestCodes:

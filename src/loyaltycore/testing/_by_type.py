@@ -9,12 +9,13 @@ from typing import Any, Final, get_args, get_origin
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.basket import Basket, Filter, Line, Return
 from loyaltycore.facts import Append, Claim, Command, Expect, Fact, Posting
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
+from loyaltycore.offers import Offer, OfferBook, Stacking
 from loyaltycore.orders import Order
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import PointsAccount
@@ -93,14 +94,18 @@ def _values() -> dict[type, SearchStrategy[Any]]:
     return {
         Basket: own.baskets(),
         Calendar: own.calendars(),
+        Filter: own.filters(),
         Ladder: own.ladders(),
         Line: own.lines(),
         Money: own.monies(),
+        Offer: own.offers(),
+        OfferBook: own.offer_books(),
         Period: own.periods(),
         Profile: own.profiles(),
         Rate: own.rates(),
         Return: own.baskets(min_lines=1).flatmap(own.returns_of),
         Rung: st.builds(Rung, st.integers(0, 10**6), st.text(max_size=9)),
+        Stacking: own.stackings(),
         Term: own.terms(),
         Window: own.windows(),
     }

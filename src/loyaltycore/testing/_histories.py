@@ -22,7 +22,7 @@ from loyaltycore.facts import Fact
 from loyaltycore.identity import CODE_LENGTH_LIMIT, ID_LENGTH_LIMIT
 from loyaltycore.ledger import MovedLot, Overdraft, Part, Released, Renewed
 from loyaltycore.memberships import Membership
-from loyaltycore.orders import OfferCost, Order, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.orders import NeedOf, OfferCost, OfferNeed, Order, OrderLine, OrderPlaced, OrderReturned
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import POINTS, Basis
 from loyaltycore.program import Program
@@ -489,16 +489,38 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         "day": st.dates(date(1990, 1, 1), date(2110, 1, 1)),
         "currency": st.sampled_from(("EUR", "JPY", "KWD")),
         "lines": st.lists(line, max_size=3).map(tuple),
-        "offers": st.lists(st.builds(OfferCost, offer_id=slugs, discount_minor=wholes), max_size=2).map(tuple),
+        "offers": st.lists(_offer_costs(ids, slugs), max_size=2).map(tuple),
+        "gifts": st.dictionaries(ids, counts, max_size=2).map(FrozenMap[str, int]),
+        **dict.fromkeys(("coupons", "withdrawn"), st.lists(slugs, max_size=2).map(tuple)),
         "earned": st.lists(earned, max_size=2).map(tuple),
         "codes": st.lists(st.text(min_size=1, max_size=CODE_LENGTH_LIMIT), max_size=2).map(tuple),
         **dict.fromkeys(("digest", "program"), st.sampled_from(("", "0123456789abcdef" * 2))),
         **dict.fromkeys(
             ("qualifying_minor", "shipping_minor", "burn_points", "amount_minor", "money_minor", "points_revoked"), wholes
         ),
-        "points_given_back": wholes,
+        **dict.fromkeys(("points_given_back", "list_minor", "discount_minor"), wholes),
         **_ledger_fields(),
     }
+
+
+def _offer_costs(ids: st.SearchStrategy[str], slugs: st.SearchStrategy[str]) -> st.SearchStrategy[OfferCost]:
+    """Draw what offers cost, with what they need of the goods that are kept."""
+    needs = st.builds(
+        OfferNeed,
+        of=st.sampled_from(NeedOf),
+        at_least=st.integers(1, 2**63 - 1),
+        lines=st.lists(ids, max_size=2).map(tuple),
+    )
+    return st.lists(needs, max_size=2).flatmap(
+        lambda found: st.builds(
+            OfferCost,
+            offer_id=slugs,
+            discount_minor=st.integers(0, 2**63 - 1),
+            lines=st.dictionaries(ids, st.integers(1, 2**63 - 1), max_size=2).map(FrozenMap[str, int]),
+            needs=st.just(tuple(found)),
+            ways=st.just((tuple(range(len(found))),) if found else ()),
+        )
+    )
 
 
 def _ledger_fields() -> dict[str, st.SearchStrategy[object]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.basket import Basket, Filter, Line, Return
 from loyaltycore.codec import FACTS
 from loyaltycore.facts import Append, Claim, Command, Expect, Fact, Posting
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
+from loyaltycore.offers import Offer, OfferBook, Stacking
 from loyaltycore.orders import Order
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import PointsAccount
@@ -36,12 +37,15 @@ DRAWN: Final[tuple[type, ...]] = (
     Due,
     Expect,
     Fact,
+    Filter,
     KeptClaim,
     KeptCommit,
     Ladder,
     Line,
     Membership,
     Money,
+    Offer,
+    OfferBook,
     Order,
     Period,
     PointsAccount,
@@ -53,6 +57,7 @@ DRAWN: Final[tuple[type, ...]] = (
     Rung,
     Snapshot,
     SnapshotStream,
+    Stacking,
     StoredStream,
     Term,
     Window,

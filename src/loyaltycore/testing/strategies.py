@@ -39,19 +39,33 @@ from loyaltycore.testing._histories import (
     points_histories,
     shop_histories,
 )
+from loyaltycore.testing._offers_drawn import (
+    PRODUCTS,
+    benefits,
+    conditions,
+    filters,
+    offer_books,
+    offers,
+    stackings,
+)
 
 __all__ = [
     "PRODUCTS",
     "baskets",
+    "benefits",
     "calendars",
+    "conditions",
     "currencies",
     "facts",
+    "filters",
     "ids",
     "instants",
     "ladders",
     "lines",
     "memberships",
     "monies",
+    "offer_books",
+    "offers",
     "orders",
     "periods",
     "points_accounts",
@@ -61,17 +75,10 @@ __all__ = [
     "refs",
     "returns_of",
     "shop_histories",
+    "stackings",
     "terms",
     "windows",
 ]
-
-PRODUCTS: Final[Mapping[str, Collection[str]]] = {
-    "helmet": (),
-    "bell": (),
-    "lock": ("sale",),
-    "gift-card-50": ("gift-card",),
-}
-"""Tags by product id: what baskets are made of when a test does not say."""
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)

@@ -1,0 +1,494 @@
+"""Offers as values: what one is, how several meet, what has been used of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Final, final
+
+import attrs
+
+from loyaltycore._checks import check_count, check_kind, check_mapping, check_whole, shown
+from loyaltycore._frozen import FrozenMap
+from loyaltycore.basket import Filter
+from loyaltycore.benefits import (
+    SHIPPING_BENEFITS,
+    AmountOff,
+    Benefit,
+    BonusPoints,
+    BundlePrice,
+    BuyGet,
+    FixedPrice,
+    Gift,
+    Level,
+    Per,
+    PercentOff,
+    PointsTimes,
+    check_benefit,
+    moneys_of,
+    singles,
+)
+from loyaltycore.conditions import (
+    AllOf,
+    Base,
+    CodePresented,
+    Condition,
+    Not,
+    ProductsAtLeast,
+    QuantityAtLeast,
+    Situation,
+    SpendAtLeast,
+    holds,
+    leaves,
+    unmet,
+)
+from loyaltycore.errors import Detail, Reason, Refusal, UsageError
+from loyaltycore.identity import check_slug, labels
+from loyaltycore.periods import Window
+from loyaltycore.quantities import Money, Over, Rate
+from loyaltycore.wire import instant_text
+
+__all__ = [
+    "LANES",
+    "NO_VIEW",
+    "AppliedOffer",
+    "Combines",
+    "GiftGiven",
+    "Lane",
+    "Limits",
+    "Mode",
+    "Offer",
+    "Returns",
+    "Stacking",
+    "Used",
+    "View",
+]
+
+
+class Lane(StrEnum):
+    """Where an offer works; lanes are gone through in this order."""
+
+    PRODUCT = "product"
+    BASKET = "basket"
+    SHIPPING = "shipping"
+
+
+LANES: Final = tuple(Lane)
+"""The lanes in their order."""
+
+
+class Mode(StrEnum):
+    """How offers meet.
+
+    ``ALL``: every offer whose conditions hold applies, one after the other. ``PRIORITY``: the same, but at most one offer a
+    lane takes something off a unit: the first by priority. ``BEST``: of all sets that are allowed so, the one that is best for
+    the customer.
+    """
+
+    ALL = "all"
+    PRIORITY = "priority"
+    BEST = "best"
+
+
+class Combines(StrEnum):
+    """What an offer allows beside itself: any other, none after it in the order, or none at all (an exclusive offer)."""
+
+    ANY = "any"
+    LAST = "last"
+    ALONE = "alone"
+
+
+class Returns(StrEnum):
+    """What a return does to discounts: each unit keeps its share, or offers that what is kept no longer earns are withdrawn."""
+
+    KEEP = "keep"
+    REPRICE = "reprice"
+
+
+def _check_above_zero(name: str, amount: object) -> None:
+    if amount is not None and check_kind(name, amount, Money).minor_units <= 0:
+        msg = f"{name} must be above 0, got {amount}"
+        raise UsageError(msg)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much of an offer there is, over all orders; ``None`` is no limit.
+
+    Attributes:
+        total: Orders it applies to.
+        per_member: Orders of one member it applies to; a guest has none of his own to count.
+        budget: What it takes off, above 0.
+        units: Units it takes something off.
+        over: What the order that reaches the budget or the units gets: what is left, or nothing at all.
+    """
+
+    total: int | None = None
+    per_member: int | None = None
+    budget: Money | None = None
+    units: int | None = None
+    over: Over = Over.TRUNCATE
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse limits of nothing."""
+        check_kind("over", self.over, Over)
+        for name in ("total", "per_member", "units"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        _check_above_zero("budget", self.budget)
+
+    @property
+    def are_open(self) -> bool:
+        """Whether there is no limit."""
+        return self.total is None and self.per_member is None and self.budget is None and self.units is None
+
+
+_OPEN: Final = Limits()
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Used:
+    """What was used of an offer before this order.
+
+    Attributes:
+        times: Orders it applied to.
+        by_member: Of them, orders of the member who asks.
+        spent_minor: What it took off, in minor units.
+        units: Units it took something off.
+    """
+
+    times: int = 0
+    by_member: int = 0
+    spent_minor: int = 0
+    units: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("times", "by_member", "spent_minor", "units"):
+            check_whole(name, getattr(self, name), low=0)
+
+
+_UNUSED: Final = Used()
+
+
+def _used(used: Mapping[str, Used]) -> FrozenMap[str, Used]:
+    found = check_mapping("used", used)
+    for offer_id, one in found.items():
+        check_kind(f"used of {shown(offer_id)}", one, Used)
+    return FrozenMap(found)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class View:
+    """What was loaded for a quote besides the member: how much of each offer is used up, and what is out of stock.
+
+    Attributes:
+        used: By offer id; of one that is not named nothing was used.
+        out_of_stock: Products that cannot be given.
+    """
+
+    used: FrozenMap[str, Used] = attrs.field(default=FrozenMap[str, Used](), converter=_used)
+    out_of_stock: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+
+    def used_of(self, offer_id: str) -> Used:
+        """Tell what was used of an offer."""
+        return self.used.get(offer_id, _UNUSED)
+
+
+NO_VIEW: Final = View()
+"""Nothing was used, everything is in stock."""
+
+
+def _at_most(at_most: Mapping[Lane, int]) -> FrozenMap[Lane, int]:
+    found = check_mapping("at_most", at_most)
+    for lane, count in found.items():
+        check_kind("lane", lane, Lane)
+        check_count(f"at_most of {lane}", count)
+    return FrozenMap(found)
+
+
+@final
+@attrs.frozen
+class Stacking:
+    """The stated policy for offers that meet.
+
+    Attributes:
+        mode: See ``Mode``.
+        exclude_tags: Lines with one of these tags are touched by no offer, and do not count towards a threshold.
+        at_most: Offers of a lane that take something off one unit; of a lane that is not named 1, and any number in ``ALL``.
+        offers_at_most: Offers of one order; ``None`` no limit.
+        discount_limit: What all offers together take off the goods at most, above 0; ``None`` no limit.
+        discount_share: The share of the goods' list prices that all offers together take off at most; ``None`` no limit.
+        returns: What a return does to discounts.
+    """
+
+    mode: Mode
+    exclude_tags: frozenset[str] = attrs.field(default=frozenset(), converter=labels, kw_only=True)
+    at_most: FrozenMap[Lane, int] = attrs.field(default=FrozenMap[Lane, int](), converter=_at_most, kw_only=True)
+    offers_at_most: int | None = attrs.field(default=None, kw_only=True)
+    discount_limit: Money | None = attrs.field(default=None, kw_only=True)
+    discount_share: Rate | None = attrs.field(default=None, kw_only=True)
+    returns: Returns = attrs.field(default=Returns.KEEP, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the mode and the limits."""
+        check_kind("mode", self.mode, Mode)
+        if self.offers_at_most is not None:
+            check_count("offers_at_most", self.offers_at_most)
+        _check_above_zero("discount_limit", self.discount_limit)
+        if self.discount_share is not None and not 0 < check_kind("discount_share", self.discount_share, Rate).factor <= 1:
+            msg = f"discount_share must be above 0 and at most 100 %, got {shown(self.discount_share)}"
+            raise UsageError(msg)
+        check_kind("returns", self.returns, Returns)
+
+    def most(self, lane: Lane) -> int | None:
+        """Tell how many offers of a lane may take something off one unit; ``None`` any number."""
+        return self.at_most.get(lane, None if self.mode is Mode.ALL else 1)
+
+
+def _own_lane(give: Benefit) -> Lane:
+    about_shipping = all(isinstance(one, SHIPPING_BENEFITS) for one in singles(check_benefit(give)))
+    return Lane.SHIPPING if about_shipping else Lane.BASKET
+
+
+@final
+@attrs.frozen
+class Offer:
+    """A benefit under a condition.
+
+    Attributes:
+        offer_id: The program's name for it.
+        when: What must hold; of ``all_of()`` nothing.
+        give: What it gives.
+        lane: Where it works: the shipping lane for what is off shipping, the basket lane for the rest, unless said.
+        priority: The higher goes first; equal ones by id.
+        window: When it runs; ``None`` always.
+        base: Which prices a percentage is of: list prices, or what the offers before it have left.
+        combines: What it allows beside itself.
+        group: Of the offers of one group one applies at most; ``None`` is in none.
+        discount_limit: It takes off at most so much, above 0; ``None`` no limit.
+        limits: How much of it there is, over all orders.
+    """
+
+    offer_id: str
+    when: Condition = attrs.field(default=AllOf(()), kw_only=True)
+    give: Benefit = attrs.field(kw_only=True)
+    lane: Lane = attrs.field(
+        default=attrs.Factory(lambda self: _own_lane(check_benefit(self.give)), takes_self=True), kw_only=True
+    )
+    priority: int = attrs.field(default=0, kw_only=True)
+    window: Window | None = attrs.field(default=None, kw_only=True)
+    base: Base = attrs.field(default=Base.LIST, kw_only=True)
+    combines: Combines = attrs.field(default=Combines.ANY, kw_only=True)
+    group: str | None = attrs.field(default=None, kw_only=True)
+    discount_limit: Money | None = attrs.field(default=None, kw_only=True)
+    limits: Limits = attrs.field(default=_OPEN, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the id, the parts and the numbers."""
+        check_slug("offer_id", self.offer_id)
+        next(leaves(self.when), None)
+        check_benefit(self.give)
+        check_kind("lane", self.lane, Lane)
+        if self.window is not None:
+            check_kind("window", self.window, Window)
+        check_whole("priority", self.priority, low=-1_000_000, high=1_000_000)
+        check_kind("base", self.base, Base)
+        check_kind("combines", self.combines, Combines)
+        if self.group is not None:
+            check_slug("group", self.group)
+        _check_above_zero("discount_limit", self.discount_limit)
+        check_kind("limits", self.limits, Limits)
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """Place in the total order of offers: by lane, priority, id."""
+        return (LANES.index(self.lane), -self.priority, self.offer_id)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The folded codes that open it."""
+        return frozenset(_codes(self.when))
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """The goods its condition counts."""
+        counting = SpendAtLeast | QuantityAtLeast | ProductsAtLeast
+        return tuple(part.of for part in leaves(self.when) if isinstance(part, counting))
+
+    @property
+    def moneys(self) -> Iterator[Money]:
+        """Every amount it names: those of a program are all in its currency."""
+        yield from (part.amount for part in leaves(self.when) if isinstance(part, SpendAtLeast))
+        yield from (bound for only in self.filters for bound in only.bounds)
+        yield from moneys_of(self.give)
+        yield from (amount for amount in (self.discount_limit, self.limits.budget) if amount is not None)
+
+    @property
+    def speaks_of_lines(self) -> bool:
+        """Whether it takes something off lines, so that one line of two units and two lines of one differ."""
+        return any(
+            (isinstance(one, AmountOff) and one.per is Per.LINE)
+            or (isinstance(one, PercentOff) and one.rounded_per is Level.LINE)
+            for one in singles(self.give)
+        )
+
+    @cached_property
+    def lane_place(self) -> int:
+        """Place of its lane among the lanes."""
+        return LANES.index(self.lane)
+
+    @cached_property
+    def is_limited(self) -> bool:
+        """Whether there is only so much of it, over all orders."""
+        return not self.limits.are_open
+
+    @cached_property
+    def picks_units(self) -> bool:
+        """Whether it may reach some units of a product at one price and not the others, or turn out to be too much."""
+        return (
+            self.limits.units is not None
+            or self.limits.over is Over.REFUSE
+            or any(
+                isinstance(one, BundlePrice | BuyGet | Gift)
+                or (isinstance(one, PercentOff | AmountOff | FixedPrice) and not one.units.are_all)
+                for one in singles(self.give)
+            )
+        )
+
+    @cached_property
+    def follows_others(self) -> bool:
+        """Whether its condition looks at what the offers before it have left."""
+        return any(isinstance(part, SpendAtLeast) and part.base is Base.RUNNING for part in leaves(self.when))
+
+    def holds(self, situation: Situation, used: Used = _UNUSED) -> bool:
+        """Say whether nothing keeps it from applying, besides other offers, and not what: the quickest way to ask.
+
+        A condition that looks at what other offers leave is asked at its turn, not here.
+        """
+        return (
+            (self.follows_others or holds(self.when, situation))
+            and (self.window is None or self.window.contains(situation.at))
+            and not (self.is_limited and self._used_up(used))
+        )
+
+    def refusals(self, situation: Situation, used: Used = _UNUSED, *, left: Sequence[int] | None = None) -> tuple[Refusal, ...]:
+        """List what keeps it from applying, besides other offers.
+
+        Args:
+            situation: What conditions see.
+            used: What was used of it before.
+            left: What the offers before have left of each group; ``None`` where there are none.
+        """
+        found = [*unmet(self.when, situation, left=left), *self._out_of_time(situation)]
+        if self.is_limited:
+            found += self._used_up(used)
+        return tuple(sorted(found, key=lambda refusal: refusal.reason.precedence)) if len(found) > 1 else tuple(found)
+
+    def _out_of_time(self, situation: Situation) -> list[Refusal]:
+        window, at = self.window, situation.at
+        if window is None or window.contains(at):
+            return []
+        if window.starts_at is not None and at < window.starts_at:
+            first = situation.calendar.day_of(window.starts_at)
+            when = {"starts_at": instant_text(window.starts_at), "starts_on": first.isoformat()}
+            return [Refusal(Reason.OFFER_NOT_STARTED, {"offer_id": self.offer_id, **when})]
+        assert window.ends_at is not None  # one that has begun and holds an instant no more has ended
+        last = situation.calendar.day_of(window.ends_at - timedelta.resolution)
+        when = {"ended_at": instant_text(window.ends_at), "last_on": last.isoformat()}
+        return [Refusal(Reason.OFFER_EXPIRED, {"offer_id": self.offer_id, **when})]
+
+    def limit_refusal(self, wanted: AppliedOffer, used: Used) -> Refusal:
+        """Say which limit leaves too little for what it would give, where it gives all or nothing."""
+        units, budget = self.limits.units, self.limits.budget
+        if budget is None or (units is not None and used.units + wanted.units > units):
+            return Refusal(Reason.OFFER_LIMIT_REACHED, {"offer_id": self.offer_id, "limit": units or 0})
+        details: dict[str, Detail] = {"limit_minor": budget.minor_units, "currency": budget.currency}
+        return Refusal(Reason.OFFER_BUDGET_REACHED, {"offer_id": self.offer_id, **details})
+
+    def _used_up(self, used: Used) -> list[Refusal]:
+        limits, found = self.limits, list[Refusal]()
+        for reason, limit, count in (
+            (Reason.OFFER_LIMIT_REACHED, limits.total, used.times),
+            (Reason.OFFER_LIMIT_REACHED, limits.units, used.units),
+            (Reason.OFFER_MEMBER_LIMIT_REACHED, limits.per_member, used.by_member),
+        ):
+            if limit is not None and count >= limit:
+                found.append(Refusal(reason, {"offer_id": self.offer_id, "limit": limit}))
+        if limits.budget is not None and used.spent_minor >= limits.budget.minor_units:
+            details: dict[str, Detail] = {"limit_minor": limits.budget.minor_units, "currency": limits.budget.currency}
+            found.append(Refusal(Reason.OFFER_BUDGET_REACHED, {"offer_id": self.offer_id, **details}))
+        return found
+
+
+def _codes(condition: Condition) -> Iterator[str]:
+    """Give the codes that help a condition to hold: not those that must be absent."""
+    match condition:
+        case CodePresented():
+            yield condition.folded
+        case Not():
+            return
+        case _:
+            for part in getattr(condition, "parts", ()):
+                yield from _codes(part)
+
+
+@final
+@attrs.frozen
+class GiftGiven:
+    """Units that come free, beside what is bought.
+
+    Attributes:
+        product_id: Which product.
+        quantity: How many.
+    """
+
+    product_id: str
+    quantity: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class AppliedOffer:
+    """An offer at work.
+
+    Attributes:
+        offer_id: Which.
+        lane: Where.
+        shares: What it takes off each unit group, in their order, in minor units.
+        shipping_minor: What it takes off shipping.
+        frees_shipping: Whether shipping costs nothing, known or not.
+        eases_shipping: Whether it takes something off shipping whose price is not known yet.
+        units: Units of goods it takes something off.
+        gifts: What comes free.
+        bonus: Points on top.
+        times: How goods count several times for points.
+        coupons: Coupons to come, by name.
+    """
+
+    offer_id: str
+    lane: Lane
+    shares: tuple[int, ...]
+    shipping_minor: int = 0
+    frees_shipping: bool = False
+    eases_shipping: bool = False
+    units: int = 0
+    gifts: tuple[GiftGiven, ...] = ()
+    bonus: tuple[BonusPoints, ...] = ()
+    times: tuple[PointsTimes, ...] = ()
+    coupons: tuple[str, ...] = ()
+
+    @property
+    def goods_minor(self) -> int:
+        """What it takes off the goods."""
+        return sum(self.shares)
+
+    @property
+    def discount_minor(self) -> int:
+        """What it takes off in all."""
+        return sum(self.shares) + self.shipping_minor

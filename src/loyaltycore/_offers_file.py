@@ -1,0 +1,564 @@
+"""The tables ``[stacking]`` and ``[[offers]]`` of a program file: how offers meet, when each applies, what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any, Final, TypeAlias, TypeVar, final
+
+import attrs
+
+from loyaltycore._checks import check_count, check_whole
+from loyaltycore._phrases import EXPIRES, PENDING, read_expires, read_pending
+from loyaltycore._tables import Problem, Table, made, read_above_nothing, read_filter, read_price, read_schedule, read_window
+from loyaltycore.basket import Filter
+from loyaltycore.benefits import (
+    BENEFITS_LIMIT,
+    AmountOff,
+    Benefit,
+    BonusPoints,
+    BundlePrice,
+    BuyGet,
+    Fill,
+    FixedPrice,
+    FreeShipping,
+    Gift,
+    Level,
+    NextCoupon,
+    Part,
+    Per,
+    PercentOff,
+    Pick,
+    PointsTimes,
+    QuantityLadder,
+    Reward,
+    Several,
+    ShippingAmountOff,
+    ShippingPercentOff,
+    ShippingPrice,
+    Single,
+    SpendLadder,
+    Spread,
+    Units,
+    cheapest_free,
+    singles,
+)
+from loyaltycore.conditions import (
+    DEPTH_LIMIT,
+    Across,
+    AllOf,
+    AnyOf,
+    Base,
+    Condition,
+    InMarket,
+    InTier,
+    MemberTagged,
+    Not,
+    PaidBy,
+    ViaChannel,
+    code_presented,
+    contains,
+    during,
+    first_order,
+    is_member,
+    nth_order,
+    past_discount_at_least,
+    points_at_least,
+    products_at_least,
+    quantity_at_least,
+    spend_at_least,
+)
+from loyaltycore.coupons import HumanCode
+from loyaltycore.errors import UsageError
+from loyaltycore.identity import check_id, check_slug
+from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, OfferBook, Returns, Stacking
+from loyaltycore.periods import Calendar, Expires, Pending, Recurrence, Window
+from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
+
+__all__ = ["OfferTerms", "read_offers"]
+
+T = TypeVar("T")
+
+_AMOUNT: Final = 'an amount such as "50.00"'
+_PERCENT: Final = 'a percentage as text, such as "10"'
+_NAME: Final = "letters, digits and dashes"
+_COUNT: Final = "a whole number of at least 1"
+_COUNTING: Final = ("spend_at_least", "quantity_at_least", "products_at_least")
+_RECURS: Final = 'a rule of RFC 5545 such as "FREQ=MONTHLY;BYDAY=1SU"'
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OfferTerms:
+    """What offers take from the rest of the file.
+
+    Attributes:
+        currency: Of all amounts.
+        calendar: Whose days count.
+        tiers: The tiers there are; ``None`` where they could not be read.
+        points: How points wait and end, as ``[points]`` says; ``None`` where there is no such table.
+        taken: The names that rules and actions give to lots.
+        carries: The rule that carries spend of the main account over; ``None`` where there is none.
+    """
+
+    currency: str
+    calendar: Calendar
+    tiers: frozenset[str] | None
+    points: tuple[Pending, Expires] | None
+    taken: frozenset[str]
+    carries: str | None
+
+
+def read_offers(stacking: Table | None, tables: list[Table], terms: OfferTerms, problems: list[Problem]) -> OfferBook | None:
+    """Read all offers, and how they meet; ``None`` where they make no book."""
+    policy = None if stacking is None else _stacking(stacking, terms)
+    if stacking is None and tables:
+        problems.append(Problem("stacking.mode", "", "is missing; where there are offers, how they meet must be said"))
+    offers = [offer for offer in (_offer(table, terms) for table in tables) if offer is not None]
+    try:
+        return OfferBook(offers, stacking=policy or Stacking(Mode.ALL))
+    except UsageError as error:
+        problems.append(Problem("offers", "", str(error)))
+        return None
+
+
+def _stacking(table: Table, terms: OfferTerms) -> Stacking | None:
+    mode, tags = table.choice("mode", Mode), table.tags("exclude_tags")
+    lanes = table.table("at_most")
+    at_most = {} if lanes is None else lanes.counts(*(lane.value for lane in Lane))
+    if lanes is not None:
+        lanes.close()
+    said: dict[str, Any] = {**table.counts("offers_at_most"), **table.choices(returns=Returns)}
+    limit = _above_nothing(table, "discount_limit", terms)
+    share = table.text("discount_share", lambda text: Rate.percent(_percent(text)), _PERCENT, None)
+    table.close()
+    by_lane = {Lane(name): count for name, count in at_most.items()}
+    return made(
+        table,
+        lambda: Stacking(mode, exclude_tags=tags, at_most=by_lane, discount_limit=limit, discount_share=share, **said),
+    )
+
+
+def _offer(table: Table, terms: OfferTerms) -> Offer | None:
+    offer_id = table.text("id", lambda text: check_slug("id", text), _NAME)
+    when = _when(table.table("when"), terms)
+    give = _give(table, terms)
+    said: dict[str, Any] = table.choices(lane=Lane, base=Base)
+    priority = table.take(
+        "priority", int, lambda value: check_whole("priority", value, low=-1_000_000, high=1_000_000), "a whole number", 0
+    )
+    window = _window(table.table("window"), terms)
+    combines = _combines(table)
+    group = table.text("group", lambda text: check_slug("group", text), _NAME, None)
+    limit = _above_nothing(table, "discount_limit", terms)
+    limits = _limits(table.table("limits"), terms)
+    table.close()
+    if give is None:
+        return None
+    _check_points(table, offer_id, give, terms)
+    return made(
+        table,
+        lambda: Offer(
+            offer_id,
+            when=when,
+            give=give,
+            priority=priority,
+            window=window,
+            combines=combines,
+            group=group,
+            discount_limit=limit,
+            limits=limits,
+            **said,
+        ),
+    )
+
+
+def _check_points(table: Table, offer_id: str, give: Benefit, terms: OfferTerms) -> None:
+    """Report points that would be taken for others', or that would multiply what cannot be."""
+    kinds = {type(one) for one in singles(give)}
+    if BonusPoints in kinds and offer_id in terms.taken:
+        table.report("id", offer_id, "must differ from that of every rule and action, as the offer gives points too")
+    if PointsTimes in kinds and terms.carries is not None:
+        table.report("give", None, f"must not multiply points, as rule {terms.carries!r} carries spend over")
+
+
+def _window(table: Table | None, terms: OfferTerms) -> Window | None:
+    if table is None:
+        return None
+    window = read_window(table, terms.calendar)
+    table.close()
+    return window
+
+
+def _combines(table: Table) -> Combines:
+    exclusive, stop_after = table.flag("exclusive"), table.flag("stop_after")
+    if exclusive and stop_after:
+        table.report("stop_after", None, "goes without exclusive, which lets no other offer apply at all")
+    if exclusive:
+        return Combines.ALONE
+    return Combines.LAST if stop_after else Combines.ANY
+
+
+def _limits(table: Table | None, terms: OfferTerms) -> Limits:
+    if table is None:
+        return Limits()
+    said: dict[str, Any] = {**table.counts("total", "per_member", "units"), **table.choices(over=Over)}
+    budget = _above_nothing(table, "budget", terms)
+    table.close()
+    _check_said(table)
+    if "over" in table.values and not table.values.keys() & {"budget", "units"}:
+        table.report("over", table.values["over"], "goes with budget or units")
+    return made(table, lambda: Limits(budget=budget, **said)) or Limits()
+
+
+def _check_said(table: Table) -> None:
+    """Report a table in which nothing is said, where that would mean something else than its author thinks."""
+    if not table.values and table.sound:
+        table.report("", None, f"must say one of {', '.join(sorted(table.asked))}")
+
+
+# What must hold.
+
+
+def _when(table: Table | None, terms: OfferTerms, depth: int = 1) -> Condition:
+    """Read what must hold: of several keys all of it."""
+    if table is None:
+        return AllOf(())
+    if depth > DEPTH_LIMIT:
+        # Refused before it is looked into: a file may nest deeper than a program can follow.
+        table.report("", None, f"must stand at most {DEPTH_LIMIT} deep in other conditions")
+        return AllOf(())
+    found = [*_of_goods(table, terms), *_of_person(table, terms), *_of_sale(table, terms), *_composed(table, terms, depth)]
+    table.close()
+    if depth > 1:
+        _check_said(table)
+    parts = [part for part in found if part is not None]
+    return made(table, lambda: parts[0] if len(parts) == 1 else AllOf(parts)) or AllOf(())
+
+
+def _of_goods(table: Table, terms: OfferTerms) -> list[Condition | None]:
+    """Read what counts goods: one filter for all that is counted in the table."""
+    of = read_filter(table.table("of"), terms.currency)
+    base = table.choice("base", Base, Base.LIST) or Base.LIST
+    across = table.choice("across", Across, Across.BASKET) or Across.BASKET
+    holds = table.table("contains")
+    for name, beside in (("of", _COUNTING), ("base", _COUNTING[:1]), ("across", _COUNTING[1:2])):
+        if name in table.values and not table.values.keys() & set(beside):
+            table.report(name, table.values[name], f"goes with {' or '.join(beside)}")
+    return [
+        table.text(
+            "spend_at_least",
+            lambda text: spend_at_least(read_above_nothing(text, terms.currency), of=of, base=base),
+            _AMOUNT,
+            None,
+        ),
+        _count(table, "quantity_at_least", lambda units: quantity_at_least(units, of=of, across=across)),
+        _count(table, "products_at_least", lambda products: products_at_least(products, of=of)),
+        None if holds is None else contains(read_filter(holds, terms.currency)),
+    ]
+
+
+def _of_person(table: Table, terms: OfferTerms) -> list[Condition | None]:
+    return [
+        table.text("code", lambda text: code_presented(HumanCode(text).text), 'a code such as "SUMMER10"', None),
+        is_member() if table.flag("member") else None,
+        first_order() if table.flag("first_order") else None,
+        _count(table, "order_number", nth_order),
+        _some(table, "tiers", lambda tiers: _in_tier(tiers, terms), "tiers", "gold"),
+        _some(table, "member_tags", MemberTagged, "tags", "staff"),
+        _count(table, "points_at_least", points_at_least),
+        table.text("past_discount_at_least", lambda text: past_discount_at_least(_percent(text)), _PERCENT, None),
+    ]
+
+
+def _of_sale(table: Table, terms: OfferTerms) -> list[Condition | None]:
+    return [
+        _some(table, "markets", InMarket, "markets", "FR"),
+        _some(table, "channels", ViaChannel, "channels", "app"),
+        _some(table, "payments", PaidBy, "ways to pay", "card"),
+        _during(table.table("during"), terms),
+    ]
+
+
+def _composed(table: Table, terms: OfferTerms, depth: int) -> list[Condition | None]:
+    turned = table.table("not")
+    return [
+        _several(table, "all", AllOf, terms, depth),
+        _several(table, "any", AnyOf, terms, depth),
+        None if turned is None else made(turned, lambda: Not(_when(turned, terms, depth + 1))),
+    ]
+
+
+def _several(
+    table: Table, name: str, kind: Callable[[list[Condition]], Condition], terms: OfferTerms, depth: int
+) -> Condition | None:
+    parts = [_when(one, terms, depth + 1) for one in table.tables(name)]
+    if not parts:
+        if table.values.get(name) == []:
+            table.report(name, None, "must be a list of at least one table")
+        return None
+    return made(table, lambda: kind(parts), key=name)
+
+
+def _in_tier(tiers: list[str], terms: OfferTerms) -> InTier:
+    condition = InTier(tiers)
+    if terms.tiers is not None and not condition.tiers <= terms.tiers:
+        msg = f"must be of the tiers {', '.join(sorted(terms.tiers))}" if terms.tiers else "goes with a table [tiers]"
+        raise UsageError(msg)
+    return condition
+
+
+def _during(table: Table | None, terms: OfferTerms) -> Condition | None:
+    if table is None:
+        return None
+    window = read_window(table, terms.calendar)
+    if not {"from", "to"} & table.values.keys():
+        window = None
+    schedule = read_schedule(table)
+    first = table.values.get("from")
+    if table.is_right("from"):
+        recurs = table.text("recurs", lambda text: _recurrence(text, first), _RECURS, None)
+    else:
+        # Without the day it counts from, a rule cannot be judged.
+        table.asked.append("recurs")
+        recurs = None
+    table.close()
+    _check_said(table)
+    return made(table, lambda: during(window=window, schedule=schedule, recurrence=recurs))
+
+
+def _recurrence(text: str, first: date | None) -> Recurrence:
+    """Read a rule; in a file the first day inside is where it counts from."""
+    try:
+        return Recurrence(text, starts_on=first)
+    except UsageError as error:
+        raise UsageError(str(error).replace("starts_on", "from")) from error
+
+
+# What it gives.
+
+
+_Make: TypeAlias = Callable[[], Single]
+
+
+def _give(offer: Table, terms: OfferTerms) -> Benefit | None:
+    """Read one benefit, or a list of several."""
+    if not isinstance(offer.values.get("give"), list):
+        table = offer.table("give")
+        if table is None:
+            offer.report("give", None, 'is missing; must be a table such as { percent_off = "10" } or { free_shipping = true }')
+            return None
+        ladder = next((name for name in _LADDERS if name in table.values), None)
+        return _single(table, terms, more=_LADDERS) if ladder is None else _LADDERS[ladder](table, terms)
+    tables = offer.tables("give")
+    if not 0 < len(tables) <= BENEFITS_LIMIT:
+        offer.report("give", len(tables), f"must be a table, or a list of 1 to {BENEFITS_LIMIT} tables")
+        return None
+    found = [one for one in (_single(table, terms) for table in tables) if one is not None]
+    if len(found) < len(tables):
+        return None
+    return found[0] if len(found) == 1 else Several(found)
+
+
+def _single(table: Table, terms: OfferTerms, *, more: Iterable[str] = ()) -> Single | None:
+    """Read one benefit: the one key that names it, and what goes with that.
+
+    Args:
+        table: The table.
+        terms: What it takes from the rest of the file.
+        more: Keys that could stand there too, for the message.
+    """
+    named = [name for name in _SINGLES if name in table.values]
+    if "buy" in named and "percent_off" in named:
+        named.remove("percent_off")  # off what one gets
+    if len(named) != 1:
+        if table.sound:
+            table.report("", ", ".join(table.values) or None, f"must say one of {', '.join([*_SINGLES, *more])}")
+        return None
+    make = _SINGLES[named[0]](table, terms)
+    table.close(beside=named[0])
+    return made(table, make, key=named[0])
+
+
+def _percent_off(table: Table, terms: OfferTerms) -> _Make:
+    percent = table.text("percent_off", _percent, _PERCENT)
+    of, units, tags = read_filter(table.table("of"), terms.currency), _units(table.table("units")), table.tags("exclude_tags")
+    said: dict[str, Any] = table.choices(rounding=Rounding, rounded_per=Level, remainder=Remainder)
+    return lambda: PercentOff(percent, of=of, units=units, exclude_tags=tags, **said)
+
+
+def _amount_off(table: Table, terms: OfferTerms) -> _Make:
+    amount = table.text("amount_off", lambda text: read_above_nothing(text, terms.currency), _AMOUNT)
+    per = table.choice("per", Per)
+    of, units, tags = read_filter(table.table("of"), terms.currency), _units(table.table("units")), table.tags("exclude_tags")
+    said: dict[str, Any] = table.choices(spread=Spread, remainder=Remainder)
+    return lambda: AmountOff(amount, per=per, of=of, units=units, exclude_tags=tags, **said)
+
+
+def _fixed_price(table: Table, terms: OfferTerms) -> _Make:
+    price = _price(table, "fixed_price", terms)
+    of, units = _of(table, terms), _units(table.table("units"))
+    return lambda: FixedPrice(price, of=of, units=units)
+
+
+def _bundle_price(table: Table, terms: OfferTerms) -> _Make:
+    price, tables = _price(table, "bundle_price", terms), table.tables("parts")
+    if not tables and table.is_right("parts"):
+        table.report("parts", None, "is missing; must be a list of tables such as [{ units = 3 }]")
+    parts = [part for part in (_part(one, terms) for one in tables) if part is not None]
+    said: dict[str, Any] = {**table.counts("times"), **table.choices(first=Pick)}
+    return lambda: BundlePrice(price, parts=parts, **said)
+
+
+def _part(table: Table, terms: OfferTerms) -> Part | None:
+    units, of = table.count("units"), read_filter(table.table("of"), terms.currency)
+    table.close()
+    return made(table, lambda: Part(units, of))
+
+
+def _buy_get(table: Table, terms: OfferTerms) -> _Make:
+    buy, get = table.count("buy"), table.count("get")
+    percent = table.text("percent_off", _percent, _PERCENT, "100")
+    of, buy_of, get_of = _of(table, terms), table.table("buy_of"), table.table("get_of")
+    if buy_of is not None and get_of is not None and "of" in table.values:
+        table.report("of", table.values["of"], "goes with one of buy_of and get_of at most, as it means both")
+    buys = of if buy_of is None else read_filter(buy_of, terms.currency)
+    gets = of if get_of is None else read_filter(get_of, terms.currency)
+    said: dict[str, Any] = {**table.counts("times"), **table.choices(reward=Reward, rounding=Rounding)}
+    return lambda: BuyGet(buy=Part(buy, buys), get=Part(get, gets), percent=percent, **said)
+
+
+def _cheapest_free(table: Table, terms: OfferTerms) -> _Make:
+    table.flag("cheapest_free")
+    of = _of(table, terms)
+    return lambda: cheapest_free(of=of)
+
+
+def _free_shipping(table: Table, terms: OfferTerms) -> _Make:  # noqa: ARG001 - as all of them
+    table.flag("free_shipping")
+    return FreeShipping
+
+
+def _shipping_percent_off(table: Table, terms: OfferTerms) -> _Make:  # noqa: ARG001 - as all of them
+    percent = table.text("shipping_percent_off", _percent, _PERCENT)
+    said: dict[str, Any] = table.choices(rounding=Rounding)
+    return lambda: ShippingPercentOff(percent, **said)
+
+
+def _shipping_amount_off(table: Table, terms: OfferTerms) -> _Make:
+    amount = table.text("shipping_amount_off", lambda text: read_above_nothing(text, terms.currency), _AMOUNT)
+    return lambda: ShippingAmountOff(amount)
+
+
+def _shipping_price(table: Table, terms: OfferTerms) -> _Make:
+    price = _price(table, "shipping_price", terms)
+    return lambda: ShippingPrice(price)
+
+
+def _gift(table: Table, terms: OfferTerms) -> _Make:  # noqa: ARG001 - as all of them
+    product = table.text("gift", lambda text: check_id("gift", text), 'the id of a product such as "bottle"')
+    quantity = table.count("quantity", 1)
+    said: dict[str, Any] = table.choices(fill=Fill)
+    return lambda: Gift(product, quantity, **said)
+
+
+def _bonus_points(table: Table, terms: OfferTerms) -> _Make:
+    points = table.count("bonus_points")
+    pending = table.text("pending", read_pending, PENDING, None if terms.points is None else terms.points[0])
+    expires = table.text("expires", read_expires, EXPIRES, *(() if terms.points is None else terms.points[1:]))
+    return lambda: BonusPoints(points, pending=pending, expires=expires)
+
+
+def _points_times(table: Table, terms: OfferTerms) -> _Make:
+    times = table.text("points_times", lambda text: PointsTimes(Rate.times(text)).times, 'how many times, such as "2"')
+    of = _of(table, terms)
+    return lambda: PointsTimes(times, of=of)
+
+
+def _next_coupon(table: Table, terms: OfferTerms) -> _Make:  # noqa: ARG001 - as all of them
+    coupon_id = table.text("next_coupon", lambda text: check_slug("next_coupon", text), _NAME)
+    return lambda: NextCoupon(coupon_id)
+
+
+_SINGLES: Final[dict[str, Callable[[Table, OfferTerms], _Make]]] = {
+    "percent_off": _percent_off,
+    "amount_off": _amount_off,
+    "fixed_price": _fixed_price,
+    "bundle_price": _bundle_price,
+    "buy": _buy_get,
+    "cheapest_free": _cheapest_free,
+    "free_shipping": _free_shipping,
+    "shipping_percent_off": _shipping_percent_off,
+    "shipping_amount_off": _shipping_amount_off,
+    "shipping_price": _shipping_price,
+    "gift": _gift,
+    "bonus_points": _bonus_points,
+    "points_times": _points_times,
+    "next_coupon": _next_coupon,
+}
+"""By the key that names a benefit: reads what goes with it, and gives how to make it where nothing is wrong."""
+
+
+def _spend_ladder(table: Table, terms: OfferTerms) -> Benefit | None:
+    rungs = _rungs(table, "spend_ladder", lambda rung: _price(rung, "from", terms), terms)
+    of = _of(table, terms)
+    table.close(beside="spend_ladder")
+    return made(table, lambda: SpendLadder(rungs, of=of), key="spend_ladder")
+
+
+def _quantity_ladder(table: Table, terms: OfferTerms) -> Benefit | None:
+    rungs = _rungs(table, "quantity_ladder", lambda rung: rung.count("from"), terms)
+    of = _of(table, terms)
+    table.close(beside="quantity_ladder")
+    return made(table, lambda: QuantityLadder(rungs, of=of), key="quantity_ladder")
+
+
+_LADDERS: Final = {"spend_ladder": _spend_ladder, "quantity_ladder": _quantity_ladder}
+
+
+def _rungs(table: Table, name: str, read: Callable[[Table], T], terms: OfferTerms) -> list[tuple[T, Single]]:
+    rungs = list[tuple[T, Single]]()
+    for rung in table.tables(name):
+        start, give = read(rung), _single(rung.needed("give"), terms)
+        rung.close()
+        rungs += [] if give is None else [(start, give)]
+    return rungs
+
+
+# Small things.
+
+
+def _of(table: Table, terms: OfferTerms) -> Filter:
+    """Read which goods are meant, and what is left out of them."""
+    of, tags = read_filter(table.table("of"), terms.currency), table.tags("exclude_tags")
+    return attrs.evolve(of, exclude_tags=of.exclude_tags | tags) if tags else of
+
+
+def _units(table: Table | None) -> Units:
+    if table is None:
+        return Units()
+    said: dict[str, Any] = {**table.choices(first=Pick), **table.counts("at_most", "each_at_most", "sets_of", "every")}
+    skip = table.take("skip", int, lambda value: check_whole("skip", value, low=0), "a whole number", 0)
+    table.close()
+    return made(table, lambda: Units(skip=skip, **said)) or Units()
+
+
+def _percent(text: str) -> str:
+    """Read a percentage with or without its sign."""
+    return PercentOff(text.removesuffix("%").rstrip()).percent
+
+
+def _price(table: Table, name: str, terms: OfferTerms) -> Money:
+    return table.text(name, lambda text: read_price(text, terms.currency), _AMOUNT)
+
+
+def _above_nothing(table: Table, name: str, terms: OfferTerms) -> Money | None:
+    return table.text(name, lambda text: read_above_nothing(text, terms.currency), _AMOUNT, None)
+
+
+def _count(table: Table, name: str, make: Callable[[int], T]) -> T | None:
+    return table.take(name, int, lambda value: make(check_count("it", value)), _COUNT, None)
+
+
+def _some(table: Table, name: str, make: Callable[[Any], T], what: str, example: str) -> T | None:
+    return table.take(name, list, make, f'a list of {what} such as ["{example}"]', None)
