@@ -322,7 +322,7 @@ class World:
             Parcel([Unit(place, group) for _ in range(group.quantity)], dict.fromkeys(Lane, 0))
             for place, group in enumerate(situation.groups)
         ]
-        whole = sum(group.unit_minor * group.quantity for group in situation.groups)
+        whole = listed(Filter(), situation)
         share = stacking.discount_share
         self.allowance = fewest(
             None if stacking.discount_limit is None else stacking.discount_limit.minor_units,
@@ -362,7 +362,7 @@ class Giving:
         self.shares = [0] * len(world.situation.groups)
         self.reached: set[Unit] = set()
         self.took_from: set[Unit] = set()
-        self.shipping = 0
+        self.shipping = self.cut = 0
         self.frees = self.eases = False
         self.gifts: list[GiftGiven] = []
         self.bonus: list[BonusPoints] = []
@@ -389,7 +389,7 @@ class Giving:
 
     @property
     def units_left(self) -> int | None:
-        """How many units it may still take something off; a unit is counted for each benefit that picks it."""
+        """How many units that it took nothing off yet it may still take something off."""
         return None if self.units_limit is None else max(0, self.units_limit - len(self.took_from))
 
     def pick(self, only: Filter, units: Units) -> list[Parcel]:
@@ -407,10 +407,18 @@ class Giving:
             alike = [one for one in chosen if (one.units[0].group.product_id, one.units[0].group.unit_minor) == name]
             if units.each_at_most is None or len(alike) < units.each_at_most:
                 chosen.append(parcel)
-        most = min([len(chosen), *(limit for limit in (units.at_most, self.units_left) if limit is not None)])
+        most = min([len(chosen), *(limit for limit in (units.at_most, self.units_limit) if limit is not None)])
         while most % units.sets_of:
             most -= 1
-        return self.cut_out(chosen[:most])
+        if self.units_limit is None:
+            return self.cut_out(chosen[:most])
+        left, kept = self.units_left or 0, list[Parcel]()
+        for parcel in chosen[:most]:
+            is_new = parcel.units[0] not in self.took_from
+            if left or not is_new:
+                kept.append(parcel)
+                left -= is_new
+        return self.cut_out(kept)
 
     def cut_out(self, chosen: list[Parcel]) -> list[Parcel]:
         """Make the units chosen parcels of their own: a parcel is named once for each unit."""
@@ -438,6 +446,7 @@ class Giving:
             None if self.world.allowance is None else max(0, self.world.allowance - taken),
         )
         if most is not None and most < wanted:
+            self.cut += wanted - most
             parts = split(most, [share for _, share in cut], Remainder.LARGEST)
             cut = [(parcel, part) for (parcel, _), part in zip(cut, parts, strict=True)]
         for parcel, share in cut:
@@ -489,12 +498,16 @@ class Giving:
             case Gift():
                 self.gift(benefit)
             case BonusPoints():
-                self.bonus.append(benefit)
+                self.bonus += [benefit] * (situation.gives_points and self.has_goods)
             case PointsTimes():
-                if benefit.of == Filter() or goods(benefit.of, situation):
-                    self.times.append(benefit)
+                self.times += [benefit] * (situation.gives_points and bool(goods(benefit.of, situation)))
             case NextCoupon():
-                self.coupons.append(benefit.coupon_id)
+                self.coupons += [benefit.coupon_id] * self.has_goods
+
+    @property
+    def has_goods(self) -> bool:
+        """Whether anything is bought that offers may touch: nothing is given with nothing."""
+        return bool(goods(Filter(), self.world.situation))
 
     def percent_off(self, give: PercentOff) -> None:
         """Take a share off."""
@@ -551,15 +564,12 @@ class Giving:
             chosen = self.one_bundle(parts, pools, used)
             if chosen is None:
                 return
-            again = chosen
-            count = 0
-            # The same again, as long as each part can be filled from its one parcel.
-            while (limit is None or bundled + count < limit) and all(
-                again.count(parcel) * (count + 1) <= len(parcel.units) for parcel in again
-            ):
-                count += 1
-                if len(set(chosen)) != len(give.parts):
+            # The same again, as long as each part is filled from one parcel.
+            count = 1
+            while self.from_one_each(parts, chosen) and (limit is None or bundled + count < limit):
+                if any(chosen.count(parcel) * (count + 1) > len(parcel.units) for parcel in chosen):
                     break
+                count += 1
             chosen = chosen * count
             off = sum(sum(u.left for u in p.units[: chosen.count(p)]) for p in set(chosen)) - give.price.minor_units * count
             if off <= 0:
@@ -570,6 +580,12 @@ class Giving:
             if self.take(list(zip(parcels, filled(off, lefts, rooms, Remainder.LARGEST), strict=True))):
                 self.reach(parcels)
             bundled += count
+
+    @staticmethod
+    def from_one_each(parts: Sequence[Part], chosen: list[Parcel]) -> bool:
+        """Say whether the units of each part are of one parcel."""
+        starts = [0, *itertools.accumulate(part.units for part in parts)]
+        return all(len(set(chosen[start:stop])) == 1 for start, stop in itertools.pairwise(starts))
 
     @staticmethod
     def one_bundle(parts: Sequence[Part], pools: list[list[Parcel]], used: set[Parcel]) -> list[Parcel] | None:
@@ -660,7 +676,9 @@ class Giving:
         assert self.world.shipping is not None
         share = min(share, self.world.shipping)
         if self.limit is not None:
-            share = min(share, max(0, self.limit - sum(self.shares) - self.shipping))
+            left = max(0, self.limit - sum(self.shares) - self.shipping)
+            self.cut += max(0, share - left)
+            share = min(share, left)
         self.world.shipping -= share
         self.shipping += share
         return share
@@ -695,7 +713,7 @@ class Giving:
             parcels = self.pick(Filter(products=[give.product_id]), Units(at_most=give.quantity))
             missing -= sum(group.quantity for group in self.world.situation.groups if group.product_id == give.product_id)
             self.take([(parcel, parcel.room) for parcel in parcels])
-        if missing > 0 and give.product_id not in self.out_of_stock:
+        if missing > 0 and self.has_goods and give.product_id not in self.out_of_stock:
             self.gifts.append(GiftGiven(give.product_id, missing))
 
     def end(self) -> AppliedOffer | None:
@@ -708,12 +726,14 @@ class Giving:
             frees_shipping=self.frees,
             eases_shipping=self.eases,
             units=len(self.took_from),
+            cut_minor=self.cut,
             gifts=tuple(self.gifts),
             bonus=tuple(self.bonus),
             times=tuple(self.times),
             coupons=tuple(self.coupons),
         )
-        if told == AppliedOffer(offer_id=self.offer.offer_id, lane=self.lane, shares=(0,) * len(self.shares)):
+        nothing = AppliedOffer(offer_id=self.offer.offer_id, lane=self.lane, shares=(0,) * len(self.shares))
+        if attrs.evolve(told, cut_minor=0) == nothing:
             return None
         if self.most_money is not None and sum(self.shares) + self.shipping > self.most_money:
             return None
@@ -733,8 +753,35 @@ class Giving:
 
 
 def in_total_order(offers: Iterable[Offer]) -> list[Offer]:
-    """Sort by lane, then the higher priority, then the id."""
-    return sorted(offers, key=lambda offer: (ORDER.index(offer.lane), -offer.priority, offer.offer_id))
+    """Sort by lane, then the higher priority, then the narrower goods, then the id."""
+    return sorted(offers, key=place_of)
+
+
+def place_of(offer: Offer) -> tuple[int, int, int, str]:
+    """Give an offer's place in the total order."""
+    return (ORDER.index(offer.lane), -offer.priority, breadth(offer.give), offer.offer_id)
+
+
+def breadth(benefit: Benefit) -> int:
+    """Say whether it is off products that are named, off goods of some kind, or off all; of several the widest."""
+    match benefit:
+        case Several():
+            return max(breadth(one) for one in benefit.benefits)
+        case SpendLadder() | QuantityLadder():
+            return max(breadth(one) for _, one in benefit.rungs)
+        case PercentOff() | AmountOff():
+            meant = [without(benefit.of, benefit.exclude_tags)]
+        case FixedPrice() | PointsTimes():
+            meant = [benefit.of]
+        case BuyGet():
+            meant = [benefit.buy.of, benefit.get.of]
+        case BundlePrice():
+            meant = [part.of for part in benefit.parts]
+        case _:
+            return 2
+    if any(only == Filter() for only in meant):
+        return 2
+    return 0 if all(only.products for only in meant) else 1
 
 
 def looks_back(condition: Condition) -> bool:
@@ -815,7 +862,7 @@ def key_by_hand(given: Sequence[Offer], applied: Sequence[AppliedOffer]) -> tupl
     coupons = sum(len(one.coupons) for one in applied)
     limits = [offer.limits for offer in given]
     claims = sum(any(x is not None for x in (one.total, one.per_member, one.budget, one.units)) for one in limits)
-    order = [(ORDER.index(offer.lane), -offer.priority, offer.offer_id) for offer in given]
+    order = [place_of(offer) for offer in given]
     return (-money, -unknown, -points, -times, -gifts, -coupons, claims, len(given), order)
 
 

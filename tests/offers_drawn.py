@@ -70,7 +70,7 @@ from loyaltycore.offers import NO_VIEW, Combines, Lane, Limits, Mode, Offer, Off
 from loyaltycore.periods import Recurrence, Schedule, Weekday, Window
 from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
 
-__all__ = ["AT", "CURRENCIES", "Case", "baskets", "benefits_of", "cases", "line_free"]
+__all__ = ["AT", "CURRENCIES", "Case", "baskets", "benefits_of", "cases", "line_free", "picking_cases"]
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
 CURRENCIES = ("EUR", "JPY", "KWD")
@@ -331,7 +331,7 @@ def baskets(draw: st.DrawFn, currency: str, *, lines_limit: int = 4) -> Basket:
 
 FACTS: tuple[dict[str, Any], ...] = (
     {},
-    {"is_member": True},
+    {"is_member": True, "gives_points": False},
     {"is_member": True, "tier": "gold", "points": 500, "profile": Profile(tags=["club"], market="FR"), "codes": ["SUMMER10"]},
     {"is_member": True, "order_count": 3, "past_list_minor": 1000, "past_discount_minor": 100, "codes": ["X-1", "summer1o"]},
 )
@@ -358,6 +358,65 @@ def _offers(draw: st.DrawFn, currency: str, name: str, gives: Sequence[Benefit],
     return Offer(
         name, when=when, give=give, priority=draw(st.integers(-1, 1)), **own_lane, **draw(st.sampled_from(_settings(currency)))
     )
+
+
+@st.composite
+def picking_cases(draw: st.DrawFn, *, offers_limit: int = 4) -> Case:
+    """Draw offers that pick some units of few goods of small prices: what one reaches another does not, cent by cent."""
+    of = st.sampled_from((Filter(products=["p"]), Filter(products=["p"]), Filter(), Filter(products=["q", "r"])))
+    units = st.sampled_from((UNITS[2], UNITS[3], UNITS[7], UNITS[0]))
+    few = st.integers(1, 4).map(lambda minor: Money(minor, "EUR"))
+    gives: st.SearchStrategy[Benefit] = st.one_of(
+        st.builds(AmountOff, few, per=st.just(Per.SHARED), of=of, units=units),
+        st.builds(FixedPrice, st.just(Money(1, "EUR")), of=of, units=units),
+        st.builds(
+            PercentOff,
+            st.sampled_from(PERCENTS),
+            of=of,
+            units=units,
+            rounding=st.sampled_from(Rounding),
+            rounded_per=st.sampled_from((Level.OFFER, Level.UNIT)),
+            remainder=st.sampled_from(Remainder),
+        ),
+        st.builds(
+            _buy_get,
+            buys=st.just(1),
+            of=of,
+            gets=st.integers(1, 2),
+            other=st.none() | of,
+            percent=st.sampled_from(PERCENTS),
+            reward=st.sampled_from(Reward),
+        ),
+        st.builds(_bundle, price=few, of=of, other=of, units=st.integers(1, 2)),
+    )
+    offers = [
+        Offer(
+            name,
+            give=draw(gives),
+            lane=draw(st.sampled_from((Lane.BASKET, Lane.BASKET, Lane.PRODUCT))),
+            priority=draw(st.integers(0, 1)),
+            base=draw(st.sampled_from((Base.LIST, Base.LIST, Base.RUNNING))),
+        )
+        for name in "abcde"[: draw(st.integers(2, offers_limit))]
+    ]
+    book = OfferBook(offers, stacking=Stacking(Mode.BEST, at_most={Lane.PRODUCT: draw(st.integers(1, 2))}))
+    lines = [
+        Line(name, Money(minor, "EUR"), quantity, floor_price=Money(floor, "EUR"))
+        for name, minor, quantity, floor in draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from("pqr"),
+                    st.sampled_from((3, 5, 10, 2, 1)),
+                    st.integers(1, 6),
+                    st.sampled_from((0, 0, 0, 1, 3)),
+                ),
+                min_size=1,
+                max_size=3,
+                unique_by=lambda found: found[0],
+            )
+        )
+    ]
+    return Case(book, book.situation(Basket(lines, currency="EUR"), at=AT), NO_VIEW)
 
 
 def line_free(benefit: Benefit | Single) -> bool:

@@ -630,7 +630,7 @@ class TestValues:
     @pytest.mark.parametrize("percent", ["0", "100.01", "-1"])
     def test_past_discount_is_a_share(self, percent: str) -> None:
         """Above nothing, at most all."""
-        with pytest.raises(UsageError, match=r"share must be above 0 and at most 1|factor must be"):
+        with pytest.raises(UsageError, match=r"share must be above 0 and at most 1|percent must be 0 or more"):
             past_discount_at_least(percent)
         assert past_discount_at_least("100") == PastDiscount(Rate.percent(100))
 

@@ -23,6 +23,7 @@ from loyaltycore.benefits import (
     SpendLadder,
 )
 from loyaltycore.conditions import (
+    Across,
     AnyOf,
     Base,
     Condition,
@@ -110,6 +111,16 @@ WHY: Final[Mapping[str, tuple[Condition, str, str]]] = {
     "units": (quantity_at_least(2), "3 items, 2 needed", "3 articles, 2 demandés"),
     "units-of": (
         quantity_at_least(2, of=Filter(products=["bell"])),
+        "2 × bell, 2 needed",
+        "2 × bell, 2 demandés",
+    ),
+    "units-of-one": (
+        quantity_at_least(2, across=Across.PRODUCT),
+        "2 of one product, 2 needed",
+        "2 articles d'un même produit, 2 demandés",
+    ),
+    "units-of-the-one": (
+        quantity_at_least(2, of=Filter(products=["bell"]), across=Across.PRODUCT),
         "2 × bell, 2 needed",
         "2 × bell, 2 demandés",
     ),
@@ -218,7 +229,15 @@ class TestRewards:
         ]
         said = told(shop(*book).quote(BASKET, at=NOW))
         assert "far, 5% off from €500.00: not applied; this is for members" in said
-        assert "many, 5% off from 50 items: not applied; this is for members" in said
+        assert "many, 5% off with 50 or more items: not applied; this is for members" in said
+
+    def test_what_an_offer_takes_off_at_most(self) -> None:
+        """Beside what it gives, applied or not."""
+        capped = off("capped", discount_limit=euros("5"))
+        far = Offer("far", when=is_member(), give=PercentOff("20"), discount_limit=euros("5"))
+        said = told(shop(capped, far).quote(BASKET, at=NOW))
+        assert "capped, 10% off, at most €5.00: −€5.00" in said
+        assert "far, 20% off, at most €5.00: not applied; this is for members" in said
 
     def test_gifts_points_and_coupons(self) -> None:
         """What comes besides a lower price: beside the goods, with the points, and for later."""

@@ -112,7 +112,7 @@ class TestOffer:
     @pytest.mark.parametrize("priority", [-1_000_000, 1_000_000])
     def test_bounds_of_priority_are_allowed(self, priority: int) -> None:
         """The bounds themselves count; the higher goes first."""
-        assert offer(priority=priority).rank == (1, -priority, "a")
+        assert offer(priority=priority).rank == (1, -priority, 2, "a")
 
     @pytest.mark.parametrize(
         "give,lane",
@@ -141,6 +141,27 @@ class TestOffer:
         assert ordered[3:7] == [(Lane.BASKET, 5, "b"), (Lane.BASKET, 0, "a"), (Lane.BASKET, 0, "b"), (Lane.BASKET, -1, "b")]
         assert [one[0] for one in ordered[7:]] == [Lane.SHIPPING] * 3
         assert [one.lane_place for one in (offer(lane=lane) for lane in LANES)] == [0, 1, 2]
+
+    @pytest.mark.parametrize(
+        "give,breadth",
+        [
+            (PercentOff("10", of=Filter(products=["bell"], tags=["sale"])), 0),
+            (PercentOff("10", of=Filter(tags=["sale"])), 1),
+            (PercentOff("10", exclude_tags=["low"]), 1),
+            (TEN, 2),
+            (BuyGet(buy=Part(1, BELL), get=Part(1, BELL)), 0),
+            (BuyGet(buy=Part(1, BELL), get=Part(1, Filter(tags=["sale"]))), 1),
+            (BuyGet(buy=Part(1, BELL), get=Part(1)), 2),
+            (Several([FixedPrice(FIVE, of=BELL), TEN]), 2),
+            (Several([FixedPrice(FIVE, of=BELL), FixedPrice(FIVE, of=Filter(tags=["sale"]))]), 1),
+            (SpendLadder({FIVE: FixedPrice(FIVE, of=BELL)}), 0),
+            (Gift("z"), 2),
+            (FreeShipping(), 2),
+        ],
+    )
+    def test_narrower_goods_go_first(self, give: Benefit, breadth: int) -> None:
+        """Of equal priority: products, kinds of goods, all goods; then by id."""
+        assert offer(give=give, lane=Lane.BASKET, offer_id="z").rank == (1, 0, breadth, "z")
 
     def test_codes(self) -> None:
         """However deep they were written, folded; one that must be absent opens nothing."""
@@ -328,7 +349,9 @@ class TestStacking:
             {"discount_limit": Money(0, "EUR")},
             {"discount_share": Rate.percent("0")},
             {"discount_share": Rate.percent("100.1")},
-            {"discount_share": "50"},
+            {"discount_share": "0"},
+            {"discount_share": "101"},
+            {"discount_share": 0.5},
             {"returns": "keep"},
         ],
     )
@@ -346,6 +369,7 @@ class TestStacking:
 
     def test_bounds_are_allowed(self) -> None:
         """A share of all, a limit of one minor unit."""
+        assert Stacking(Mode.ALL, discount_share="50") == Stacking(Mode.ALL, discount_share=Rate.percent("50"))
         policy = Stacking(Mode.ALL, discount_share=Rate.percent("100"), discount_limit=Money(1, "EUR"))
         assert (policy.returns, policy.offers_at_most, policy.exclude_tags) == (Returns.KEEP, None, frozenset())
 

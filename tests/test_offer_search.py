@@ -203,6 +203,17 @@ SAVES_BESIDE: list[tuple[str, list[Offer], list[Line], list[str], dict[str, Any]
         {},
     ),
     (
+        "each of two picks a unit of one product",
+        [
+            offer("x", AmountOff(cents(150), per=Per.BASKET), priority=1),
+            offer("y", AmountOff(cents(100), per=Per.SHARED, units=Units(at_most=1))),
+            offer("z", AmountOff(cents(100), per=Per.SHARED, units=Units(at_most=1))),
+        ],
+        [line("a", 500, 2)],
+        ["y", "z"],
+        {},
+    ),
+    (
         "the first of many small ones gets the rest",
         [
             offer("a", PercentOff("100", of=A), priority=1),

@@ -49,7 +49,7 @@ from loyaltycore.offers import (
 from loyaltycore.quantities import Money, Over, Remainder, share_of_units
 from loyaltycore.testing import strategies as public
 from tests.offers_by_hand import by_hand, given_by_hand, may_apply
-from tests.offers_drawn import AT, Case, benefits_of, cases, line_free
+from tests.offers_drawn import AT, Case, benefits_of, cases, line_free, picking_cases
 
 ALWAYS = AllOf(())
 
@@ -151,7 +151,7 @@ class TestAmounts:
         if stacking.discount_limit is not None:
             assert evaluation.goods_minor <= stacking.discount_limit.minor_units
         if stacking.discount_share is not None:
-            listed = sum(group.list_minor for group in case.situation.groups)
+            listed = case.situation.goods.of(Filter()).list_minor
             assert evaluation.goods_minor <= listed * stacking.discount_share.factor
 
     @pytest.mark.law(2)
@@ -234,6 +234,16 @@ class TestBest:
         event(f"{min(len(evaluation.applied), 3)} applied, optimal {evaluation.optimal}")
         assert evaluation.optimal
         assert evaluation.applied == by_hand(case.book.offers, case.situation, case.book.stacking, case.view)
+
+    @pytest.mark.law(23)
+    @settings(max_examples=200)
+    @given(picking_cases())
+    def test_best_of_picked_units_equals_brute_force(self, case: Case) -> None:
+        """The same where offers pick units: each unit is reached as often as its lane says, a product more often."""
+        evaluation = case.book.evaluate(case.situation)
+        event(f"{min(len(evaluation.applied), 3)} applied")
+        assert evaluation.optimal
+        assert evaluation.applied == by_hand(case.book.offers, case.situation, case.book.stacking, NO_VIEW)
 
     @pytest.mark.law(23)
     @settings(max_examples=8)

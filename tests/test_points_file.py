@@ -46,6 +46,7 @@ PLAIN: dict[str, Any] = {
     "expires": None,
 }
 MONTH = Term(Period(months=1))
+FILTER_KEYS = "brands, categories, exclude_products, exclude_tags, price, price_from, price_to, products, tags"
 
 
 def own(text: str, before: str = OWN) -> EarningRule:
@@ -85,6 +86,7 @@ class TestOwnRule:
             ("carry_over = true", {"carry_over": CarryOver.ON}),
             ('pending = "on delivered within 1 month"', {"pending": Awaiting("delivered", MONTH)}),
             ("when = {}", {"when": EarningWhen()}),
+            ("earn_exclude_tags = []", {"exclude": Filter()}),
             ('when = { from = 2026-07-01, member_tags = ["a"], markets = ["b"], channels = ["c"] }',
              {"when": EarningWhen(window=Window(starts_at=datetime(2026, 6, 30, 22, tzinfo=UTC), ends_at=None),
                                   member_tags=["a"], markets=["b"], channels=["c"])}),
@@ -277,6 +279,28 @@ class TestProblems:
             (OWN + 'exclude = { skus = ["a"] }',
              [("points.exclude.skus: is not known to this version, which knows brands, categories, price, price_from, price_to, "
               "products, tags, got a list")]),
+            (OWN + "only = {}", [f"points.only: must say one of {FILTER_KEYS}"]),
+            (OWN + "exclude = {}",
+             ["points.exclude: must say one of brands, categories, price, price_from, price_to, products, tags"]),
+            (OWN + "only = { products = [], exclude_tags = [] }", [
+                "points.only.exclude_tags: must name at least one, or be left out, got a list",
+                "points.only.products: must name at least one, or be left out, got a list",
+            ]),
+            (OWN + "exclude = { categories = [] }",
+             ["points.exclude.categories: must name at least one, or be left out, got a list"]),
+            (OWN + '[[points.multipliers]]\ntimes = "-2"\nonly = {}', [
+                'points.multipliers[1].times: factor must be 0 or more, got "-2"',
+                f"points.multipliers[1].only: must say one of {FILTER_KEYS}",
+            ]),
+            (OWN + "when = { tiers = [], channels = [] }", [
+                "points.when.tiers: must name at least one, or be left out, got a list",
+                "points.when.channels: must name at least one, or be left out, got a list",
+            ]),
+            (OWN + "when = { member_tags = [], markets = [] }", [
+                "points.when.member_tags: must name at least one, or be left out, got a list",
+                "points.when.markets: must name at least one, or be left out, got a list",
+            ]),
+            (OWN + "when = { weekdays = [] }", ["points.when.weekdays: must name at least one, or be left out, got a list"]),
             (OWN + 'at_least = "0.00"', ['points.at_least: must be above 0, got "0.00"']),
             (OWN + "at_least = 20", ['points.at_least: must be an amount such as "20.00", got 20']),
             (OWN + "when = { to = 2026-07-01, from = 2026-07-01 }", ["points.when.to: must be after 2026-07-01, got 2026-07-01"]),

@@ -450,7 +450,7 @@ class TestGiftsAndPoints:
             ([line("a", 100)], ["a"], (100,), ()),
             ([line("a", 100, floor_price=cents(100))], [], (0,), (GiftGiven("a", 1),)),
             # What no offer touches is there all the same.
-            ([line("a", 100, tags=["card"])], [], (0,), (GiftGiven("a", 1),)),
+            ([line("a", 100, tags=["card"]), line("b", 50)], [], (0, 0), (GiftGiven("a", 1),)),
         ],
     )
     def test_missing_gift(
@@ -470,7 +470,30 @@ class TestGiftsAndPoints:
         (one,) = given(give, line("b", 100))
         assert (one.bonus, one.times) == ((bonus,), ())
         assert given(times, line("b", 100)) == []
-        assert given(PointsTimes(Rate.times("2")))[0].times == (PointsTimes(Rate.times("2")),)
+        assert given(PointsTimes(Rate.times("2")), line("b", 100))[0].times == (PointsTimes(Rate.times("2")),)
+        times = PointsTimes(Rate.times("2"), of=Filter(price_from=cents(500)))
+        assert given(times, line("b", 100)) == []
+
+    @pytest.mark.parametrize(
+        "give",
+        [Gift("z"), Gift("z", fill=Fill.MISSING), BonusPoints(5, expires=None), NextCoupon("back"), PointsTimes(Rate.times("2"))],
+    )
+    def test_nothing_comes_with_nothing(self, give: Benefit) -> None:
+        """Who buys nothing that offers touch is given no gift, no points and no coupon."""
+        policy = Stacking(Mode.ALL, exclude_tags=["card"])
+        assert given(give, stacking=policy) == given(give, line("a", 100, tags=["card"]), stacking=policy) == []
+        assert given(give, line("a", 0), stacking=policy) != []
+
+    def test_no_points_before_a_program_starts(self) -> None:
+        """Where no points are given at all, none are promised; what comes beside them is."""
+        give = Several([BonusPoints(50, expires=None), PointsTimes(Rate.times("2")), NextCoupon("back")])
+        offer = Offer("x", give=give)
+        book = OfferBook([offer], stacking=ALL)
+        for gives_points, expected in [(True, (1, 1, 1)), (False, (0, 0, 1))]:
+            situation = book.situation(Basket([line("a", 100)]), at=AT, gives_points=gives_points)
+            one = book.prices(situation).give(offer, NO_VIEW)
+            assert one is not None
+            assert (len(one.bonus), len(one.times), len(one.coupons)) == expected
 
 
 class TestLadders:
@@ -503,6 +526,20 @@ class TestLimits:
         (one,) = given(first, *goods, shipping=100, discount_limit=cents(100))
         assert (one.shares, one.shipping_minor) == ((0, 0), 100)
 
+    def test_what_a_limit_keeps_is_told(self) -> None:
+        """What it would take off besides: its own limit's, its budget's, and that of all offers together."""
+        goods = [line("a", 300), line("b", 100)]
+        assert [one.cut_minor for one in given(PercentOff("50"), *goods)] == [0]
+        assert [one.cut_minor for one in given(PercentOff("50"), *goods, discount_limit=cents(150))] == [50]
+        assert [one.cut_minor for one in given(PercentOff("50"), *goods, limits=Limits(budget=cents(30)))] == [170]
+        policy = Stacking(Mode.ALL, discount_limit=cents(250))
+        two = [Offer("1", give=PercentOff("50")), Offer("2", give=PercentOff("50"))]
+        assert [one.cut_minor for one in given(two, *goods, stacking=policy)] == [0, 150]
+        both = Several([PercentOff("50", of=A), FreeShipping()])
+        assert [one.cut_minor for one in given(both, *goods, shipping=490, discount_limit=cents(200))] == [440]
+        # What is no less for it has no limit to thank.
+        assert given(PercentOff("50"), *goods, stacking=Stacking(Mode.ALL, discount_limit=cents(200)))[0].cut_minor == 0
+
     def test_budget_gives_what_is_left(self) -> None:
         """The order that reaches the budget gets what is left of it; or nothing, where that is said."""
         view = View(used={"x": Used(spent_minor=70)})
@@ -532,8 +569,9 @@ class TestLimits:
         """Several benefits of one offer on one unit use one of it, and so does its limit see them."""
         twice = Several([PercentOff("10"), PercentOff("50")])
         assert given(twice, line("a", 100, 2))[0].units == 2
-        assert shares(twice, line("a", 100, 2), limits=Limits(units=2)) == [(20,)]  # the first benefit used them up
-        assert shares(twice, line("a", 100, 2), limits=Limits(units=3)) == [(70,)]
+        assert shares(twice, line("a", 100, 2), limits=Limits(units=2)) == [(120,)]
+        other = Several([PercentOff("10", of=A), PercentOff("50", units=Units(first=Pick.DEAREST, at_most=3))])
+        assert shares(other, line("a", 100, 2), line("b", 200, 5), limits=Limits(units=3)) == [(20, 100)]
         assert given(twice, line("a", 100, 3), limits=Limits(units=3, over=Over.REFUSE))[0].units == 3
         assert given(twice, line("a", 100, 3), limits=Limits(units=2, over=Over.REFUSE)) == []
 
@@ -543,9 +581,9 @@ class TestLimits:
         goods = [line("a", 100), line("b", 9, tags=["card"])]
         for said, expected in [
             ({"discount_limit": cents(50)}, [40, 10]),
-            ({"discount_share": Rate.percent("50")}, [40, 14]),  # of 1.09, 0.545
+            ({"discount_share": Rate.percent("50.9")}, [40, 10]),  # of what offers may touch, 0.509
             ({"discount_limit": cents(45), "discount_share": Rate.percent("50")}, [40, 5]),
-            ({"discount_limit": cents(60), "discount_share": Rate.percent("50")}, [40, 14]),
+            ({"discount_limit": cents(60), "discount_share": Rate.percent("54")}, [40, 14]),
             ({}, [40, 40, 20]),
         ]:
             stacking = Stacking(Mode.ALL, exclude_tags=["card"], **said)  # type: ignore[arg-type]  # its own fields

@@ -98,7 +98,6 @@ class TestWhole:
             ('lane = "basket"', {"lane": Lane.BASKET}),
             ("when = { first_order = true }", {"when": first_order()}),
             ("when = { member = true, first_order = true }", {"when": is_member() & first_order()}),
-            ("window = {}", {"window": Window(starts_at=None, ends_at=None)}),
             ("window = { from = 2026-07-01 }", {"window": Window(starts_at=datetime(2026, 6, 30, 22, tzinfo=UTC), ends_at=None)}),
             ("window = { to = 2026-07-01 }", {"window": Window(starts_at=None, ends_at=datetime(2026, 6, 30, 22, tzinfo=UTC))}),
         ],

@@ -425,6 +425,16 @@ class TestRate:
                 read(value)
 
     @pytest.mark.law(3)
+    @pytest.mark.parametrize("value", ["-5", -5, Decimal("-0.1")])
+    def test_less_than_nothing_is_told_by_name(self, value: str | int | Decimal) -> None:
+        """What was given is named, as it was given."""
+        for read, name in ((Rate.percent, "percent"), (Rate.times, "factor")):
+            with pytest.raises(UsageError) as raised:
+                read(value)
+            assert str(raised.value) == f"{name} must be 0 or more, got {value!r}"
+        assert Rate.percent("-0") == Rate.times("-0.0") == Rate(Fraction(0))
+
+    @pytest.mark.law(3)
     @pytest.mark.parametrize("factor", [0.1, 1, True, "1/3", None, Fraction(-1, 3)])
     def test_factor_is_a_fraction(self, factor: Fraction) -> None:
         """Exactly that type."""

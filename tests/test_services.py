@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 import pytest
@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Loyalty, Money, Profile, Program, Reason, RefusedError, UsageError
 from loyaltycore._service import RETRIES_LIMIT
-from loyaltycore.benefits import PercentOff
+from loyaltycore.benefits import Gift, PercentOff
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Refusal
 from loyaltycore.facts import Change, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, Granted
 from loyaltycore.memberships import MemberJoined, Membership
-from loyaltycore.offers import Limits, Offer
+from loyaltycore.offers import Limits, Mode, Offer, OfferBook, Stacking, View
 from loyaltycore.orders import OrderPlaced
 from loyaltycore.periods import Period, Term, Window
 from loyaltycore.program import Quote
@@ -1427,3 +1427,31 @@ class TestHandsOn:
         back = shop.reverse_adjustment("t", member_id="m", ref="u", account="status", actor="zoé")
         assert (taken.account, back.account) == ("status", "status")
         assert set(shop.membership("m").ledgers) == {"status"}
+
+
+class TestStock:
+    """What is out of stock is told with each call: a gift that cannot be given is not promised."""
+
+    PROGRAM: ClassVar[Program] = attrs.evolve(
+        PROGRAM, book=OfferBook([Offer("bottle", give=Gift("bottle"))], stacking=Stacking(Mode.ALL))
+    )
+    GONE: ClassVar[View] = View(out_of_stock=["bottle"])
+
+    def test_a_gift_is_promised_and_booked_while_it_is_there(self) -> None:
+        """The order says what was given."""
+        shop = Loyalty(self.PROGRAM, MemoryRepository(), clock=lambda: NOON)
+        placed = shop.place(shop.quote(HELMET), order_id="1")
+        assert dict(placed.gifts) == {"bottle": 1}
+        assert dict(shop.place_unseen(HELMET, order_id="2", view=self.GONE).gifts) == {}
+
+    @pytest.mark.parametrize("call", ["place", "reserve"])
+    def test_one_that_went_meanwhile_changes_the_quote(self, call: str) -> None:
+        """Shown and gone is said, not booked; what was shown without it is booked without it."""
+        shop = Loyalty(self.PROGRAM, MemoryRepository(), clock=lambda: NOON)
+        more: dict[str, Any] = {} if call == "place" else {"hold_for": timedelta(minutes=5)}
+        with pytest.raises(RefusedError) as refused:
+            getattr(shop, call)(shop.quote(HELMET), order_id="1", view=self.GONE, **more)
+        assert refused.value.refusal.reason is Reason.QUOTE_CHANGED
+        without = shop.quote(HELMET, view=self.GONE)
+        assert without.gifts == ()
+        assert getattr(shop, call)(without, order_id="1", view=self.GONE, **more).total == without.total

@@ -70,6 +70,15 @@ SOLD = Basket([Line("a", Money.of("1.00", "EUR"), 3), Line("b", Money.of("2.00",
 SENT = Basket(SOLD.lines, shipping=Money.of("4.90", "EUR"))
 GIVEN_AWAY = Basket([Line("a", Money.zero("EUR"))], shipping=Money.of("4.90", "EUR"))
 SHOP = velo()
+OF_SHOP = baskets(
+    categories=["helmets", "sale"],
+    brands=["acme", "velo"],
+    markets=["FR", "DE"],
+    channels=["app"],
+    payments=["card"],
+    max_reduction_minor=500,
+    max_floor_minor=900,
+)
 
 SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (refs(), lambda _: True, "ref-1"),
@@ -92,6 +101,7 @@ SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (baskets(), lambda _: True, Basket([], currency="EUR")),
     (baskets(), lambda basket: bool(basket.lines), Basket([Line("helmet", Money.zero("EUR"))])),
     (baskets(), lambda basket: basket.subtotal.minor_units > 10, Basket([Line("helmet", Money.minor(11, "EUR"))])),
+    (OF_SHOP, lambda basket: bool(basket.lines), Basket([Line("helmet", Money.zero("EUR"))])),
     (filters(), lambda _: True, Filter()),
     (conditions(), lambda _: True, AllOf(())),
     (benefits(), lambda _: True, FreeShipping()),
@@ -166,6 +176,12 @@ REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (baskets(), lambda basket: basket.shipping is not None and basket.shipping.minor_units > 0),
     (baskets(), lambda basket: any(line.line_id == "helmet/2" for line in basket.lines)),
     (baskets(), lambda basket: len({line.product_id for line in basket.lines}) == len(PRODUCTS)),
+    (OF_SHOP, lambda basket: {line.brand for line in basket.lines} == {None, "acme", "velo"}),
+    (OF_SHOP, lambda basket: any(len(line.categories) == 2 for line in basket.lines)),
+    (OF_SHOP, lambda basket: any(line.regular_price and line.regular_price > line.unit_price for line in basket.lines)),
+    (OF_SHOP, lambda basket: any(line.floor_price and line.floor_price < line.unit_price for line in basket.lines)),
+    (OF_SHOP, lambda basket: (basket.market, basket.channel, basket.payment) == ("DE", "app", "card")),
+    (OF_SHOP, lambda basket: basket.market is basket.channel is basket.payment is None and len(basket.lines) > 1),
     (filters(), lambda only: bool(only.tags and only.exclude_products)),
     (filters(brands=["acme"], categories=["c"]), lambda only: bool(only.brands and only.categories)),
     (filters(), lambda only: only.price is PriceState.REDUCED),
@@ -295,6 +311,25 @@ class TestBounds:
             assert (line.product_id, line.tags) == ("x", frozenset({"t"}))
             assert line.unit_price.minor_units <= 4
             assert line.quantity <= 2
+
+    @given(OF_SHOP)
+    def test_baskets_of_a_shop(self, basket: Basket) -> None:
+        """Labels of the shop, and prices that are no further off."""
+        assert basket.market in {None, "FR", "DE"}
+        assert basket.channel in {None, "app"}
+        assert basket.payment in {None, "card"}
+        for line in basket.lines:
+            assert line.categories <= {"helmets", "sale"}
+            assert line.brand in {None, "acme", "velo"}
+            assert line.regular_price is None or (line.regular_price - line.unit_price).minor_units <= 500
+            assert line.floor_price is None or line.floor_price.minor_units <= 900
+
+    @given(baskets())
+    def test_baskets_have_no_labels_that_were_not_named(self, basket: Basket) -> None:
+        """Nobody is surprised by a category."""
+        assert (basket.market, basket.channel, basket.payment) == (None, None, None)
+        for line in basket.lines:
+            assert (line.categories, line.brand, line.regular_price, line.floor_price) == (frozenset(), None, None, None)
 
     @given(baskets(min_lines=1).flatmap(lambda basket: st.tuples(st.just(basket), returns_of(basket))))
     def test_returns(self, drawn: tuple[Basket, Return]) -> None:

@@ -57,6 +57,7 @@ from loyaltycore.ledger import (
 )
 from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.periods import Window
 from loyaltycore.points import POINTS
@@ -105,19 +106,20 @@ class AsyncLoyalty(Steward):
         codes: Iterable[str] = (),
         burn: int = 0,
         order_id: str | None = None,
+        view: View = NO_VIEW,
     ) -> Quote:
         """Price a basket; see ``Program.quote``.
 
         As ``Loyalty.quote``, awaited.
         """
-        return await self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id))
+        return await self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id, view))
 
-    async def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
+    async def place(self, quote: Quote, *, order_id: str, view: View = NO_VIEW, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
 
         As ``Loyalty.place``, awaited.
         """
-        return await self._run(self._place(check_kind("quote", quote, Quote).asked, quote, order_id, actor))
+        return await self._run(self._place(check_kind("quote", quote, Quote).asked, quote, order_id, actor, view))
 
     async def place_unseen(
         self,
@@ -128,20 +130,23 @@ class AsyncLoyalty(Steward):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        view: View = NO_VIEW,
         actor: str = ACTOR,
     ) -> OrderPlaced:
         """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now, once.
 
         As ``Loyalty.place_unseen``, awaited.
         """
-        return await self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor))
+        return await self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor, view))
 
-    async def reserve(self, quote: Quote, *, order_id: str, hold_for: timedelta, actor: str = ACTOR) -> OrderReserved:
+    async def reserve(
+        self, quote: Quote, *, order_id: str, hold_for: timedelta, view: View = NO_VIEW, actor: str = ACTOR
+    ) -> OrderReserved:
         """Set an order aside exactly as quoted, once, while the shopper pays elsewhere: the points it is to burn are held.
 
         As ``Loyalty.reserve``, awaited.
         """
-        return await self._run(self._reserve(quote, order_id, hold_for, actor))
+        return await self._run(self._reserve(quote, order_id, hold_for, actor, view))
 
     async def confirm(self, order_id: str, *, actor: str = ACTOR) -> OrderPlaced:
         """Book a reserved order because it was paid, once: exactly what was reserved, however long ago.

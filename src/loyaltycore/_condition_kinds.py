@@ -102,6 +102,7 @@ class Situation:
         past_list_minor: What the goods of the member's orders cost before offers, in all.
         past_discount_minor: What offers took off them, in all.
         profile: What the shop told about the person.
+        gives_points: Whether points are given at all: not before a program starts.
         at: The instant of the question, timezone-aware, kept in UTC.
         calendar: Whose local days and hours count; those of UTC unless said.
 
@@ -126,6 +127,7 @@ class Situation:
     past_list_minor: int = 0
     past_discount_minor: int = 0
     profile: Profile = Profile()
+    gives_points: bool = True
     at: datetime
     calendar: Calendar = Calendar("UTC")
 

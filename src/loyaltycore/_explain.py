@@ -10,6 +10,7 @@ from loyaltycore._burning import BurnAnswer
 from loyaltycore._rewards import count_text, goods_text, reward_text
 from loyaltycore.benefits import Benefit, QuantityLadder, SpendLadder
 from loyaltycore.conditions import (
+    Across,
     CodePresented,
     During,
     Evidence,
@@ -162,7 +163,7 @@ def _about_offers(quote: Explained, language: Language) -> Iterator[str]:
     for applied in quote.offers.applied:
         offer = quote.offers.book.offer(applied.offer_id)
         assert offer is not None  # the book applied it
-        reward = reward_text(_reached(offer.give, situation), language)
+        reward = reward_text(_reached(offer.give, situation), language, discount_limit=offer.discount_limit)
         told = _offer(applied, reward, currency, language)
         why = [_because(found, currency, language) for found in evidence(offer.when, situation, left=left)]
         yield say("explain.why", language, told=told, why=_and(why, language)) if why else told
@@ -209,7 +210,9 @@ def _because(found: Evidence, currency: str, language: Language) -> str:
                 return say("because.contains", language, goods=goods)
             units = details["found_units"]
             assert isinstance(units, int)  # conditions count whole units
-            return say("because.units", language, goods=count_text(units, condition.of, language), needed=condition.units)
+            any_product = condition.across is Across.PRODUCT and len(condition.of.products) != 1
+            counted = count_text(units, condition.of, language, key="one" if any_product else "units")
+            return say("because.units", language, goods=counted, needed=condition.units)
         case NthOrder():
             return say("because.first_order" if condition.number == 1 else "because.nth_order", language, **values)
         case Not() if f"excluded.{values['condition']}" in _EXCLUDED:
@@ -290,7 +293,7 @@ def _about_others(quote: Explained, language: Language) -> Iterator[str]:
     for offer_id, refusals in others[:_TOLD_LIMIT]:
         offer = quote.offers.book.offer(offer_id)
         assert offer is not None  # the book refused it
-        reward = reward_text(offer.give, language)
+        reward = reward_text(offer.give, language, discount_limit=offer.discount_limit)
         why = _and([explain_refusal(refusal, language) for refusal in refusals], language)
         yield say("explain.offer_refused", language, offer=name_text(offer_id, language), reward=reward, why=why)
     if len(others) > _TOLD_LIMIT:

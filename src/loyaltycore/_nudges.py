@@ -6,22 +6,22 @@ more, with the offer and without it, and again with one minor unit, or one unit,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, assert_never, final
 
 import attrs
 
-from loyaltycore._checks import WHOLE_LIMIT
 from loyaltycore._goods import ALL_GOODS
-from loyaltycore._offer_kinds import Offer, View
+from loyaltycore._offer_kinds import AppliedOffer, Offer, View
 from loyaltycore._rewards import nudge_text
-from loyaltycore.basket import LINES_LIMIT, QUANTITY_LIMIT, Basket, Filter, Line, PriceState, UnitGroup
+from loyaltycore.basket import Basket, Filter, Line, PriceState, UnitGroup
 from loyaltycore.benefits import (
     Benefit,
     BundlePrice,
     BuyGet,
-    Part,
     QuantityLadder,
     SpendLadder,
     singles,
@@ -38,7 +38,7 @@ from loyaltycore.conditions import (
     SpendAtLeast,
     unmet,
 )
-from loyaltycore.errors import Accepted, Reason, Refused
+from loyaltycore.errors import Accepted, Reason, Refused, UsageError
 from loyaltycore.messages import Language
 from loyaltycore.quantities import Money
 
@@ -75,7 +75,9 @@ class Nudge:
     Attributes:
         offer_id: The offer that would apply.
         give: What it would give: of a ladder, the benefit of the next rung.
-        of: The goods to add.
+        discount_limit: What the offer takes off at most; ``None`` where nothing limits it.
+        of: The goods to add; where units are to be of one product, the one of which the basket holds most at one price.
+        across: Whether the units to add are to be of one product at one price: any that ``of`` means, where it names none.
         missing: The exact amount of goods to add; ``None`` where units or products are counted.
         missing_units: The exact number of units to add; ``None`` where they are not counted.
         missing_products: The exact number of other products to add; ``None`` where they are not counted.
@@ -85,7 +87,9 @@ class Nudge:
 
     offer_id: str
     give: Benefit
+    discount_limit: Money | None = None
     of: Filter = ALL_GOODS
+    across: Across = Across.BASKET
     missing: Money | None = None
     missing_units: int | None = None
     missing_products: int | None = None
@@ -107,7 +111,7 @@ class _Book(Protocol):
     @property
     def offers(self) -> tuple[Offer, ...]: ...
 
-    def situation(self, basket: Basket, **facts: object) -> Situation: ...
+    def situation(self, basket: Basket, *, at: datetime) -> Situation: ...
 
     def evaluate(self, situation: Situation, *, view: View, without: frozenset[str] = ...) -> _Answer: ...
 
@@ -120,7 +124,7 @@ class _Answer(Protocol):
 
     def left_before(self, offer: Offer) -> list[int]: ...
 
-    def verdict(self, offer_id: str) -> Accepted[object] | Refused: ...
+    def verdict(self, offer_id: str) -> Accepted[AppliedOffer] | Refused: ...
 
 
 _Measure: TypeAlias = Literal["minor", "units", "products"]
@@ -143,6 +147,7 @@ class _Lead:
     offer: Offer
     give: Benefit
     lack: _Lack
+    now_minor: int
 
     @property
     def distance(self) -> tuple[bool, int, str]:
@@ -179,17 +184,17 @@ def _leads(offer: Offer, situation: Situation, view: View, now: _Answer) -> Iter
     if refusals:
         lack = _together(_lacks(offer.when, situation, left))
         if lack is not None:
-            yield _Lead(offer, _at_first(offer.give), lack)
+            yield _Lead(offer, _at_first(offer.give), lack, now.worth[0])
         return
     rung = _next_rung(offer.give, situation)
     if rung is not None:
-        yield _Lead(offer, *rung)
+        yield _Lead(offer, *rung, now.worth[0])
     applies = isinstance(now.verdict(offer.offer_id), Accepted)
     for single in () if applies else singles(offer.give):
         if isinstance(single, BuyGet | BundlePrice):
             short = _short(single, situation)
             if short is not None:
-                yield _Lead(offer, offer.give, short)
+                yield _Lead(offer, offer.give, short, now.worth[0])
 
 
 def _at_first(give: Benefit) -> Benefit:
@@ -263,40 +268,65 @@ def _next_rung(give: Benefit, situation: Situation) -> tuple[Benefit, _Lack] | N
 
 
 def _short(give: BuyGet | BundlePrice, situation: Situation) -> _Lack | None:
-    """Say how many units a first set lacks, where only one of its parts does."""
+    """Say how many units a first set lacks, where only one of its parts does, or all of them together."""
     parts = list(give.parts) if isinstance(give, BundlePrice) else [give.buy, give.get]
-    if len({part.of for part in parts}) == 1:
-        parts = [Part(sum(part.units for part in parts), parts[0].of)]
-    missing = [(part.units - situation.goods.of(part.of).units, part.of) for part in parts]
+    goods = situation.goods
+    missing = [(part.units - goods.of(part.of).units, part.of) for part in parts]
     short = [(units, of) for units, of in missing if units > 0]
-    return _Lack("units", short[0][0], short[0][1]) if len(short) == 1 else None
+    if len(short) > 1 and len({of for _, of in short}) > 1:
+        return None
+    places = {place for part in parts for place in goods.of(part.of).places}
+    in_all = sum(part.units for part in parts) - sum(situation.groups[place].quantity for place in places)
+    if in_all <= 0 and not short:
+        return None
+    # What is short of one part; or of all, which the goods of the widest part may bring.
+    widest = max(parts, key=lambda part: (goods.of(part.of).units, part.of.is_open)).of
+    return _Lack("units", max(in_all, max((units for units, _ in short), default=0)), short[0][1] if short else widest)
 
 
 def _verified(book: _Book, lead: _Lead, situation: Situation, view: View) -> Nudge | None:
     """Try a lead: with exactly so much more it must pay, with one less it must not."""
-    lack = lead.lack
+    lack = _of_one(lead.lack, situation) if lead.lack.across is Across.PRODUCT else lead.lack
     if lack.measure == "minor" and lack.of.price_from is not None:
         lack = lack._replace(missing=max(lack.missing, lack.of.price_from.minor_units))
     if lead.offer.follows_others and lack.measure == "minor":
         # What is added is reduced too, by the offers before: how much it takes is tried out.
         lack = _least(book, lead, lack, situation, view)
-    gain = _gain(book, lead, lack, situation, view) if _has_room(lack, situation.basket) else None
+    gain = _gain(book, lead, lack, situation, view)
     if gain is None:
         return None
     less = lack._replace(missing=lack.missing - 1)
     if less.missing and _gain(book, lead, less, situation, view) is not None:
         return None
     currency = situation.basket.currency
+    # What is saved on goods of which the basket has none depends on a price that nobody has said yet.
+    has_price = lack.measure == "minor" or situation.goods.of(lack.of).places
     return Nudge(
         offer_id=lead.offer.offer_id,
         give=lead.give,
+        discount_limit=lead.offer.discount_limit,
         of=lack.of,
+        across=lack.across,
         missing=Money(lack.missing, currency) if lack.measure == "minor" else None,
         missing_units=lack.missing if lack.measure == "units" else None,
         missing_products=lack.missing if lack.measure == "products" else None,
-        gain_minor=gain,
+        gain_minor=gain if has_price else 0,
         currency=currency,
     )
+
+
+def _of_one(lack: _Lack, situation: Situation) -> _Lack:
+    """Name the product that units are to be of, and its price where it has several; any will do where there is none yet."""
+    most = _most_of(lack, situation)
+    if most is None:
+        return lack
+    of = Filter(products=[most.product_id])
+    if not situation.goods.of(of).place_set <= situation.goods.of(lack.of).place_set:
+        of = attrs.evolve(lack.of, products=[most.product_id])
+    if len({situation.groups[place].unit_minor for place in situation.goods.of(of).places}) > 1:
+        price = Money(most.unit_minor, situation.basket.currency)
+        of = attrs.evolve(of, price_from=price, price_to=price)
+    return lack._replace(of=of)
 
 
 def _least(book: _Book, lead: _Lead, lack: _Lack, situation: Situation, view: View) -> _Lack:
@@ -304,7 +334,7 @@ def _least(book: _Book, lead: _Lead, lack: _Lack, situation: Situation, view: Vi
 
     def pays(minor: int) -> bool:
         more = lack._replace(missing=minor)
-        return _has_room(more, situation.basket) and _gain(book, lead, more, situation, view) is not None
+        return _gain(book, lead, more, situation, view) is not None
 
     high = lack.missing
     for _ in range(DOUBLINGS_LIMIT):
@@ -318,43 +348,23 @@ def _least(book: _Book, lead: _Lead, lack: _Lack, situation: Situation, view: Vi
     return lack._replace(missing=high)
 
 
-def _has_room(lack: _Lack, basket: Basket) -> bool:
-    """Say whether a basket can hold a probe: a threshold may be beyond all that a basket may hold."""
-    shipping_minor = 0 if basket.shipping is None else basket.shipping.minor_units
-    total_minor = basket.subtotal.minor_units + shipping_minor
-    match lack.measure:
-        case "minor":
-            return len(basket.lines) < LINES_LIMIT and total_minor + lack.missing <= WHOLE_LIMIT
-        case "units":
-            return (
-                len(basket.lines) < LINES_LIMIT
-                and lack.missing <= QUANTITY_LIMIT
-                and (lack.missing + 1) * total_minor <= WHOLE_LIMIT
-            )
-        case "products":
-            return len(basket.lines) + lack.missing <= LINES_LIMIT and (lack.missing + 1) * total_minor <= WHOLE_LIMIT
-    assert_never(lack.measure)
-
-
 def _gain(book: _Book, lead: _Lead, lack: _Lack, situation: Situation, view: View) -> int | None:
     """Give what the offer saves on the basket with a probe; ``None`` where it is not applied or not worth it.
 
-    Of a ladder, only the rung it leads to counts.
+    Nor where a limit cuts what it gives, nor where all offers together then save less than they do now. Of a ladder, only the
+    rung it leads to counts.
     """
-    basket = Basket(
-        [*situation.basket.lines, *_probe(lack, situation)],
-        shipping=situation.basket.shipping,
-        market=situation.basket.market,
-        channel=situation.basket.channel,
-        payment=situation.basket.payment,
-        currency=situation.basket.currency,
-    )
+    try:
+        basket = attrs.evolve(situation.basket, lines=[*situation.basket.lines, *_probe(lack, situation)])
+    except UsageError:
+        return None  # more than any basket holds
     probed = attrs.evolve(situation, basket=basket, groups=book.situation(basket, at=situation.at).groups)
     if isinstance(lead.offer.give, SpendLadder | QuantityLadder) and lead.give is not _rung_of(lead.offer.give, probed):
         return None
     offer_id = lead.offer.offer_id
     beside = book.evaluate(probed, view=view)
-    if isinstance(beside.verdict(offer_id), Refused):
+    verdict = beside.verdict(offer_id)
+    if isinstance(verdict, Refused) or verdict.value.cut_minor or beside.worth[0] < lead.now_minor:
         return None
     without = book.evaluate(probed, view=view, without=frozenset({offer_id}))
     return beside.worth[0] - without.worth[0] if beside.worth > without.worth else None
@@ -412,9 +422,12 @@ def _unit_minor(of: Filter, situation: Situation) -> int:
 
 
 def _most_of(lack: _Lack, situation: Situation) -> UnitGroup | None:
-    """Give the group that holds most units of what is lacking."""
-    places = situation.goods.of(lack.of).places
-    return max((situation.groups[place] for place in places), default=None, key=lambda group: group.quantity)
+    """Give the largest group of the product, at one price, of which there are most units of what is lacking."""
+    groups = [situation.groups[place] for place in situation.goods.of(lack.of).places]
+    alike = Counter[tuple[str, int]]()
+    for group in groups:
+        alike[group.product_id, group.unit_minor] += group.quantity
+    return max(groups, default=None, key=lambda group: (alike[group.product_id, group.unit_minor], group.quantity))
 
 
 def _again(name: str, group: UnitGroup, quantity: int, situation: Situation) -> Line:

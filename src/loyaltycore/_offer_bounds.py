@@ -65,14 +65,16 @@ class Bounds:
         self._in_all = [*accumulate(reversed(most), initial=0)][::-1]
         eases = [any(_eases(one) for one in singles(offer.give)) for offer in offers]
         self._eases = [*accumulate(reversed(eases), lambda one, other: one or other, initial=False)][::-1]
-        self._by_group: list[dict[int, dict[int, int]]] | None = None
+        self._by_group: list[dict[int, dict[int, tuple[int, int]]]] | None = None
         if len(offers) * len(goods.groups) <= _TABLE_LIMIT:
-            after: dict[int, dict[int, int]] = {lane: {} for lane in range(len(LANES))}
+            after: dict[int, dict[int, tuple[int, int]]] = {lane: {} for lane in range(len(LANES))}
             self._by_group = [after]
             for offer in reversed(offers):
                 lane = dict(after[offer.lane_place])
                 for place, minor in _by_place(offer, goods):
-                    lane[place] = max(minor, lane.get(place, 0))
+                    # Offers that pick units may share a group, each its own units; of those that reach all of it, one does.
+                    picked, whole = lane.get(place, (0, 0))
+                    lane[place] = (picked + minor, whole) if offer.picks_units else (picked, max(whole, minor))
                 after = {**after, offer.lane_place: lane}
                 self._by_group.insert(0, after)
 
@@ -93,7 +95,7 @@ class Bounds:
             for lane, by_place in by_lane.items():
                 most = prices.most[lane]
                 assert most is not None  # where sets are compared each lane has a limit
-                could += by_place.get(run.place, 0) * (most - run.reached[lane]) if by_place else 0
+                could += sum(by_place.get(run.place, (0, 0))) * (most - run.reached[lane]) if by_place else 0
             minor += min(run.left, could)
         return min(in_all, minor)
 
@@ -116,11 +118,11 @@ def _given(offer: Offer, goods: Goods) -> Iterable[Single]:
 
 def _by_place(offer: Offer, goods: Goods) -> Iterator[tuple[int, int]]:
     """Bound what an offer takes off each group."""
-    found = dict[int, int]()
+    found, units = dict[int, int](), sum(group.quantity for group in goods.groups)
     for single in _given(offer, goods):
         for only in _goods_of(single):
             for place in goods.of(only).places:
-                found[place] = found.get(place, 0) + _off_group(single, goods.groups[place], len(goods.groups))
+                found[place] = found.get(place, 0) + _off_group(single, goods.groups[place], units)
     return ((place, min(minor, goods.groups[place].list_minor)) for place, minor in found.items())
 
 
@@ -139,19 +141,18 @@ def _goods_of(single: Single) -> Sequence[Filter]:
             return ()
 
 
-def _off_group(single: Single, group: UnitGroup, groups: int) -> int:
-    """Bound what a benefit takes off a group: its exact share, and the odd units that rounding may bring it."""
+def _off_group(single: Single, group: UnitGroup, units: int) -> int:
+    """Bound what a benefit takes off a group: its exact share, and the odd minor units that rounding may bring its units."""
     match single:
         case PercentOff():
-            odd = 1 if single.remainder is Remainder.LARGEST else groups
-            odd = group.quantity if single.rounded_per is Level.UNIT else odd
+            odd = group.quantity if single.remainder is Remainder.LARGEST else units
             return single.rate.of_whole(group.list_minor, rounding=Rounding.UP) + odd
         case AmountOff():
             return single.amount.minor_units * (group.quantity if single.per is Per.UNIT else 1)
         case FixedPrice():
             return max(0, group.unit_minor - single.price.minor_units) * group.quantity
         case BuyGet():
-            return Rate.percent(single.percent).of_whole(group.list_minor, rounding=Rounding.UP) + 1
+            return Rate.percent(single.percent).of_whole(group.list_minor, rounding=Rounding.UP) + group.quantity
         case _:
             return group.list_minor
 

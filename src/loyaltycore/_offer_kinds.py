@@ -26,7 +26,9 @@ from loyaltycore.benefits import (
     Per,
     PercentOff,
     PointsTimes,
+    Single,
     check_benefit,
+    filters_of,
     moneys_of,
     singles,
 )
@@ -204,6 +206,10 @@ NO_VIEW: Final = View()
 """Nothing was used, everything is in stock."""
 
 
+def _share(share: Rate | str | int) -> Rate:
+    return share if isinstance(share, Rate) else Rate.percent(share)
+
+
 def _at_most(at_most: Mapping[Lane, int]) -> FrozenMap[Lane, int]:
     found = check_mapping("at_most", at_most)
     for lane, count in found.items():
@@ -223,7 +229,8 @@ class Stacking:
         at_most: Offers of a lane that take something off one unit; of a lane that is not named 1, and any number in ``ALL``.
         offers_at_most: Offers of one order; ``None`` no limit.
         discount_limit: What all offers together take off the goods at most, above 0; ``None`` no limit.
-        discount_share: The share of the goods' list prices that all offers together take off at most; ``None`` no limit.
+        discount_share: The share of the list prices of the goods they may touch that all offers together take off at most, as a
+            ``Rate`` or a percentage such as ``"30"``; ``None`` no limit.
         returns: What a return does to discounts.
     """
 
@@ -232,7 +239,7 @@ class Stacking:
     at_most: FrozenMap[Lane, int] = attrs.field(default=FrozenMap[Lane, int](), converter=_at_most, kw_only=True)
     offers_at_most: int | None = attrs.field(default=None, kw_only=True)
     discount_limit: Money | None = attrs.field(default=None, kw_only=True)
-    discount_share: Rate | None = attrs.field(default=None, kw_only=True)
+    discount_share: Rate | None = attrs.field(default=None, converter=attrs.converters.optional(_share), kw_only=True)
     returns: Returns = attrs.field(default=Returns.KEEP, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
@@ -266,7 +273,7 @@ class Offer:
         when: What must hold; of ``all_of()`` nothing.
         give: What it gives.
         lane: Where it works: the shipping lane for what is off shipping, the basket lane for the rest, unless said.
-        priority: The higher goes first; equal ones by id.
+        priority: The higher goes first; of equal ones those for narrower goods, then by id.
         window: When it runs; ``None`` always.
         base: Which prices a percentage is of: list prices, or what the offers before it have left.
         combines: What it allows beside itself.
@@ -305,10 +312,14 @@ class Offer:
         _check_above_zero("discount_limit", self.discount_limit)
         check_kind("limits", self.limits, Limits)
 
-    @property
-    def rank(self) -> tuple[int, int, str]:
-        """Place in the total order of offers: by lane, priority, id."""
-        return (LANES.index(self.lane), -self.priority, self.offer_id)
+    @cached_property
+    def rank(self) -> tuple[int, int, int, str]:
+        """Place in the total order of offers: by lane, priority, how narrow its goods are, id.
+
+        Of equal priority, offers that name products go before those that name categories, brands, tags or prices, and these
+        before those for all goods: a product's own offer is not lost to a general one by its name.
+        """
+        return (self.lane_place, -self.priority, max(map(_breadth, singles(self.give))), self.offer_id)
 
     @property
     def codes(self) -> frozenset[str]:
@@ -426,6 +437,17 @@ class Offer:
         return found
 
 
+_OF_PRODUCTS, _OF_KINDS, _OF_ALL = range(3)
+
+
+def _breadth(single: Single) -> int:
+    """Say how much a benefit means: some products, some kinds of goods, or all."""
+    filters = filters_of(single)
+    if not filters or any(only.is_open for only in filters):
+        return _OF_ALL
+    return _OF_PRODUCTS if all(only.products for only in filters) else _OF_KINDS
+
+
 def _codes(condition: Condition) -> Iterator[str]:
     """Give the codes that help a condition to hold: not those that must be absent."""
     match condition:
@@ -465,6 +487,7 @@ class AppliedOffer:
         frees_shipping: Whether shipping costs nothing, known or not.
         eases_shipping: Whether it takes something off shipping whose price is not known yet.
         units: Units of goods it takes something off.
+        cut_minor: What it would take off besides, but for a limit: its own, its budget's, or that of all offers together.
         gifts: What comes free.
         bonus: Points on top.
         times: How goods count several times for points.
@@ -478,6 +501,7 @@ class AppliedOffer:
     frees_shipping: bool = False
     eases_shipping: bool = False
     units: int = 0
+    cut_minor: int = 0
     gifts: tuple[GiftGiven, ...] = ()
     bonus: tuple[BonusPoints, ...] = ()
     times: tuple[PointsTimes, ...] = ()

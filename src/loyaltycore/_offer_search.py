@@ -1,8 +1,9 @@
 """Which offers apply together: all, the first by priority, or the set that is best for the customer.
 
-Every set of offers is worth what it gives when its members are given in the total order. The search goes through the offers in
-that order, once with and once without each, and leaves a branch as soon as all that is still to come could not make up what it
-lacks; offers that share nothing are searched apart.
+Every set of offers is worth what it gives when its members are given in one order: that of the book, and in ``best``, where
+priority leaves it open, the deepest discount first. The search goes through the offers in that order, once with and once without
+each, and leaves a branch as soon as all that is still to come could not make up what it lacks; offers that share nothing are
+searched apart.
 
 Invariants:
     1. An exclusive offer applies alone or not at all; of one group one applies at most; none after one that is last.
@@ -12,8 +13,9 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, TypeAlias, final
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final, NamedTuple, TypeAlias, final
 
 from loyaltycore._goods import ALL_GOODS
 from loyaltycore._offer_bounds import Bounds, most_of
@@ -41,12 +43,16 @@ COMPETING_LIMIT: Final = 12
 STEPS_LIMIT: Final = 2 ** (COMPETING_LIMIT + 1)
 """Offers that the search for the best set tries, over all sets: enough to compare all sets of 12."""
 
+_GATHERED_LIMIT: Final = 64
+"""Offers from which a good set is gathered before the search: those that save most by themselves."""
+
 _FEWEST_STEPS: Final = 256
 _WORK_LIMIT: Final = 100_000
 """Of more than 12 competing offers fewer are tried where the basket is large: groups times steps stay below this."""
 
 _Set: TypeAlias = tuple[AppliedOffer, ...]
 _Worth: TypeAlias = tuple[int, int, int, int, int, int]
+_Turn: TypeAlias = tuple[Any, ...]
 
 
 class Table(NamedTuple):
@@ -67,7 +73,8 @@ class Table(NamedTuple):
     def prices(self) -> Prices:
         """Give the prices before all offers."""
         shipping = self.situation.basket.shipping
-        return Prices(self.situation.goods, self.stacking, None if shipping is None else shipping.minor_units)
+        shipping_minor = None if shipping is None else shipping.minor_units
+        return Prices(self.situation.goods, self.stacking, shipping_minor, gives_points=self.situation.gives_points)
 
 
 def choose(table: Table) -> tuple[_Set, bool]:
@@ -167,14 +174,16 @@ def _key(giving: _Giving) -> tuple[object, ...]:
 def _best(table: Table) -> tuple[_Set, bool]:
     """Find the best set: the best of those that combine, or one exclusive offer."""
     together = [offer for offer in table.offers if offer.combines is not Combines.ALONE]
-    search = _Search(table, len(together))
+    turns = {offer.offer_id: _turn(table, offer) for offer in together}
+    together.sort(key=lambda one: turns[one.offer_id])
+    search = _Search(table, turns)
     giving, optimal = _Giving(table), True
     chosen = list[Offer]()
     for part in _apart(table, together):
-        found, exact = search.best_of(part)
+        found, exact = search.best_of(sorted(part, key=lambda one: turns[one.offer_id]))
         chosen += found
         optimal = optimal and exact
-    for offer in sorted(chosen, key=lambda one: one.rank):
+    for offer in sorted(chosen, key=lambda one: turns[one.offer_id]):
         giving.add(offer)  # allowed apart, allowed together: they share nothing
     for offer in table.offers:
         if offer.combines is Combines.ALONE:
@@ -184,16 +193,30 @@ def _best(table: Table) -> tuple[_Set, bool]:
     return tuple(giving.applied), optimal
 
 
+def _turn(table: Table, offer: Offer) -> _Turn:
+    """Give an offer's place in the order in which a set is given: by lane and priority, then the deepest discount first.
+
+    How deep it is, is what it takes off by itself, of the list prices of the goods it takes something off. So a unit that two
+    offers of one lane mean goes to the one that takes more off it, whatever their names.
+    """
+    alone, depth = table.prices().give(offer, table.view), Fraction(0)
+    if alone is not None and alone.goods_minor:
+        groups = table.situation.groups
+        depth = Fraction(alone.goods_minor, sum(groups[place].list_minor for place, share in enumerate(alone.shares) if share))
+    lane, priority, *rest = offer.rank
+    return (lane, priority, -depth, *rest)
+
+
 @final
 class _Search:
     """Goes through sets of offers that share something."""
 
-    __slots__ = ("best", "best_key", "best_saved", "bounds", "limit", "offers", "steps", "table")
+    __slots__ = ("best", "best_key", "best_saved", "bounds", "limit", "offers", "steps", "table", "turns")
 
-    def __init__(self, table: Table, count: int) -> None:
-        self.table, self.steps = table, 0
+    def __init__(self, table: Table, turns: Mapping[str, _Turn]) -> None:
+        self.table, self.turns, self.steps = table, turns, 0
         self.limit = STEPS_LIMIT
-        if count > COMPETING_LIMIT:
+        if len(turns) > COMPETING_LIMIT:
             self.limit = min(STEPS_LIMIT, max(_FEWEST_STEPS, _WORK_LIMIT // max(1, len(table.situation.groups))))
         self.offers: Sequence[Offer] = ()
         self.bounds = Bounds((), table.situation.goods, 0)
@@ -210,14 +233,32 @@ class _Search:
         shipping_minor = 0 if shipping is None else shipping.minor_units
         self.offers = [offer for offer in offers if most_of(offer, goods, shipping_minor) or self._may_give(offer)]
         self.bounds = Bounds(self.offers, goods, shipping_minor)
-        # The first by priority are the ones to beat, and the answer where no search is left.
-        self.best = _Giving(self.table)
-        for offer in self.offers:
-            if self.best.may(offer):
-                self.best.add(offer)
-        self.best_key, self.best_saved = _key(self.best), self.best.saved
+        # Good sets are the ones to beat, and the answer where no search is left.
+        self.best, self.best_saved = _Giving(self.table), 0
+        self.best_key = _key(self.best)
+        self._compare(self._of(self.offers))
+        self._gather()
         exact = self._go()
         return self.best.offers, exact
+
+    def _of(self, offers: Iterable[Offer]) -> _Giving:
+        """Give a set of offers in their order."""
+        giving = _Giving(self.table)
+        for offer in offers:
+            if giving.may(offer):
+                giving.add(offer)
+        return giving
+
+    def _gather(self) -> None:
+        """Gather a set from the offers that save most by themselves, each where it makes the set better."""
+        alone = [(self._of([offer]), offer) for offer in self.offers]
+        chosen = list[Offer]()
+        for giving, offer in sorted(alone, key=lambda one: (-one[0].saved, self.turns[one[1].offer_id]))[:_GATHERED_LIMIT]:
+            self._compare(giving)
+            together = self._of(sorted([*chosen, offer], key=lambda one: self.turns[one.offer_id]))
+            if _key(together) <= self.best_key:
+                self._compare(together)
+                chosen.append(offer)
 
     def _may_give(self, offer: Offer) -> bool:
         """Say whether an offer that takes no money off may give something else.
@@ -277,7 +318,7 @@ def _apart(table: Table, offers: Sequence[Offer]) -> list[list[Offer]]:
                 marks |= other_marks
                 own = [*others, *own]
         parts = [*apart, (marks, own)]
-    return [sorted(part, key=lambda offer: offer.rank) for _, part in parts]
+    return [part for _, part in parts]
 
 
 def _marks(table: Table, offer: Offer) -> set[object]:

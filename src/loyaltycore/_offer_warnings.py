@@ -488,68 +488,85 @@ class _Behind:
 
 def _is_before(one: Offer, other: Offer) -> bool:
     """Say whether an offer goes first by what its author wrote, and not by its id."""
-    return one.rank[:2] < other.rank[:2]
+    return one.rank[:-1] < other.rank[:-1]
 
 
 # Offers whose ids decide.
 
 
 def _unordered(offers: Sequence[Offer], terms: _Terms) -> Iterator[tuple[str, list[Offer]]]:
-    """Find the offers of one lane and priority whose result depends on who goes first."""
-    level = defaultdict[tuple[int, int], list[Offer]](list)
+    """Find the offers that only their ids put in order, and whose result depends on who goes first."""
+    level = defaultdict[tuple[int, ...], list[Offer]](list)
     for offer in offers:
-        level[offer.rank[:2]].append(offer)
+        level[offer.rank[:-1]].append(offer)
     for equals in level.values():
         if len(equals) > 1:
             yield from _of_level(equals, terms)
 
 
 def _of_level(equals: Sequence[Offer], terms: _Terms) -> Iterator[tuple[str, list[Offer]]]:
-    """Find what is unordered among offers of one lane and priority."""
+    """Find what is unordered among offers of one lane, priority and breadth."""
     stacking = terms.stacking
     together = [offer for offer in equals if offer.combines is not Combines.ALONE]
     if stacking.mode is not Mode.BEST:
-        for meeting in _meeting([offer for offer in equals if offer.combines is Combines.ALONE], _sale):
+        alone = [offer for offer in equals if offer.combines is Combines.ALONE]
+        for meeting in _meeting(alone, _sale, terms):
             yield "the first exclusive one keeps the others out", meeting
-        yield from _of_groups(equals)
-        yield from _of_count(together, stacking.offers_at_most)
-    for meeting in _meeting(together, _sale):
+        yield from _of_groups(equals, terms)
+        yield from _of_count(together, terms)
+    for meeting in _meeting(together, _sale, terms):
         if any(offer.combines is Combines.LAST for offer in meeting):
             yield "no offer applies after one of them", meeting
-    yield from _of_prices("unit", [offer for offer in together if _takes_goods(offer)], _goods, stacking)
-    yield from _of_prices("shipping price", [offer for offer in together if _eases_shipping(offer)], _sale, stacking)
+    yield from _of_prices("unit", [offer for offer in together if _takes_goods(offer)], _goods, terms)
+    yield from _of_prices("shipping price", [offer for offer in together if _eases_shipping(offer)], _sale, terms)
     if any(offer.follows_others for offer in together):
-        for meeting in _meeting([offer for offer in together if offer.follows_others or _takes_goods(offer)], _sale):
+        for meeting in _meeting([offer for offer in together if offer.follows_others or _takes_goods(offer)], _sale, terms):
             if any(offer.follows_others for offer in meeting):
                 yield "a threshold looks at what the others leave", meeting
 
 
-def _of_count(together: Sequence[Offer], most: int | None) -> Iterator[tuple[str, list[Offer]]]:
+def _of_count(together: Sequence[Offer], terms: _Terms) -> Iterator[tuple[str, list[Offer]]]:
+    most = terms.stacking.offers_at_most
     if most is not None:
-        for meeting in _meeting(together, _sale):
+        for meeting in _meeting(together, _sale, terms):
             if len(meeting) > most:
                 yield f"at most {most} of an order apply", meeting
 
 
 def _of_prices(
-    name: str, offers: Sequence[Offer], space: Callable[[Offer], _Space], stacking: Stacking
+    name: str, offers: Sequence[Offer], space: Callable[[Offer], _Space], terms: _Terms
 ) -> Iterator[tuple[str, list[Offer]]]:
     """Find the offers that take something off one price: only so many may, or each looks at what is left of it."""
-    most = stacking.most(offers[0].lane) if offers else None
-    for meeting in _meeting(offers, space):
-        if stacking.mode is not Mode.BEST and most is not None and len(meeting) > most:
+    most = terms.stacking.most(offers[0].lane) if offers else None
+    best = terms.stacking.mode is Mode.BEST
+    for meeting in _meeting(offers, space, terms):
+        # The best set takes the better of two that reach the same; where they reach different goods both are in it.
+        if most is not None and len(meeting) > most and not (best and _reach_the_same(meeting, terms.stacking.exclude_tags)):
             yield f"at most {most} of them takes something off a {name}", meeting
         if most != 1 and _depends(meeting):
             yield f"what one takes off a {name} changes what another does", meeting
 
 
-def _of_groups(equals: Sequence[Offer]) -> Iterator[tuple[str, list[Offer]]]:
+def _reach_the_same(meeting: Sequence[Offer], exclude_tags: frozenset[str]) -> bool:
+    """Say whether each of some offers reaches all units of the same goods, or shipping, and gives nothing else."""
+    reached = {_reach(one, exclude_tags) for offer in meeting for one in singles(offer.give)}
+    return len(reached) == 1 and None not in reached
+
+
+def _reach(single: Single, exclude_tags: frozenset[str]) -> Filter | str | None:
+    """Give the goods of which a benefit reaches every unit, or shipping; ``None`` where it depends, or is of neither."""
+    if isinstance(single, PercentOff | AmountOff) and single.units.are_all:
+        return attrs.evolve(single.goods, exclude_tags=single.goods.exclude_tags - exclude_tags)
+    return "shipping" if isinstance(single, SHIPPING_BENEFITS) else None
+
+
+def _of_groups(equals: Sequence[Offer], terms: _Terms) -> Iterator[tuple[str, list[Offer]]]:
     groups = defaultdict[str, list[Offer]](list)
     for offer in equals:
         if offer.group is not None:
             groups[offer.group].append(offer)
     for name, offers in groups.items():
-        for meeting in _meeting(offers, _sale):
+        for meeting in _meeting(offers, _sale, terms):
             yield f"only the first of group {name} applies", meeting
 
 
@@ -610,16 +627,28 @@ def _union(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
     return None if None in sets else frozenset[str]().union(*[one for one in sets if one is not None])
 
 
-def _meeting(offers: Sequence[Offer], space: Callable[[Offer], _Space]) -> Iterator[list[Offer]]:
+def _meeting(offers: Sequence[Offer], space: Callable[[Offer], _Space], terms: _Terms) -> Iterator[list[Offer]]:
     """Part offers into those that may meet in one basket; who meets nobody is left out."""
     if len(offers) > 1:
         placed = [(offer, space(offer)) for offer in offers]
         for part in _apart(placed):
             known = part
             if len(part) <= _COMPARED:
-                known = [one for one in part if any(other is not one and _overlap(one[1], other[1]) for other in part)]
+                known = [one for one in part if any(other is not one and _may_meet(one, other, terms) for other in part)]
             if known:
                 yield [offer for offer, _ in known]
+
+
+def _may_meet(one: tuple[Offer, _Space], other: tuple[Offer, _Space], terms: _Terms) -> bool:
+    """Say whether two offers may apply to one basket: not where one asks for what the other forbids."""
+    # Of a group ``best`` takes the better one, so that they are never in one set; elsewhere the first of them goes.
+    of_one_group = one[0].group is not None and one[0].group == other[0].group
+    if not _overlap(one[1], other[1]) or (of_one_group and terms.stacking.mode is Mode.BEST):
+        return False
+    # What others leave is not the same for both: each looks at its turn.
+    if one[0].follows_others or other[0].follows_others:
+        return True
+    return _clash([(one[0].when, True), (other[0].when, True)], (), terms) is None
 
 
 _Placed: TypeAlias = list[tuple[Offer, _Space]]

@@ -10,7 +10,17 @@ import attrs
 
 from loyaltycore._checks import check_count, check_whole
 from loyaltycore._phrases import EXPIRES, PENDING, read_expires, read_pending
-from loyaltycore._tables import Problem, Table, made, read_above_nothing, read_filter, read_price, read_schedule, read_window
+from loyaltycore._tables import (
+    Problem,
+    Table,
+    check_said,
+    made,
+    read_above_nothing,
+    read_filter,
+    read_price,
+    read_schedule,
+    read_window,
+)
 from loyaltycore.basket import Filter
 from loyaltycore.benefits import (
     BENEFITS_LIMIT,
@@ -187,6 +197,7 @@ def _window(table: Table | None, terms: OfferTerms) -> Window | None:
         return None
     window = read_window(table, terms.calendar)
     table.close()
+    check_said(table)
     return window
 
 
@@ -205,16 +216,10 @@ def _limits(table: Table | None, terms: OfferTerms) -> Limits:
     said: dict[str, Any] = {**table.counts("total", "per_member", "units"), **table.choices(over=Over)}
     budget = _above_nothing(table, "budget", terms)
     table.close()
-    _check_said(table)
+    check_said(table)
     if "over" in table.values and not table.values.keys() & {"budget", "units"}:
         table.report("over", table.values["over"], "goes with budget or units")
     return made(table, lambda: Limits(budget=budget, **said)) or Limits()
-
-
-def _check_said(table: Table) -> None:
-    """Report a table in which nothing is said, where that would mean something else than its author thinks."""
-    if not table.values and table.sound:
-        table.report("", None, f"must say one of {', '.join(sorted(table.asked))}")
 
 
 # What must hold.
@@ -231,7 +236,7 @@ def _when(table: Table | None, terms: OfferTerms, depth: int = 1) -> Condition:
     found = [*_of_goods(table, terms), *_of_person(table, terms), *_of_sale(table, terms), *_composed(table, terms, depth)]
     table.close()
     if depth > 1:
-        _check_said(table)
+        check_said(table)
     parts = [part for part in found if part is not None]
     return made(table, lambda: parts[0] if len(parts) == 1 else AllOf(parts)) or AllOf(())
 
@@ -323,7 +328,7 @@ def _during(table: Table | None, terms: OfferTerms) -> Condition | None:
         table.asked.append("recurs")
         recurs = None
     table.close()
-    _check_said(table)
+    check_said(table)
     return made(table, lambda: during(window=window, schedule=schedule, recurrence=recurs))
 
 
@@ -540,12 +545,17 @@ def _units(table: Table | None) -> Units:
     said: dict[str, Any] = {**table.choices(first=Pick), **table.counts("at_most", "each_at_most", "sets_of", "every")}
     skip = table.take("skip", int, lambda value: check_whole("skip", value, low=0), "a whole number", 0)
     table.close()
+    check_said(table)
     return made(table, lambda: Units(skip=skip, **said)) or Units()
 
 
 def _percent(text: str) -> str:
-    """Read a percentage with or without its sign."""
-    return PercentOff(text.removesuffix("%").rstrip()).percent
+    """Read a percentage with or without its sign; one below 0 is as much out of range as one above 100."""
+    number = text.removesuffix("%").rstrip()
+    if number.startswith("-") and Rate.percent(number.removeprefix("-")):
+        msg = "percent must be above 0 and at most 100"
+        raise UsageError(msg)
+    return PercentOff(number).percent
 
 
 def _price(table: Table, name: str, terms: OfferTerms) -> Money:

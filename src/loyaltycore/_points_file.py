@@ -261,8 +261,8 @@ def _when(table: Table | None, calendar: Calendar) -> EarningWhen:
     if not {"from", "to"} & table.values.keys():
         window = None
     schedule = read_schedule(table)
-    tiers, member_tags = table.tags("tiers"), table.tags("member_tags")
-    markets, channels = table.tags("markets"), table.tags("channels")
+    tiers, member_tags = table.some("tiers"), table.some("member_tags")
+    markets, channels = table.some("markets"), table.some("channels")
     table.close()
     if not table.sound:
         return EarningWhen()

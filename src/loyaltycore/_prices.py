@@ -103,11 +103,11 @@ class _Due(NamedTuple):
 class _Given:
     """What one offer gave so far."""
 
-    __slots__ = ("bonus", "coupons", "eases", "frees", "gifts", "goods", "shares", "shipping", "times")
+    __slots__ = ("bonus", "coupons", "cut", "eases", "frees", "gifts", "goods", "shares", "shipping", "times")
 
     def __init__(self, groups: int) -> None:
         self.shares = [0] * groups
-        self.goods = 0
+        self.goods = self.cut = 0
         self.shipping = 0
         self.frees = self.eases = False
         self.gifts: list[GiftGiven] = []
@@ -126,19 +126,21 @@ class _Given:
 class Prices:
     """What is left of a basket's prices, changed by one offer after the other."""
 
-    __slots__ = ("allowance", "goods", "most", "runs", "shipping_left", "shipping_reached", "stacking")
+    __slots__ = ("allowance", "gives_points", "goods", "most", "runs", "shipping_left", "shipping_reached", "stacking")
 
-    def __init__(self, goods: Goods, stacking: Stacking, shipping_minor: int | None) -> None:
+    def __init__(self, goods: Goods, stacking: Stacking, shipping_minor: int | None, *, gives_points: bool = True) -> None:
         """Begin with list prices.
 
         Args:
             goods: The basket's goods.
             stacking: How offers meet.
             shipping_minor: What shipping costs; ``None`` while not known.
+            gives_points: Whether points are given at all.
         """
+        self.gives_points = gives_points
         self.goods, self.stacking, self.shipping_left = goods, stacking, shipping_minor
         self.shipping_reached = (0, 0, 0)
-        self.allowance = _allowance(stacking, goods.groups)
+        self.allowance = _allowance(stacking, goods)
         self.most = tuple([stacking.most(lane) for lane in LANES])
         self.runs = [
             _Run(place, group.quantity, group.unit_minor * group.quantity, (0, 0, 0)) for place, group in enumerate(goods.groups)
@@ -148,6 +150,7 @@ class Prices:
         """Give prices that change apart from these."""
         twin = object.__new__(Prices)
         twin.goods, twin.stacking, twin.shipping_left = self.goods, self.stacking, self.shipping_left
+        twin.gives_points = self.gives_points
         twin.shipping_reached, twin.allowance, twin.most = self.shipping_reached, self.allowance, self.most
         twin.runs = [_Run(run.place, run.units, run.left, run.reached) for run in self.runs]
         return twin
@@ -189,6 +192,7 @@ class Prices:
             frees_shipping=given.frees,
             eases_shipping=given.eases,
             units=self._lowered(given),
+            cut_minor=given.cut,
             gifts=tuple(given.gifts),
             bonus=tuple(given.bonus),
             times=tuple(given.times),
@@ -251,8 +255,14 @@ class Prices:
         if due.units is None and units.are_all:
             return runs
         in_order = sorted(runs, key=self._order(units.first, due.base))
-        limit = None if due.units is None else self._units_left(due, given)
-        counts = _counts(in_order, units, self.goods.groups, limit)
+        counts = _counts(in_order, units, self.goods.groups, due.units)
+        if due.units is not None:
+            # Units that this offer has lowered already count once.
+            left = self._units_left(due, given)
+            for place, run in enumerate(in_order):
+                if run.lowered_by is not given:
+                    counts[place] = min(counts[place], left)
+                    left -= counts[place]
         return [self._split(run, count) for run, count in zip(in_order, counts, strict=True) if count]
 
     def _order(self, first: Pick, base: Base) -> Callable[[_Run], tuple[Fraction | int, int]]:
@@ -296,6 +306,7 @@ class Prices:
                 None if self.allowance is None else self.allowance - taken,
             )
             if left is not None and left < wanted:
+                given.cut += wanted - max(0, left)
                 if left <= 0:
                     return
                 parts = apportion(left, [share for _, share in cut], Remainder.LARGEST)
@@ -502,7 +513,9 @@ class Prices:
         assert self.shipping_left is not None  # only known shipping has a share
         share = min(share, self.shipping_left)
         if due.limit is not None:
-            share = min(share, max(0, due.limit - given.goods - given.shipping))
+            left = max(0, due.limit - given.goods - given.shipping)
+            given.cut += max(0, share - left)
+            share = min(share, left)
         self.shipping_left -= share
         given.shipping += share
         return share
@@ -550,21 +563,24 @@ class Prices:
             self._take([(run, self._room(run)) for run in runs], due, given)
             # What the basket holds is not missing, also where it cannot be freed.
             missing -= sum(group.quantity for group in self.goods.groups if group.product_id == give.product_id)
-        if missing > 0 and give.product_id not in due.out_of_stock:
+        # Who buys nothing that offers touch gets nothing with it.
+        if missing > 0 and self.goods.open_places and give.product_id not in due.out_of_stock:
             given.gifts.append(GiftGiven(give.product_id, missing))
 
     def _bonus_points(self, give: BonusPoints, due: _Due, given: _Given) -> None:
         del due
-        given.bonus.append(give)
+        if self.gives_points and self.goods.open_places:
+            given.bonus.append(give)
 
     def _points_times(self, give: PointsTimes, due: _Due, given: _Given) -> None:
         del due
-        if give.of == ALL_GOODS or self.goods.of(give.of).places:
+        if self.gives_points and self.goods.of(give.of).places:
             given.times.append(give)
 
     def _next_coupon(self, give: NextCoupon, due: _Due, given: _Given) -> None:
         del due
-        given.coupons.append(give.coupon_id)
+        if self.goods.open_places:
+            given.coupons.append(give.coupon_id)
 
     TABLE: ClassVar[Mapping[type[Single], Callable[[Prices, Any, _Due, _Given], None]]] = {
         PercentOff: _percent_off,
@@ -583,12 +599,12 @@ class Prices:
     }
 
 
-def _allowance(stacking: Stacking, groups: Sequence[UnitGroup]) -> int | None:
-    """Give what all offers together may take off the goods."""
+def _allowance(stacking: Stacking, goods: Goods) -> int | None:
+    """Give what all offers together may take off the goods that they may touch."""
     limit = None if stacking.discount_limit is None else stacking.discount_limit.minor_units
     if stacking.discount_share is None:
         return limit
-    listed = sum(group.list_minor for group in groups)
+    listed = goods.of(ALL_GOODS).list_minor
     return _fewest(limit, stacking.discount_share.of_whole(listed, rounding=Rounding.DOWN))
 
 

@@ -30,7 +30,7 @@ from loyaltycore._earning import (
     held_in,
 )
 from loyaltycore._formula import POINTS, SHIPPING_LINE, Counted, EarnedPoints, Flat, Formula, sums_by_times
-from loyaltycore.basket import Basket, UnitGroup
+from loyaltycore.basket import Basket, Filter, UnitGroup
 from loyaltycore.benefits import BonusPoints
 from loyaltycore.conditions import Situation
 from loyaltycore.errors import Detail, Reason, Refusal
@@ -233,15 +233,19 @@ def to_take(earned: EarnedPoints, carried_minor: int, left_minor: int, ledger: L
 
 def _counts(rule: EarningRule, purchase: Purchase) -> _Counts:
     """Give what each group counts for and how many times, and shipping last."""
-    holding = [(one.times, one.only) for one in rule.multipliers if one.when.holds(purchase.situation, purchase.basket)]
+    matches = [one for one in rule.multipliers if one.when.holds(purchase.situation, purchase.basket)]
+    holding = [(one.times, one.only, one.only.is_open) for one in matches]
     if rule.account == POINTS:
-        holding += [(one.times, one.of) for offer in purchase.offers for one in offer.times]
+        # Goods that no offer touches are multiplied by none either.
+        out = purchase.situation.exclude_tags
+        offered = [one for offer in purchase.offers for one in offer.times]
+        holding += [(one.times, _apart_from(out, one.of), one.of.is_open) for one in offered]
     # Few sets of multipliers meet on many groups: fractions are multiplied once for each.
     known: dict[tuple[Rate, ...], Fraction] = {}
     counts = _Counts()
     for group, minor in zip(purchase.groups, purchase.prices[rule.basis], strict=True):
         if minor and rule.counts(group):
-            matching = tuple([rate for rate, only in holding if only.takes(group)]) if holding else ()
+            matching = tuple([rate for rate, only, _ in holding if only.takes(group)]) if holding else ()
             times = known.get(matching)
             if times is None:
                 times = known[matching] = _times(rule, matching)
@@ -249,18 +253,28 @@ def _counts(rule: EarningRule, purchase: Purchase) -> _Counts:
         else:
             counts.append((0, _ONCE))
     shipping_minor = purchase.shipping_minor if rule.shipping is Shipping.IN else 0
-    counts.append((shipping_minor, _times(rule, [rate for rate, only in holding if only.is_open])))
+    counts.append((shipping_minor, _times(rule, [rate for rate, _, is_open in holding if is_open])))
     return counts
 
 
+def _apart_from(tags: frozenset[str], only: Filter) -> Filter:
+    """Leave goods with some tags out of a filter."""
+    return attrs.evolve(only, exclude_tags=only.exclude_tags | tags) if tags else only
+
+
 _ONCE: Final = Fraction(1)
+_PARTS_LIMIT: Final = 1_000_000
+_TIMES_LIMIT: Final = Fraction(1_000_000)
 
 
 def _times(rule: EarningRule, rates: Iterable[Rate]) -> Fraction:
     times = _ONCE
     for rate in rates:
         times *= rate.factor
-    return times if rule.times_limit is None else min(times, rule.times_limit.factor)
+    if times.denominator > _PARTS_LIMIT:
+        # Many odd multipliers together: a millionth of a time gives nobody a point, and longer fractions fit no column.
+        times = Fraction(int(times * _PARTS_LIMIT), _PARTS_LIMIT)
+    return min(times, _TIMES_LIMIT if rule.times_limit is None else rule.times_limit.factor)
 
 
 def _by_line(counts: _Counts, groups: Sequence[UnitGroup]) -> tuple[Counted, ...]:

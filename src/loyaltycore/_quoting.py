@@ -150,7 +150,9 @@ def _situation(rules: Rules, asked: Asked, membership: Membership | None, codes:
     """Gather what conditions see: the member as before this order."""
     book, calendar, profile = rules.book, rules.calendar, asked.profile
     if membership is None:
-        return book.situation(asked.basket, codes=codes, profile=profile, at=at, calendar=calendar)
+        return book.situation(
+            asked.basket, codes=codes, profile=profile, gives_points=at >= rules.starts_at, at=at, calendar=calendar
+        )
     status = tier_of(rules, tuple(membership.orders.values()), at)
     return book.situation(
         asked.basket,
@@ -162,6 +164,7 @@ def _situation(rules: Rules, asked: Asked, membership: Membership | None, codes:
         past_list_minor=membership.past_list_minor,
         past_discount_minor=membership.past_discount_minor,
         profile=profile,
+        gives_points=at >= rules.starts_at,
         at=at,
         calendar=calendar,
     )

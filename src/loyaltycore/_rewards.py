@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final, Protocol, assert_never
 
@@ -13,6 +13,7 @@ from loyaltycore.benefits import (
     BonusPoints,
     BundlePrice,
     BuyGet,
+    Fill,
     FixedPrice,
     FreeShipping,
     Gift,
@@ -20,7 +21,6 @@ from loyaltycore.benefits import (
     Part,
     Per,
     PercentOff,
-    Pick,
     PointsTimes,
     QuantityLadder,
     Reward,
@@ -28,11 +28,14 @@ from loyaltycore.benefits import (
     ShippingAmountOff,
     ShippingPercentOff,
     ShippingPrice,
+    Single,
     SpendLadder,
     Units,
     check_benefit,
+    singles,
 )
-from loyaltycore.messages import Language, money_text, name_text, say
+from loyaltycore.conditions import Across
+from loyaltycore.messages import Language, name_text, say
 from loyaltycore.quantities import Money
 
 __all__ = ["count_text", "goods_text", "list_text", "nudge_text", "reward_text"]
@@ -52,8 +55,18 @@ class Nudging(Protocol):
         ...
 
     @property
+    def discount_limit(self) -> Money | None:
+        """What it takes off at most; ``None`` where nothing limits it."""
+        ...
+
+    @property
     def of(self) -> Filter:
         """Which goods are to be added."""
+        ...
+
+    @property
+    def across(self) -> Across:
+        """Whether the units to be added are of one product."""
         ...
 
     @property
@@ -80,68 +93,120 @@ def nudge_text(nudge: Nudging, language: Language = "en") -> str:
         language: ``"en"``, ``"fr"`` or a catalogue.
     """
     of, missing = nudge.of, nudge.missing
+    reward = reward_text(nudge.give, language, discount_limit=nudge.discount_limit)
     if missing is None:
-        if nudge.missing_units is not None:
-            added = count_text(nudge.missing_units, of, language, key="more")
-        else:
-            added = count_text(nudge.missing_products or 0, of, language, key="different")
-        return say("nudge.add", language, goods=added, reward=reward_text(nudge.give, language))
+        return say("nudge.add", language, goods=_added(nudge, language), reward=reward)
     goods = goods_text(of, language)
     if goods:
-        return say("nudge.spend_on", language, missing=missing, goods=goods, reward=reward_text(nudge.give, language))
+        return say("nudge.spend_on", language, missing=missing, goods=goods, reward=reward)
     match nudge.give:
-        case PercentOff() if nudge.give.goods.is_open and nudge.give.units.are_all:
+        case PercentOff("100"):
+            return say("nudge.spend", language, missing=missing, reward=reward)
+        case PercentOff() if nudge.give.goods.is_open and nudge.give.units.are_all and nudge.discount_limit is None:
             return say("nudge.percent_off", language, missing=missing, percent=Decimal(nudge.give.percent))
-        case FreeShipping():
+        case FreeShipping() if nudge.discount_limit is None:
             return say("nudge.free_shipping", language, missing=missing)
         case _:
-            return say("nudge.spend", language, missing=missing, reward=reward_text(nudge.give, language))
+            return say("nudge.spend", language, missing=missing, reward=reward)
 
 
-def reward_text(benefit: Benefit, language: Language = "en") -> str:
+def _added(nudge: Nudging, language: Language) -> str:
+    """Say the units or products that are missing."""
+    if nudge.missing_units is None:
+        return count_text(nudge.missing_products or 0, nudge.of, language, key="different")
+    # Where one product is named, its units are of one product anyway.
+    any_product = nudge.across is Across.PRODUCT and len(nudge.of.products) != 1
+    return count_text(nudge.missing_units, nudge.of, language, key="one" if any_product else "more")
+
+
+def reward_text(benefit: Benefit, language: Language = "en", *, discount_limit: Money | None = None) -> str:
     """Say a benefit in a few words, which stand alone and after "for": ``10% off helmets``, ``free shipping``, ``3 for 2``.
+
+    What narrows it is said, and nothing else.
 
     Args:
         benefit: Any of the union.
         language: ``"en"``, ``"fr"`` or a catalogue.
+        discount_limit: What its offer takes off at most; ``None`` where nothing limits it.
 
     Example:
         >>> reward_text(PercentOff("10", of=Filter(categories=["helmets"])))
         '10% off helmets'
+        >>> reward_text(PercentOff("10"), discount_limit=Money.of("5.00", "EUR"))
+        '10% off, at most €5.00'
         >>> reward_text(FreeShipping(), "fr")
         'la livraison offerte'
     """
-    match check_benefit(benefit):
+    reward = _reward(check_benefit(benefit), language)
+    if discount_limit is None or not _is_cut(benefit, discount_limit):
+        return reward
+    return say("reward.at_most", language, reward=reward, limit=discount_limit)
+
+
+def _is_cut(benefit: Benefit, limit: Money) -> bool:
+    """Say whether a benefit could take off more than a limit."""
+    most = [_most_off(single) for single in singles(benefit)]
+    known = [minor for minor in most if minor is not None]
+    whole = sum(known) if isinstance(benefit, Several) else max(known, default=0)
+    return len(known) < len(most) or whole > limit.minor_units
+
+
+def _most_off(single: Single) -> int | None:
+    """Say how much a benefit takes off at most, whatever is bought; ``None`` where that depends on it."""
+    match single:
+        case BonusPoints() | PointsTimes() | NextCoupon():
+            return 0
+        case Gift():
+            return 0 if single.fill is Fill.ADD else None
+        case ShippingAmountOff():
+            return single.amount.minor_units
+        case AmountOff() if single.per in {Per.BASKET, Per.SHARED}:
+            return single.amount.minor_units
+        case _:
+            return None
+
+
+def _reward(benefit: Benefit, language: Language) -> str:
+    match benefit:
         case PercentOff() | AmountOff() | FixedPrice() as priced:
             return _priced(priced, language)
         case BundlePrice() as bundle:
             parts = " + ".join(count_text(part.units, part.of, language) for part in bundle.parts)
-            return say("reward.bundle_price", language, goods=parts, price=bundle.price)
+            key = "reward.bundle_price" if bundle.price.minor_units else "reward.free_of"
+            return _so_often(say(key, language, goods=parts, price=bundle.price), bundle.times, language)
         case BuyGet() as deal:
-            return _deal(deal, language)
+            return _so_often(_deal(deal, language), deal.times, language)
         case FreeShipping() | ShippingPercentOff() | ShippingAmountOff() | ShippingPrice() as shipping:
             return _shipping(shipping, language)
         case Gift() | BonusPoints() | PointsTimes() | NextCoupon() as extra:
             return _extra(extra, language)
         case Several() as several:
-            return list_text([reward_text(one, language) for one in several.benefits], language, last="reward.and")
+            return list_text([_reward(one, language) for one in several.benefits], language, last="reward.and")
         case SpendLadder() | QuantityLadder() as ladder:
-            return ", ".join(
-                say("reward.from", language, reward=reward_text(give, language), start=_start(ladder, start, language))
-                for start, give in ladder.rungs
-            )
+            return ", ".join(_rung(ladder, start, _reward(give, language), language) for start, give in ladder.rungs)
         case never:
             assert_never(never)
 
 
+def _so_often(reward: str, times: int | None, language: Language) -> str:
+    """Say how often sets give something at most."""
+    if times is None:
+        return reward
+    return say("reward.once" if times == 1 else "reward.at_most_times", language, reward=reward, times=times)
+
+
 def _priced(benefit: PercentOff | AmountOff | FixedPrice, language: Language) -> str:
     """Say what goods cost less, and which."""
-    goods = goods_text(benefit.of, language)
+    goods = goods_text(benefit.goods, language)
     meant = _target(benefit.units, goods, language) or goods
     of = "_of" if meant else ""
-    match benefit:
-        case PercentOff() if benefit.percent == "100" and benefit.units == Units(at_most=1):
+    if _is_free(benefit):
+        if benefit.units == Units(at_most=1):
             return say(f"reward.cheapest_free{'_of' if goods else ''}", language, goods=goods)
+        # Behind a comma the word would belong to what stands there alone.
+        more = "_too" if len(list(_narrowed(benefit.units))) > 1 else of
+        return say(f"reward.free{more}", language, goods=meant)
+    match benefit:
         case PercentOff():
             return say(f"reward.percent_off{of}", language, percent=Decimal(benefit.percent), goods=meant)
         case FixedPrice():
@@ -153,26 +218,45 @@ def _priced(benefit: PercentOff | AmountOff | FixedPrice, language: Language) ->
             assert_never(never)
 
 
+def _is_free(benefit: PercentOff | AmountOff | FixedPrice) -> bool:
+    """Say whether units cost nothing: a share of everything, or a price of nothing."""
+    match benefit:
+        case PercentOff():
+            return benefit.percent == "100"
+        case FixedPrice():
+            return benefit.price.minor_units == 0
+        case _:
+            return False
+
+
 def _target(units: Units, goods: str, language: Language) -> str:
     """Say which units are meant; nothing where all are."""
-    if units.are_all:
-        return ""
-    kind, count = _kind_of(units)
-    return say(f"target.{kind}{'_of' if goods else ''}", language, units=count, goods=goods)
+    said = ""
+    for kind, count in _narrowed(units):
+        if said:
+            said = say(f"target.{kind}_too", language, units=count, goods=said)
+        else:
+            said = say(f"target.{kind}{'_of' if goods else ''}", language, units=count, goods=goods)
+    return said
 
 
-def _kind_of(units: Units) -> tuple[str, int]:
-    """Choose the words for a choice of units, and their number; a choice that says several things is only some units."""
+def _narrowed(units: Units) -> Iterator[tuple[str, int]]:
+    """Give the words for all that narrows a choice of units, each with its number."""
+    end = units.first.value
     if units == Units(first=units.first, at_most=units.at_most):
-        end = "cheapest" if units.first is Pick.CHEAPEST else "dearest"
-        return (f"{end}_one" if units.at_most == 1 else end), units.at_most or 0
-    if units == Units(first=units.first, every=units.every, skip=units.skip):
-        return ("every", units.every) if units.every > 1 else ("some", 0)
-    if units == Units(first=units.first, sets_of=units.sets_of):
-        return "sets", units.sets_of
-    if units == Units(first=units.first, each_at_most=units.each_at_most):
-        return "each", units.each_at_most or 0
-    return "some", 0
+        if units.at_most is not None:
+            yield (f"{end}_one" if units.at_most == 1 else end), units.at_most
+        return
+    if units.every > 1:
+        yield "every", units.every
+    if units.sets_of > 1:
+        yield "sets", units.sets_of
+    if units.each_at_most is not None:
+        yield "each", units.each_at_most
+    if units.at_most is not None:
+        yield "most", units.at_most
+    if units.skip:
+        yield (f"skip_{end}_one" if units.skip == 1 else f"skip_{end}"), units.skip
 
 
 def _deal(deal: BuyGet, language: Language) -> str:
@@ -196,7 +280,9 @@ def _got(part: Part, reward: Reward, language: Language) -> str:
 
 def _shipping(benefit: FreeShipping | ShippingPercentOff | ShippingAmountOff | ShippingPrice, language: Language) -> str:
     match benefit:
-        case FreeShipping():
+        case FreeShipping() | ShippingPercentOff("100"):
+            return say("reward.free_shipping", language)
+        case ShippingPrice() if benefit.price.minor_units == 0:
             return say("reward.free_shipping", language)
         case ShippingPercentOff():
             return say("reward.shipping_percent_off", language, percent=Decimal(benefit.percent))
@@ -233,15 +319,19 @@ def _times(benefit: PointsTimes, language: Language) -> str:
     return say("reward.points_of", language, reward=reward, goods=goods) if goods else reward
 
 
-def _start(ladder: SpendLadder | QuantityLadder, start: Money | int, language: Language) -> str:
-    """Say where a rung begins."""
+def _rung(ladder: SpendLadder | QuantityLadder, start: Money | int, reward: str, language: Language) -> str:
+    """Say where a rung begins; nothing where every basket is above it."""
     if isinstance(start, Money):
-        return money_text(start, language)
-    return count_text(start, ladder.of, language)
+        goods = goods_text(ladder.of, language)
+        key = f"reward.from{'_of' if goods else ''}"
+        return say(key, language, reward=reward, start=start, goods=goods) if start.minor_units else reward
+    if start == 1 and ladder.of.is_open:
+        return reward
+    return say("reward.from_units", language, reward=reward, start=count_text(start, ladder.of, language, key="least"))
 
 
 def goods_text(of: Filter, language: Language = "en") -> str:
-    """Name the goods a filter means, in the shop's words: ``helmets by Bell up to €50.00``; what it leaves out is not said.
+    """Name the goods a filter means, in the shop's words: ``helmets by Bell up to €50.00``, ``items not tagged sale``.
 
     Args:
         of: The filter.
@@ -263,7 +353,8 @@ def count_text(units: int, of: Filter, language: Language = "en", *, key: str = 
         units: How many.
         of: Which goods.
         language: ``"en"``, ``"fr"`` or a catalogue.
-        key: How they are said: ``"units"``, ``"more"`` of them, or ``"different"`` products.
+        key: How they are said: ``"units"``, so many ``"more"``, at ``"least"`` so many, so many of any ``"one"`` product, or so
+            many ``"different"`` products.
     """
     named = _named(of, language)
     kind = "units" if not named else "product" if len(of.products) == 1 else "goods"
@@ -272,7 +363,7 @@ def count_text(units: int, of: Filter, language: Language = "en", *, key: str = 
 
 def _named(of: Filter, language: Language) -> str:
     """Name products, or else categories."""
-    return _any_of(of.products or of.categories, language)
+    return _any_of((of.products - of.exclude_products) or of.products or of.categories, language)
 
 
 def _any_of(names: frozenset[str], language: Language) -> str:
@@ -298,16 +389,27 @@ def list_text(said: Sequence[str], language: Language, *, last: str) -> str:
 
 
 def _described(goods: str, of: Filter, language: Language) -> str:
-    """Add to goods what a filter says of brand, tag and price."""
+    """Add to goods what a filter says of brand, tag and price, and what it leaves out."""
     if of.brands:
         goods = say("goods.brands", language, goods=goods, brands=_any_of(of.brands, language))
     if of.tags:
         goods = say("goods.tags", language, goods=goods, tags=_any_of(of.tags, language))
     if of.price is not PriceState.ANY:
         goods = say(f"goods.{of.price.value}", language, goods=goods)
-    low, high = of.price_from, of.price_to
+    goods = _bounded(goods, of.price_from, of.price_to, language)
+    if of.exclude_tags:
+        goods = say("goods.except_tags", language, goods=goods, tags=_any_of(of.exclude_tags, language))
+    if of.exclude_products and not of.products:
+        goods = say("goods.except_products", language, goods=goods, products=_any_of(of.exclude_products, language))
+    return goods
+
+
+def _bounded(goods: str, low: Money | None, high: Money | None, language: Language) -> str:
+    """Add to goods what their prices must be."""
     if low is None:
         return goods if high is None else say("goods.price_to", language, goods=goods, price=high)
     if high is None:
         return say("goods.price_from", language, goods=goods, price=low)
+    if low == high:
+        return say("goods.price_at", language, goods=goods, price=low)
     return say("goods.price_between", language, goods=goods, price=low, price_to=high)

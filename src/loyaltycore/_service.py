@@ -52,6 +52,7 @@ from loyaltycore.ledger import (
 )
 from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.offers import View
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.periods import Window
 from loyaltycore.points import Transferred
@@ -141,33 +142,40 @@ class Steward(Service):
 
     # ---- from the basket to the order ----
 
-    def _quote(self, asked: Asked, order_id: str | None) -> Steps[Quote]:
+    def _quote(self, asked: Asked, order_id: str | None, view: View) -> Steps[Quote]:
         def look(loaded: Loaded, at: datetime) -> Quote:
             membership = loaded.member_or_none(asked.member_id)
             at = not_before_last(membership, at)
             return self.program.quote(
-                asked.basket, membership, profile=asked.profile, codes=asked.codes, burn=asked.burn, order_id=order_id, at=at
+                asked.basket,
+                membership,
+                profile=asked.profile,
+                codes=asked.codes,
+                burn=asked.burn,
+                order_id=order_id,
+                view=view,
+                at=at,
             )
 
         return (yield from self._seen(self.program.needs(asked.member_id).streams, look))
 
-    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str) -> Steps[OrderPlaced]:
+    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str, view: View) -> Steps[OrderPlaced]:
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
             if order.placed is not None:
                 return ()
             at = not_before_last(membership, at)
             if quote is None:
-                placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, at=at)
+                placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, view=view, at=at)
             else:
-                placed = self.program.place(quote, membership, order_id=order_id, order=order, at=at)
+                placed = self.program.place(quote, membership, order_id=order_id, order=order, view=view, at=at)
             return placed.postings
 
         command = _of_order("place", asked, order_id, actor)
         facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
         return the(OrderPlaced, facts[command.home])
 
-    def _reserve(self, quote: Quote, order_id: str, hold_for: timedelta, actor: str) -> Steps[OrderReserved]:
+    def _reserve(self, quote: Quote, order_id: str, hold_for: timedelta, actor: str, view: View) -> Steps[OrderReserved]:
         asked = check_kind("quote", quote, Quote).asked
         if not timedelta(0) < check_kind("hold_for", hold_for, timedelta) <= _HOLD_LIMIT:
             msg = f"hold_for must be above 0 and at most {_HOLD_LIMIT.days} days, got {hold_for}"
@@ -176,7 +184,8 @@ class Steward(Service):
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
             at = not_before_last(membership, at)
-            reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=at + hold_for, at=at)
+            until = at + hold_for
+            reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=until, view=view, at=at)
             return reserved.postings
 
         command = _of_order("reserve", asked, order_id, actor)

@@ -21,6 +21,7 @@ __all__ = [
     "ProgramError",
     "Table",
     "begins",
+    "check_said",
     "made",
     "read_above_nothing",
     "read_exclusion",
@@ -30,6 +31,8 @@ __all__ = [
     "read_window",
     "same",
 ]
+
+_NONE_NAMED: Final = "must name at least one, or be left out"
 
 FOUND_LIMIT: Final = 80
 """Characters of a text that a problem shows as it stands in the file."""
@@ -177,6 +180,17 @@ class Table:
     def tags(self, name: str) -> frozenset[str]:
         return self.take(name, list, labels, 'a list of tags such as ["gift-card"]', frozenset())
 
+    def some(self, name: str) -> frozenset[str]:
+        """Read labels that narrow something: a list of none would mean everything, and its author meant nothing."""
+
+        def read(values: list[object]) -> frozenset[str]:
+            found = labels(values)
+            if not found:
+                raise UsageError(_NONE_NAMED)
+            return found
+
+        return self.take(name, list, read, 'a list of tags such as ["gift-card"]', frozenset())
+
     def strings(self, name: str) -> list[str]:
         def read(values: list[object]) -> list[str]:
             found = [value for value in values if isinstance(value, str)]
@@ -246,6 +260,12 @@ def made(table: Table, make: Callable[[], T], key: str = "") -> T | None:
         return None
 
 
+def check_said(table: Table) -> None:
+    """Report a table in which nothing is said, where that would mean something else than its author thinks."""
+    if not table.values and table.sound:
+        table.report("", None, f"must say one of {', '.join(sorted(table.asked))}")
+
+
 def read_above_nothing(text: str, currency: str) -> Money:
     """Read an amount above 0.
 
@@ -263,7 +283,7 @@ def read_filter(table: Table | None, currency: str) -> Filter:
     """Read which goods are meant: all where nothing is said."""
     if table is None:
         return Filter()
-    exclude_tags, exclude_products = table.tags("exclude_tags"), table.tags("exclude_products")
+    exclude_tags, exclude_products = table.some("exclude_tags"), table.some("exclude_products")
     of = read_exclusion(table, currency)
     return attrs.evolve(of, exclude_tags=exclude_tags, exclude_products=exclude_products) if table.sound else of
 
@@ -272,12 +292,13 @@ def read_exclusion(table: Table | None, currency: str) -> Filter:
     """Read which goods are not meant: the same without what a filter itself leaves out."""
     if table is None:
         return Filter()
-    tags, products, categories = table.tags("tags"), table.tags("products"), table.tags("categories")
-    brands = table.tags("brands")
+    tags, products, categories = table.some("tags"), table.some("products"), table.some("categories")
+    brands = table.some("brands")
     price = table.choice("price", PriceState, PriceState.ANY)
     low = table.text("price_from", lambda text: read_price(text, currency), _PRICE, None)
     high = table.text("price_to", lambda text: read_price(text, currency), _PRICE, None)
     table.close()
+    check_said(table)
     return (
         made(
             table,
@@ -320,6 +341,8 @@ def read_schedule(table: Table) -> Schedule | None:
     strange = [day for day in days if day not in names]
     if strange:
         table.report("weekdays", strange[0], f"must be of {', '.join(names)}")
+    if "weekdays" in table.values and not days and table.is_right("weekdays"):
+        table.report("weekdays", days, _NONE_NAMED)
     if not table.sound or not {"weekdays", "starts", "ends"} & table.values.keys():
         return None
     return made(table, lambda: Schedule(weekdays=[Weekday(day) for day in days or names], starts=starts, ends=ends))

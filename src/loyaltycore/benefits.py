@@ -542,18 +542,22 @@ class BonusPoints:
         check_policies(self.pending, self.expires)
 
 
+def _times(times: Rate | str | int | Decimal) -> Rate:
+    return times if isinstance(times, Rate) else Rate.times(times)
+
+
 @final
 @attrs.frozen
 class PointsTimes:
     """Goods count several times for the points of the main account.
 
     Attributes:
-        times: How many times, above 1: ``Rate.times("2")``.
+        times: How many times, above 1, as a ``Rate`` or a factor such as ``"2"``.
         of: Which goods; all of them and shipping, where it counts, unless said.
     """
 
     text: ClassVar[str] = "points_times"
-    times: Rate
+    times: Rate = attrs.field(converter=_times)
     of: Filter = attrs.field(default=ALL_GOODS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
@@ -604,9 +608,17 @@ SHIPPING_BENEFITS: Final = (FreeShipping, ShippingPercentOff, ShippingAmountOff,
 
 
 def _singles(benefits: Iterable[Single]) -> tuple[Single, ...]:
-    found = tuple(benefits)
+    found = tuple(benefits) if isinstance(benefits, Iterable) else ()
     if not 0 < len(found) <= BENEFITS_LIMIT or not all(isinstance(one, Single) for one in found):
-        msg = f"benefits must be 1 to {BENEFITS_LIMIT} of this module's single ones, got {shown(found)}"
+        msg = f"benefits must be 1 to {BENEFITS_LIMIT} of this module's single ones, got {shown(benefits)}"
+        raise UsageError(msg)
+    return found
+
+
+def _several(benefits: Iterable[Single]) -> tuple[Single, ...]:
+    found = _singles(benefits)
+    if sum(isinstance(one, BonusPoints) for one in found) > 1:
+        msg = f"benefits must give points on top once, because an order names them after the offer, got {shown(found)}"
         raise UsageError(msg)
     return found
 
@@ -617,11 +629,11 @@ class Several:
     """Several benefits of one offer, given one after the other.
 
     Attributes:
-        benefits: In their order.
+        benefits: In their order; points on top at most once.
     """
 
     text: ClassVar[str] = "several"
-    benefits: tuple[Single, ...] = attrs.field(converter=_singles)
+    benefits: tuple[Single, ...] = attrs.field(converter=_several)
 
 
 def _rungs(rungs: object) -> list[tuple[Any, Any]]:

@@ -14,7 +14,9 @@ Invariants:
 >>> from loyaltycore.basket import Basket
 >>> from loyaltycore.benefits import PercentOff
 >>> from loyaltycore.conditions import spend_at_least
->>> from loyaltycore.quantities import Money
+>>> from loyaltycore.members import Profile
+from loyaltycore.periods import Calendar
+from loyaltycore.quantities import Money
 >>> ten = Offer("ten-from-fifty", when=spend_at_least(Money.of("50", "EUR")), give=PercentOff("10"))
 >>> book = OfferBook([ten], stacking=Stacking(Mode.BEST))
 >>> situation = book.situation(Basket.of("EUR", {"helmet": "79.90"}), at=datetime(2026, 7, 1, tzinfo=UTC))
@@ -25,12 +27,13 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, final
+from typing import Final, final
 
 import attrs
 
-from loyaltycore._checks import check_several
+from loyaltycore._checks import check_kind, check_several
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._nudges import Nudge, NudgeOrder, find_nudges
 from loyaltycore._offer_index import OfferIndex
@@ -55,6 +58,8 @@ from loyaltycore.basket import Basket
 from loyaltycore.benefits import BonusPoints, Gift, singles
 from loyaltycore.conditions import Situation
 from loyaltycore.errors import Accepted, CurrencyMismatchError, Reason, Refusal, Refused, UsageError
+from loyaltycore.members import Profile
+from loyaltycore.periods import Calendar
 from loyaltycore.quantities import Money
 
 __all__ = [
@@ -79,6 +84,9 @@ __all__ = [
     "View",
     "WarningKind",
 ]
+
+_NO_PROFILE: Final = Profile()
+_UTC: Final = Calendar("UTC")
 
 OFFERS_LIMIT: Final = 100_000
 """Offers of one book."""
@@ -195,14 +203,23 @@ class Evaluation:
         return left
 
     def _winner(self, offer: Offer, alone: AppliedOffer) -> str:
-        """Name the applied offer that an offer gave way to: of its group, then of its goods and lane, then of its lane."""
+        """Name the applied offer that an offer gave way to.
 
-        def closeness(applied: AppliedOffer) -> tuple[bool, bool, bool]:
+        One that stands alone, or after which none comes; then one of its group, of its goods and lane, of its lane, of its goods.
+        Outside ``best`` only those that were given before it count.
+        """
+        in_turn = self.book.stacking.mode is not Mode.BEST
+
+        def closeness(applied: AppliedOffer) -> tuple[bool, ...]:
             other = self.book.offer(applied.offer_id)
-            same_group = other is not None and offer.group is not None and offer.group == other.group
+            assert other is not None  # it was applied from this book
+            before = other.rank < offer.rank
+            ends_it = other.combines is Combines.ALONE or (other.combines is Combines.LAST and before)
+            same_group = offer.group is not None and offer.group == other.group
             share_goods = any(mine and theirs for mine, theirs in zip(alone.shares, applied.shares, strict=True))
             same_lane = applied.lane is offer.lane
-            return (not same_group, not (share_goods and same_lane), not same_lane)
+            nearness = (ends_it, before or not in_turn, same_group, share_goods and same_lane, same_lane, share_goods)
+            return tuple(not near for near in nearness)
 
         return min(self.applied, key=closeness).offer_id if self.applied else offer.offer_id
 
@@ -228,6 +245,7 @@ class OfferBook:
 
     def __attrs_post_init__(self) -> None:
         """Refuse doubles, and amounts of several currencies."""
+        check_kind("stacking", self.stacking, Stacking)
         seen: dict[str, str] = {}
         for offer in self.offers:
             for name in (f"id {offer.offer_id}", *(f"code {code}" for code in sorted(offer.codes))):
@@ -276,15 +294,54 @@ class OfferBook:
         """Find the offer a code belongs to."""
         return self._by_code.get(folded)
 
-    def situation(self, basket: Basket, **facts: Any) -> Situation:  # noqa: ANN401 - the fields of Situation
-        """Gather what the conditions of this book see of a basket.
+    def situation(
+        self,
+        basket: Basket,
+        *,
+        is_member: bool = False,
+        order_count: int = 0,
+        codes: Iterable[str] = (),
+        tier: str | None = None,
+        points: int = 0,
+        past_list_minor: int = 0,
+        past_discount_minor: int = 0,
+        profile: Profile = _NO_PROFILE,
+        gives_points: bool = True,
+        at: datetime,
+        calendar: Calendar = _UTC,
+    ) -> Situation:
+        """Gather what the conditions of this book see of a basket: the fields of ``Situation``.
 
         Args:
             basket: What is bought.
-            **facts: The other fields of ``Situation``: ``at``, ``is_member``, ``codes``, ``tier``…
+            is_member: Whether a member asks; guests are legal.
+            order_count: Orders the member has placed before.
+            codes: As typed.
+            tier: The member's tier.
+            points: Points available to burn.
+            past_list_minor: What the goods of the member's orders cost before offers.
+            past_discount_minor: What offers took off them.
+            profile: What the shop told about the person.
+            gives_points: Whether points are given at all.
+            at: The instant of the question, timezone-aware.
+            calendar: Whose local days and hours count; those of UTC unless said, so say it where hours or days matter.
         """
-        groups = basket.line_groups() if self.speaks_of_lines else basket.unit_groups()
-        return Situation(basket=basket, groups=groups, exclude_tags=self.stacking.exclude_tags, **facts)
+        return Situation(
+            basket=basket,
+            groups=basket.line_groups() if self.speaks_of_lines else basket.unit_groups(),
+            exclude_tags=self.stacking.exclude_tags,
+            is_member=is_member,
+            order_count=order_count,
+            codes=codes,
+            tier=tier,
+            points=points,
+            past_list_minor=past_list_minor,
+            past_discount_minor=past_discount_minor,
+            profile=profile,
+            gives_points=gives_points,
+            at=at,
+            calendar=calendar,
+        )
 
     def evaluate(self, situation: Situation, *, view: View = NO_VIEW, without: frozenset[str] = frozenset()) -> Evaluation:
         """Decide which offers apply, and what each takes off what.
@@ -296,12 +353,17 @@ class OfferBook:
 
         Raises:
             CurrencyMismatchError: A basket of another currency than the book's amounts.
+            UsageError: A situation of other excluded tags or groups than this book's.
 
         Complexity:
             O(offers that could apply · groups), and in ``best`` at most ``STEPS_LIMIT`` times that.
         """
         if self.currency not in {None, situation.basket.currency}:
             raise CurrencyMismatchError(str(self.currency), situation.basket.currency)
+        by_line = len(situation.groups) == len(situation.basket.lines)
+        if situation.exclude_tags != self.stacking.exclude_tags or (self.speaks_of_lines and not by_line):
+            msg = "situation must be one that this book made, by its situation(), got another book's or one made by hand"
+            raise UsageError(msg)
         candidates = list[Offer]()
         for number in self._index.candidates(situation):
             offer = self.offers[number]

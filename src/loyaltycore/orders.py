@@ -95,6 +95,10 @@ class OrderLine:
         """What was paid for it."""
         return self.list_minor - self.discount_minor - self.burn_minor
 
+    def unit_shares(self) -> tuple[int, ...]:
+        """Give what was paid for each unit, in minor units, in the order in which units come back; they sum to ``net_minor``."""
+        return tuple([share_of_units(self.net_minor, self.quantity, start=n, stop=n + 1) for n in range(self.quantity)])
+
 
 class NeedOf(StrEnum):
     """What an offer needs so much of: list prices in minor units, units, or different products."""

@@ -342,7 +342,7 @@ class Rate:
         Raises:
             UsageError: A float, no number, or below zero.
         """
-        return cls(_exact("percent", percent) / 100)
+        return cls(_not_below_zero("percent", percent) / 100)
 
     @classmethod
     def times(cls, factor: str | int | Decimal) -> Rate:
@@ -351,7 +351,7 @@ class Rate:
         Raises:
             UsageError: A float, no number, or below zero.
         """
-        return cls(_exact("factor", factor))
+        return cls(_not_below_zero("factor", factor))
 
     def of_whole(self, whole: int, *, rounding: Rounding) -> int:
         """Take the rate of a whole number (minor units, points), rounded as said.
@@ -379,6 +379,14 @@ def _exact(name: str, value: object) -> Fraction:
             return Fraction(value)
     msg = f"{name} must be a decimal number as text, int or Decimal of at most 40 digits (never float), got {shown(value)}"
     raise UsageError(msg)
+
+
+def _not_below_zero(name: str, value: object) -> Fraction:
+    exact = _exact(name, value)
+    if exact < 0:
+        msg = f"{name} must be 0 or more, got {shown(value)}"
+        raise UsageError(msg)
+    return exact
 
 
 def _is_short(value: Decimal) -> bool:

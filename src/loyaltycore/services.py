@@ -79,6 +79,7 @@ from loyaltycore.ledger import (
 )
 from loyaltycore.members import Profile
 from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.periods import Window
 from loyaltycore.points import POINTS
@@ -129,6 +130,7 @@ class Loyalty(Steward):
         codes: Iterable[str] = (),
         burn: int = 0,
         order_id: str | None = None,
+        view: View = NO_VIEW,
     ) -> Quote:
         """Price a basket; see ``Program.quote``.
 
@@ -139,15 +141,17 @@ class Loyalty(Steward):
             codes: As typed.
             burn: Points to burn.
             order_id: The order it is to become, where points are held in its name.
+            view: What is out of stock: an offer does not give it.
         """
-        return self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id))
+        return self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id, view))
 
-    def place(self, quote: Quote, *, order_id: str, actor: str = ACTOR) -> OrderPlaced:
+    def place(self, quote: Quote, *, order_id: str, view: View = NO_VIEW, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
 
         Args:
             quote: What the shopper saw.
             order_id: The shop's own; called again with the same quote's basket, member, codes and burn, it answers the same.
+            view: What is out of stock now.
             actor: Who asks.
 
         Raises:
@@ -155,7 +159,7 @@ class Loyalty(Steward):
                 ``order_reserved`` or ``order_cancelled`` for one that was reserved.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._place(check_kind("quote", quote, Quote).asked, quote, order_id, actor))
+        return self._run(self._place(check_kind("quote", quote, Quote).asked, quote, order_id, actor, view))
 
     def place_unseen(
         self,
@@ -166,6 +170,7 @@ class Loyalty(Steward):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        view: View = NO_VIEW,
         actor: str = ACTOR,
     ) -> OrderPlaced:
         """Book an order that was paid elsewhere, at a till or in another system, at what it comes to now, once.
@@ -177,15 +182,18 @@ class Loyalty(Steward):
             profile: What the shop tells about the person.
             codes: As typed; those that do not apply are left out, and no order is refused for them.
             burn: Points to burn; as many as are allowed are taken.
+            view: What is out of stock: an offer does not give it.
             actor: Who asks.
 
         Raises:
             RefusedError: ``key_reused`` for another order under this id.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor))
+        return self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor, view))
 
-    def reserve(self, quote: Quote, *, order_id: str, hold_for: timedelta, actor: str = ACTOR) -> OrderReserved:
+    def reserve(
+        self, quote: Quote, *, order_id: str, hold_for: timedelta, view: View = NO_VIEW, actor: str = ACTOR
+    ) -> OrderReserved:
         """Set an order aside exactly as quoted, once, while the shopper pays elsewhere: the points it is to burn are held.
 
         Then ``confirm`` it when it is paid, or ``cancel`` it. What is held is free again by itself when the time has run out.
@@ -194,6 +202,7 @@ class Loyalty(Steward):
             quote: What the shopper saw.
             order_id: The shop's own; called again with the same quote's basket, member, codes and burn, it answers the same.
             hold_for: How long, above 0 and at most 366 days; longer than a payment page stays open.
+            view: What is out of stock now.
             actor: Who asks.
 
         Raises:
@@ -201,7 +210,7 @@ class Loyalty(Steward):
                 ``order_placed`` for one that was booked; ``order_cancelled`` for one that was given up.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._reserve(quote, order_id, hold_for, actor))
+        return self._run(self._reserve(quote, order_id, hold_for, actor, view))
 
     def confirm(self, order_id: str, *, actor: str = ACTOR) -> OrderPlaced:
         """Book a reserved order because it was paid, once: exactly what was reserved, however long ago.

@@ -406,63 +406,120 @@ def lines(
     currency: str = "EUR",
     *,
     products: Mapping[str, Collection[str]] = PRODUCTS,
+    categories: Collection[str] = (),
+    brands: Collection[str] = (),
     max_price_minor: int = 100_000,
     max_quantity: int = 10,
+    max_reduction_minor: int = 0,
+    max_floor_minor: int = 0,
 ) -> SearchStrategy[Line]:
     """Draw single lines; the line id is the product's.
 
     Args:
         currency: Of all prices.
         products: Tags by product id.
+        categories: Any set of these.
+        brands: One of these or none.
         max_price_minor: The highest price of one unit, in minor units; the lowest is 0.
         max_quantity: The most units of one line.
+        max_reduction_minor: How far a price is below its crossed-out one at most, in minor units; of 0 none is crossed out.
+        max_floor_minor: The highest floor price, in minor units; of 0 there is none.
 
     Example:
         >>> from hypothesis import given
-        >>> @given(lines("JPY", max_quantity=3))
+        >>> @given(lines("JPY", categories=["helmets", "sale"], max_quantity=3))
         ... def test_lines_are_small(line):
-        ...     assert line.quantity <= 3 and line.unit_price.currency == "JPY"
+        ...     assert line.quantity <= 3 and line.unit_price.currency == "JPY" and line.categories <= {"helmets", "sale"}
         >>> test_lines_are_small()
     """
-    return st.builds(
-        lambda product_id, quantity, unit_price: Line(product_id, unit_price, quantity, tags=products[product_id]),
+    at_this_price = st.builds(
+        lambda product_id, quantity, unit_price, **more: Line(
+            product_id, unit_price, quantity, tags=products[product_id], **more
+        ),
         st.sampled_from(list(products)),
         st.integers(1, max_quantity),
         monies(currency, max_minor=max_price_minor),
+        categories=_subsets(categories),
+        brand=_one_or_none(brands),
+        floor_price=_amount_or_none(currency, max_floor_minor),
     )
+    return st.builds(_reduced, at_this_price, _amount_or_none(currency, max_reduction_minor))
+
+
+def _reduced(line: Line, reduction: Money | None) -> Line:
+    """Cross out the price that a line had before."""
+    return line if reduction is None else attrs.evolve(line, regular_price=line.unit_price + reduction)
+
+
+def _one_or_none(words: Collection[str]) -> SearchStrategy[str | None]:
+    return st.none() | st.sampled_from(sorted(words)) if words else st.none()
+
+
+def _amount_or_none(currency: str, most: int) -> SearchStrategy[Money | None]:
+    return st.none() | monies(currency, max_minor=most) if most else st.none()
 
 
 def baskets(
     currency: str = "EUR",
     *,
     products: Mapping[str, Collection[str]] = PRODUCTS,
+    categories: Collection[str] = (),
+    brands: Collection[str] = (),
+    markets: Collection[str] = (),
+    channels: Collection[str] = (),
+    payments: Collection[str] = (),
     min_lines: int = 0,
     max_lines: int = 8,
     max_price_minor: int = 100_000,
     max_quantity: int = 10,
+    max_reduction_minor: int = 0,
+    max_floor_minor: int = 0,
 ) -> SearchStrategy[Basket]:
     """Draw baskets, shipping known or not; the first line of a product has its id, further ones ``"<product>/2"``.
+
+    What your offers speak of must be told, or no basket has it: goods have no category where none is named.
 
     Args:
         currency: Of all prices: that of your program.
         products: Tags by product id: what is on sale in your shop.
+        categories: Each line is in any set of these.
+        brands: Each line is of one of these or of none.
+        markets: The sale is in one of these or in none.
+        channels: It goes by one of these or by none.
+        payments: It is paid in one of these ways, or that is not known.
         min_lines: The fewest lines; 0 draws empty baskets too.
         max_lines: The most lines.
         max_price_minor: The highest price of one unit, and of shipping, in minor units; the lowest is 0.
         max_quantity: The most units of one line.
+        max_reduction_minor: How far a price is below its crossed-out one at most, in minor units; of 0 none is crossed out.
+        max_floor_minor: The highest floor price, in minor units; of 0 there is none.
 
     Example:
         >>> from hypothesis import given
-        >>> @given(baskets("JPY", min_lines=1))
+        >>> @given(baskets("JPY", min_lines=1, markets=["FR", "DE"]))
         ... def test_one_currency(basket):
-        ...     assert basket.currency == "JPY" and basket.lines
+        ...     assert basket.currency == "JPY" and basket.lines and basket.market in (None, "FR", "DE")
         >>> test_one_currency()
     """
-    of_shop = lines(currency, products=products, max_price_minor=max_price_minor, max_quantity=max_quantity)
+    of_shop = lines(
+        currency,
+        products=products,
+        categories=categories,
+        brands=brands,
+        max_price_minor=max_price_minor,
+        max_quantity=max_quantity,
+        max_reduction_minor=max_reduction_minor,
+        max_floor_minor=max_floor_minor,
+    )
     return st.builds(
-        lambda found, shipping: Basket(_numbered(found), shipping=shipping, currency=currency),
+        lambda found, shipping, market, channel, payment: Basket(
+            _numbered(found), shipping=shipping, market=market, channel=channel, payment=payment, currency=currency
+        ),
         st.lists(of_shop, min_size=min_lines, max_size=max_lines),
         st.none() | monies(currency, max_minor=max_price_minor),
+        _one_or_none(markets),
+        _one_or_none(channels),
+        _one_or_none(payments),
     )
 
 
@@ -472,8 +529,7 @@ def _numbered(found: list[Line]) -> list[Line]:
     numbered = list[Line]()
     for line in found:
         times[line.product_id] = nth = times.get(line.product_id, 0) + 1
-        line_id = line.product_id if nth == 1 else f"{line.product_id}/{nth}"
-        numbered.append(Line(line_id, line.unit_price, line.quantity, product_id=line.product_id, tags=line.tags))
+        numbered.append(line if nth == 1 else attrs.evolve(line, line_id=f"{line.product_id}/{nth}"))
     return numbered
 
 
