@@ -762,6 +762,23 @@ def place_of(offer: Offer) -> tuple[int, int, int, str]:
     return (ORDER.index(offer.lane), -offer.priority, breadth(offer.give), offer.offer_id)
 
 
+def turn_of(offer: Offer, situation: Situation, stacking: Stacking, view: View) -> tuple[int, int, Fraction, int, str]:
+    """Give an offer's place in a set: in best the deepest discount goes first within a priority.
+
+    How deep it is, is what it takes off by itself, of the list prices of the goods it takes something off.
+    """
+    lane, priority, narrow, name = place_of(offer)
+    if stacking.mode is not Mode.BEST:
+        return (lane, priority, Fraction(0), narrow, name)
+    alone = Giving(World(situation, stacking), offer, view)
+    alone.give(offer.give)
+    told = alone.end()
+    off = 0 if told is None else sum(told.shares)
+    lowered = [] if told is None else [group for group, share in zip(situation.groups, told.shares, strict=True) if share]
+    whole = sum(group.unit_minor * group.quantity for group in lowered)
+    return (lane, priority, -Fraction(off, whole or 1), narrow, name)
+
+
 def breadth(benefit: Benefit) -> int:
     """Say whether it is off products that are named, off goods of some kind, or off all; of several the widest."""
     match benefit:
@@ -806,7 +823,7 @@ def given_by_hand(
         Those that gave something, and what.
     """
     world, given, applied = World(situation, stacking), list[Offer](), list[AppliedOffer]()
-    for offer in in_total_order(offers):
+    for offer in sorted(offers, key=lambda one: turn_of(one, situation, stacking, view)):
         if any(before.combines is Combines.LAST for before in given):
             break
         if offer.group is not None and any(before.group == offer.group for before in given):
@@ -862,7 +879,7 @@ def key_by_hand(given: Sequence[Offer], applied: Sequence[AppliedOffer]) -> tupl
     coupons = sum(len(one.coupons) for one in applied)
     limits = [offer.limits for offer in given]
     claims = sum(any(x is not None for x in (one.total, one.per_member, one.budget, one.units)) for one in limits)
-    order = [place_of(offer) for offer in given]
+    order = sorted(place_of(offer) for offer in given)
     return (-money, -unknown, -points, -times, -gifts, -coupons, claims, len(given), order)
 
 

@@ -412,3 +412,21 @@ class TestCompleteness:
         """A new kind has words, or is missed here."""
         every = {type(when) for when, _, _ in WHY.values()} | {type(part) for when, _, _ in WHY.values() for part in leaves(when)}
         assert every == set(Condition.__args__)
+
+
+class TestCut:
+    """What a limit keeps back is said: the shopper was promised the whole."""
+
+    def test_a_limit_of_all_offers_is_told(self) -> None:
+        """Three for two under thirty per cent in all."""
+        rules = velo_with('mode = "all"\ndiscount_share = "30 %"', "{ buy = 2, get = 1 }")
+        basket = Basket([Line("1", Money.of("7.50", "EUR"), 3, product_id="tube")])
+        quote = rules.quote(basket, at=NOW)
+        assert "deal, 3 for 2: −€6.75; a limit keeps €0.75 of it back" in quote.explain().splitlines()
+        assert "deal, 3 pour le prix de 2 : −6,75 € ; une limite en retient 0,75 €" in " ".join(quote.explain("fr").split())
+
+
+def velo_with(stacking: str, give: str) -> Program:
+    """Make a program of one offer."""
+    head = '[program]\nname = "velo"\nversion = 1\ncurrency = "EUR"\nzone = "Europe/Paris"\nstarts_on = 2026-01-01\n'
+    return Program.parse(f'{head}[stacking]\n{stacking}\n[[offers]]\nid = "deal"\ngive = {give}\n')

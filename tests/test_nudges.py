@@ -449,11 +449,12 @@ class TestNotShown:
         assert len(nudges(ship, shipping=None)) == len(nudges(ship, shipping=1)) == 1
 
     def test_where_a_limit_cuts_it(self) -> None:
-        """What is added would be paid in full: the offer takes off no more than its limit; the limit is told."""
+        """What the offer says that it takes off at most is told with it; what a budget leaves of it is not what was promised."""
         ten = offer("ten", "10", spend_at_least(cents(5000)), discount_limit=cents(499))
-        assert nudges(ten) == ()
-        (one,) = nudges(attrs.evolve(ten, discount_limit=cents(500)))
-        assert (one.missing, one.discount_limit) == (cents(500), cents(500))
+        (one,) = nudges(ten)
+        assert (one.missing, one.discount_limit, one.gain_minor) == (cents(500), cents(499), 499)
+        assert nudges(attrs.evolve(ten, limits=Limits(budget=cents(498)))) == ()
+        assert len(nudges(attrs.evolve(ten, limits=Limits(budget=cents(499))))) == 1
 
     def test_where_all_offers_would_save_less(self) -> None:
         """An offer that goes first and is last: what is saved now is worth more than it."""

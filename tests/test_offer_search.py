@@ -340,8 +340,23 @@ class TestSize:
     def test_used_up_units_are_seen(self) -> None:
         """What was used before counts in the search."""
         view = View(used={"a": Used(units=1)})
-        assert best(offer("a", "50", limits=Limits(units=2)), offer("b", "30"), goods=[line("a", 100, 2)], view=view) == [
-            "a",
-            "b",
-        ]
-        assert best(offer("a", "50", limits=Limits(units=2)), offer("b", "80"), goods=[line("a", 100, 2)], view=view) == ["b"]
+        half, goods = offer("a", "50", priority=1, limits=Limits(units=2)), [line("a", 100, 2)]
+        assert best(half, offer("b", "30"), goods=goods, view=view) == ["a", "b"]
+        assert best(half, offer("b", "80"), goods=goods, view=view) == ["b"]
+
+
+class TestTurns:
+    def test_the_deepest_discount_goes_first(self) -> None:
+        """Of one lane and priority: what it takes off its goods by itself, as a share of their list prices."""
+        goods = [line("a", 100), line("b", 100)]
+        assert best(offer("a", "20"), offer("z", PercentOff("50", of=A)), goods=goods) == ["z", "a"]
+        assert best(offer("a", "20", priority=1), offer("z", PercentOff("50", of=A)), goods=goods) == ["z"]
+        fixed = offer("z", FixedPrice(cents(10), of=A))
+        assert best(offer("a", "20"), offer("b", PercentOff("50", of=A)), fixed, goods=goods) == ["z", "a"]
+
+    def test_equal_depth_goes_by_narrower_goods_then_id(self) -> None:
+        """As in every other mode."""
+        goods = [line("a", 100), line("b", 100)]
+        offers = [offer("a", "50"), offer("z", PercentOff("50", of=A))]
+        assert best(*offers, goods=goods, at_most={Lane.BASKET: 2}) == ["z", "a"]
+        assert best(offers[0], offer("b", "50"), goods=goods, at_most={Lane.BASKET: 2}) == ["a", "b"]

@@ -471,49 +471,23 @@ class TestOrder:
         [
             PercentOff("30", of=Filter(tags=["sale"])),
             PercentOff("30", of=Filter(brands=["b"]), units=Units(at_most=1)),
-            AmountOff(euros("5"), per=Per.UNIT, of=Filter(categories=["c", "d"])),
             FixedPrice(euros("5"), of=Filter(brands=["b"])),
             n_for_m(3, 2, of=Filter(brands=["b"])),
-            Several([PercentOff("30", of=Filter(brands=["b"])), PercentOff("5", of=Filter(tags=["sale"]))]),
+            PercentOff("20", of=Filter(brands=["b"])),
         ],
     )
-    def test_best_takes_both_where_they_reach_different_units(self, give: Benefit) -> None:
-        """Then a unit that both may reach goes to the first of the set."""
-        found = told(Offer("brand", give=PercentOff("10", of=Filter(brands=["b"]))), Offer("other", give=give), mode=Mode.BEST)
-        assert [warning.because for warning in found] == ["at most 1 of them takes something off a unit"]
-
-    def test_best_takes_one_of_a_group(self) -> None:
-        """The better, so that they are in no set together; a third one is."""
-        pair = [Offer(name, give=n_for_m(paid + 1, paid), group="deals") for name, paid in (("a", 1), ("b", 2))]
+    def test_in_best_a_unit_goes_to_the_deeper_discount(self, give: Benefit) -> None:
+        """Whatever the names, so nothing is to be said; where two may reach a unit, what one takes may change the other."""
+        pair = (Offer("brand", give=PercentOff("10", of=Filter(brands=["b"]))), Offer("other", give=give))
         assert told(*pair, mode=Mode.BEST) == []
-        found = told(*pair, Offer("c", give=TEN), mode=Mode.BEST)
-        assert short(found) == [(ORDER, ("a", "b", "c"))]
+        assert short(told(*pair, mode=Mode.PRIORITY)) == [(ORDER, ("brand", "other"))]
 
-    def test_best_takes_both_where_one_gives_more_than_a_price(self) -> None:
-        """The units to the one, the points of the other."""
-        pair = (Offer("ten", give=TEN), Offer("twenty", give=Several([TWENTY, POINTS])))
-        assert short(told(*pair, mode=Mode.BEST)) == [(ORDER, ("ten", "twenty"))]
-
-    def test_best_takes_both_of_shipping_too_where_one_gives_more_than_that(self) -> None:
-        """Points, whichever of them takes shipping."""
-        half = Offer("half", give=Several([ShippingPercentOff("50"), POINTS]), lane=Lane.SHIPPING)
-        found = told(Offer("free", give=FreeShipping()), half, mode=Mode.BEST)
-        assert [warning.because for warning in found] == ["at most 1 of them takes something off a shipping price"]
-
-    @pytest.mark.parametrize(
-        "one, other",
-        [
-            (TEN, PercentOff("20", exclude_tags=["gift-card"])),
-            (PercentOff("10", of=Filter(brands=["b"])), AmountOff(euros("5"), per=Per.SHARED, of=Filter(brands=["b"]))),
-            (SpendLadder({euros("10"): TEN, euros("40"): TWENTY}), Several([TEN, AmountOff(euros("1"), per=Per.LINE)])),
-            (FreeShipping(), ShippingPercentOff("50")),
-        ],
-    )
-    def test_best_takes_the_better_of_two_that_reach_the_same(self, one: Benefit, other: Benefit) -> None:
-        """Who goes first does not matter then."""
-        pair = (Offer("one", give=one), Offer("other", give=other))
-        assert told(*pair, mode=Mode.BEST, exclude_tags=["gift-card"]) == []
-        assert len(told(*pair, mode=Mode.PRIORITY, exclude_tags=["gift-card"])) == 1
+    def test_in_best_one_of_a_group_applies(self) -> None:
+        """The better one, so that they are in no set together."""
+        looks, takes = Offer("a", give=FixedPrice(euros("5")), group="deals"), Offer("b", give=TEN, group="deals")
+        assert told(looks, takes, mode=Mode.BEST, at_most={Lane.BASKET: 2}) == []
+        third = Offer("c", give=TEN)
+        assert short(told(looks, takes, third, mode=Mode.BEST, at_most={Lane.BASKET: 2})) == [(ORDER, ("a", "b", "c"))]
 
     @pytest.mark.parametrize("mode", [Mode.ALL, Mode.PRIORITY])
     def test_those_of_which_one_asks_for_what_the_other_forbids(self, mode: Mode) -> None:
@@ -585,10 +559,7 @@ class TestOrder:
         (warning,) = told(*pair, mode=mode, at_most={Lane.BASKET: 2})
         assert (warning.kind, warning.offer_ids) == (ORDER, ("looks", "takes"))
         assert "changes what another does" in warning.because
-        # Where one reaches a unit the better one does, unless they reach different units: then both are in the best set.
-        assert [one.because for one in told(*pair, mode=Mode.BEST)] == (
-            [] if isinstance(give, PercentOff) else ["at most 1 of them takes something off a unit"]
-        )
+        assert told(*pair, mode=Mode.BEST) == []
 
     @pytest.mark.parametrize("give", [PercentOff("100", of=Filter(tags=["a"])), n_for_m(2, 1), Gift("a", fill=Fill.MISSING)])
     def test_an_amount_beside_what_frees_goods(self, give: Benefit) -> None:

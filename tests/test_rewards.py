@@ -500,8 +500,6 @@ class TestNudgeText:
 
 
 THREE_OF_ONE: Final = quantity_at_least(3, across=Across.PRODUCT)
-
-
 TEN: Final = PercentOff("10")
 
 

@@ -117,6 +117,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "explain.line_reduced": "{quantity} × {product}: {net} instead of {list}",
     "explain.offer": "{offer}, {reward}: −{discount}",
     "explain.offer_gives": "{offer}: {reward}",
+    "explain.offer_cut": "{told}; a limit keeps {cut} of it back",
     "explain.why": "{told} ({why})",
     "explain.and": "{told}; {more}",
     "explain.burn": "{points} points: −{discount}",

@@ -164,7 +164,7 @@ def _about_offers(quote: Explained, language: Language) -> Iterator[str]:
         offer = quote.offers.book.offer(applied.offer_id)
         assert offer is not None  # the book applied it
         reward = reward_text(_reached(offer.give, situation), language, discount_limit=offer.discount_limit)
-        told = _offer(applied, reward, currency, language)
+        told = _offer(applied, offer.discount_limit, reward, currency, language)
         why = [_because(found, currency, language) for found in evidence(offer.when, situation, left=left)]
         yield say("explain.why", language, told=told, why=_and(why, language)) if why else told
         left = [rest - share for rest, share in zip(left, applied.shares, strict=True)]
@@ -173,12 +173,15 @@ def _about_offers(quote: Explained, language: Language) -> Iterator[str]:
         yield say("explain.burn", language, points=quote.burn.granted, discount=discount)
 
 
-def _offer(applied: AppliedOffer, reward: str, currency: str, language: Language) -> str:
+def _offer(applied: AppliedOffer, own_limit: Money | None, reward: str, currency: str, language: Language) -> str:
     """Say what an offer gives, and what it takes off."""
     name = name_text(applied.offer_id, language)
     if not applied.discount_minor:
         return say("explain.offer_gives", language, offer=name, reward=reward)
-    return say("explain.offer", language, offer=name, reward=reward, discount=Money(applied.discount_minor, currency))
+    told = say("explain.offer", language, offer=name, reward=reward, discount=Money(applied.discount_minor, currency))
+    # What an offer says itself that it takes off at most is told with its reward.
+    is_cut = applied.cut_minor and (own_limit is None or applied.discount_minor < own_limit.minor_units)
+    return say("explain.offer_cut", language, told=told, cut=Money(applied.cut_minor, currency)) if is_cut else told
 
 
 def _reached(give: Benefit, situation: Situation) -> Benefit:

@@ -117,6 +117,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "explain.line_reduced": "{quantity} × {product} : {net} au lieu de {list}",
     "explain.offer": "{offer}, {reward} : −{discount}",
     "explain.offer_gives": "{offer} : {reward}",
+    "explain.offer_cut": "{told} ; une limite en retient {cut}",
     "explain.why": "{told} ({why})",
     "explain.and": "{told} ; {more}",
     "explain.burn": "{points} points : −{discount}",

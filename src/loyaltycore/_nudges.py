@@ -364,10 +364,16 @@ def _gain(book: _Book, lead: _Lead, lack: _Lack, situation: Situation, view: Vie
     offer_id = lead.offer.offer_id
     beside = book.evaluate(probed, view=view)
     verdict = beside.verdict(offer_id)
-    if isinstance(verdict, Refused) or verdict.value.cut_minor or beside.worth[0] < lead.now_minor:
+    if isinstance(verdict, Refused) or _is_cut(verdict.value, lead.offer) or beside.worth[0] < lead.now_minor:
         return None
     without = book.evaluate(probed, view=view, without=frozenset({offer_id}))
     return beside.worth[0] - without.worth[0] if beside.worth > without.worth else None
+
+
+def _is_cut(applied: AppliedOffer, offer: Offer) -> bool:
+    """Say whether an offer gives less than it says: not where it says itself how much it takes off at most."""
+    own = offer.discount_limit
+    return applied.cut_minor > 0 and (own is None or applied.discount_minor < own.minor_units)
 
 
 def _rung_of(give: SpendLadder | QuantityLadder, situation: Situation) -> Benefit | None:

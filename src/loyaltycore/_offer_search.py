@@ -35,7 +35,7 @@ from loyaltycore.benefits import (
 )
 from loyaltycore.conditions import Situation, unmet
 
-__all__ = ["COMPETING_LIMIT", "STEPS_LIMIT", "Table", "choose", "worth_of"]
+__all__ = ["COMPETING_LIMIT", "STEPS_LIMIT", "Table", "choose", "turn_of", "worth_of"]
 
 COMPETING_LIMIT: Final = 12
 """Competing offers up to which the best set is always found."""
@@ -168,13 +168,13 @@ def _key(giving: _Giving) -> tuple[object, ...]:
     """Give the order of sets, the best being the lowest: worth, then fewer claims, fewer offers, priority, id."""
     claims = sum(1 for offer in giving.offers if offer.is_limited)
     worth = tuple(-part for part in worth_of(giving.applied))
-    return (worth, claims, len(giving.offers), [offer.rank for offer in giving.offers])
+    return (worth, claims, len(giving.offers), sorted(offer.rank for offer in giving.offers))
 
 
 def _best(table: Table) -> tuple[_Set, bool]:
     """Find the best set: the best of those that combine, or one exclusive offer."""
     together = [offer for offer in table.offers if offer.combines is not Combines.ALONE]
-    turns = {offer.offer_id: _turn(table, offer) for offer in together}
+    turns = {offer.offer_id: turn_of(table, offer) for offer in together}
     together.sort(key=lambda one: turns[one.offer_id])
     search = _Search(table, turns)
     giving, optimal = _Giving(table), True
@@ -193,16 +193,16 @@ def _best(table: Table) -> tuple[_Set, bool]:
     return tuple(giving.applied), optimal
 
 
-def _turn(table: Table, offer: Offer) -> _Turn:
+def turn_of(table: Table, offer: Offer) -> _Turn:
     """Give an offer's place in the order in which a set is given: by lane and priority, then the deepest discount first.
 
-    How deep it is, is what it takes off by itself, of the list prices of the goods it takes something off. So a unit that two
+    How deep it is, is what it takes off by itself, of the list prices of the units it takes something off. So a unit that two
     offers of one lane mean goes to the one that takes more off it, whatever their names.
     """
-    alone, depth = table.prices().give(offer, table.view), Fraction(0)
+    prices = table.prices()
+    alone, depth = prices.give(offer, table.view), Fraction(0)
     if alone is not None and alone.goods_minor:
-        groups = table.situation.groups
-        depth = Fraction(alone.goods_minor, sum(groups[place].list_minor for place, share in enumerate(alone.shares) if share))
+        depth = Fraction(alone.goods_minor, prices.lowered_list_minor())
     lane, priority, *rest = offer.rank
     return (lane, priority, -depth, *rest)
 

@@ -538,26 +538,13 @@ def _of_prices(
 ) -> Iterator[tuple[str, list[Offer]]]:
     """Find the offers that take something off one price: only so many may, or each looks at what is left of it."""
     most = terms.stacking.most(offers[0].lane) if offers else None
-    best = terms.stacking.mode is Mode.BEST
+    # In the best set a price goes to the offer that takes more off it, whatever the names.
+    in_turn = terms.stacking.mode is not Mode.BEST
     for meeting in _meeting(offers, space, terms):
-        # The best set takes the better of two that reach the same; where they reach different goods both are in it.
-        if most is not None and len(meeting) > most and not (best and _reach_the_same(meeting, terms.stacking.exclude_tags)):
+        if in_turn and most is not None and len(meeting) > most:
             yield f"at most {most} of them takes something off a {name}", meeting
         if most != 1 and _depends(meeting):
             yield f"what one takes off a {name} changes what another does", meeting
-
-
-def _reach_the_same(meeting: Sequence[Offer], exclude_tags: frozenset[str]) -> bool:
-    """Say whether each of some offers reaches all units of the same goods, or shipping, and gives nothing else."""
-    reached = {_reach(one, exclude_tags) for offer in meeting for one in singles(offer.give)}
-    return len(reached) == 1 and None not in reached
-
-
-def _reach(single: Single, exclude_tags: frozenset[str]) -> Filter | str | None:
-    """Give the goods of which a benefit reaches every unit, or shipping; ``None`` where it depends, or is of neither."""
-    if isinstance(single, PercentOff | AmountOff) and single.units.are_all:
-        return attrs.evolve(single.goods, exclude_tags=single.goods.exclude_tags - exclude_tags)
-    return "shipping" if isinstance(single, SHIPPING_BENEFITS) else None
 
 
 def _of_groups(equals: Sequence[Offer], terms: _Terms) -> Iterator[tuple[str, list[Offer]]]:

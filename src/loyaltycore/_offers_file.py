@@ -552,7 +552,8 @@ def _units(table: Table | None) -> Units:
 def _percent(text: str) -> str:
     """Read a percentage with or without its sign; one below 0 is as much out of range as one above 100."""
     number = text.removesuffix("%").rstrip()
-    if number.startswith("-") and Rate.percent(number.removeprefix("-")):
+    if number.startswith("-"):
+        Rate.percent(number.removeprefix("-"))  # what is no number is told so
         msg = "percent must be above 0 and at most 100"
         raise UsageError(msg)
     return PercentOff(number).percent

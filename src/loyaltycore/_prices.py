@@ -162,6 +162,11 @@ class Prices:
             left[run.place] += run.left
         return left
 
+    def lowered_list_minor(self) -> int:
+        """Give the list prices of the units that offers took something off."""
+        groups = self.goods.groups
+        return sum(groups[run.place].unit_minor * run.units for run in self.runs if run.lowered_by is not None)
+
     def give(self, offer: Offer, view: View) -> AppliedOffer | None:
         """Give what an offer gives, as far as those before it left something.
 

@@ -183,7 +183,7 @@ class Table:
     def some(self, name: str) -> frozenset[str]:
         """Read labels that narrow something: a list of none would mean everything, and its author meant nothing."""
 
-        def read(values: list[object]) -> frozenset[str]:
+        def read(values: list[str]) -> frozenset[str]:
             found = labels(values)
             if not found:
                 raise UsageError(_NONE_NAMED)

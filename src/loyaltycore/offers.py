@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
-from typing import Final, final
+from typing import Any, Final, final
 
 import attrs
 
@@ -51,7 +51,7 @@ from loyaltycore._offer_kinds import (
     Used,
     View,
 )
-from loyaltycore._offer_search import STEPS_LIMIT, Table, choose, worth_of
+from loyaltycore._offer_search import STEPS_LIMIT, Table, choose, turn_of, worth_of
 from loyaltycore._offer_warnings import OfferWarning, WarningKind
 from loyaltycore._prices import Prices
 from loyaltycore.basket import Basket
@@ -196,9 +196,15 @@ class Evaluation:
     def left_before(self, offer: Offer) -> list[int]:
         """Give what the applied offers before an offer's place leave of each group."""
         left = [group.list_minor for group in self.situation.groups]
+        table = Table((), self.situation, self.book.stacking, self.view)
+
+        def place_of(one: Offer) -> tuple[Any, ...]:
+            return turn_of(table, one) if table.stacking.mode is Mode.BEST else one.rank
+
+        place = place_of(offer)
         for applied in self.applied:
             before = self.book.offer(applied.offer_id)
-            if before is not None and before.rank < offer.rank:
+            if before is not None and place_of(before) < place:
                 left = [rest - share for rest, share in zip(left, applied.shares, strict=True)]
         return left
 

@@ -10,7 +10,7 @@ import pytest
 from loyaltycore import Basket, Line, Membership, Money, Program, RefusedError
 from loyaltycore.basket import Filter, Return
 from loyaltycore.benefits import AmountOff, Benefit, BuyGet, FreeShipping, Part, Per, PercentOff, Reward, n_for_m
-from loyaltycore.conditions import Base, spend_at_least
+from loyaltycore.conditions import Base, Situation, own, spend_at_least
 from loyaltycore.errors import Reason, Refused
 from loyaltycore.offers import Evaluation, Mode, Offer, OfferBook, Stacking
 from loyaltycore.quantities import allocate, share_of_units
@@ -103,6 +103,30 @@ class TestBuyXGetY:
         give = BuyGet(buy=Part(1, Filter(products=["a"])), get=Part(1, Filter(products=["a", "b"])))
         assert told(give, [Line("a", euros(300))]).applied == ()
         assert told(give, [Line("a", euros(300)), Line("b", euros(200))]).applied[0].shares == (0, 200)
+
+
+class TestSpeed:
+    def test_slow_with_one_promotion(self) -> None:
+        """A thousand offers on other goods cost a quote nothing: none of their conditions is asked."""
+        asked = list[str]()
+
+        class Counting:
+            own_id = "counting-1"
+
+            def holds(self, situation: Situation) -> bool:
+                asked.append(situation.basket.currency)
+                return True
+
+        offers = [
+            Offer(f"o{number}", when=own(Counting()), give=PercentOff("10", of=Filter(products=[f"p{number}"])))
+            for number in range(1_000)
+        ]
+        book = OfferBook(offers, stacking=Stacking(Mode.BEST))
+        assert book.evaluate(book.situation(Basket([Line("bell", euros(100))]), at=NOW)).applied == ()
+        assert asked == []
+        found = book.evaluate(book.situation(Basket([Line("p7", euros(100))]), at=NOW)).applied
+        assert [one.offer_id for one in found] == ["o7"]
+        assert len(asked) == 1
 
 
 class TestReturns:

@@ -272,10 +272,16 @@ def benefits(
     counted = st.dictionaries(st.integers(1, 9), single, min_size=1, max_size=3)
     return st.one_of(
         single,
-        st.lists(single, min_size=1, max_size=3).map(Several),
+        st.lists(single, min_size=1, max_size=3).map(_once).map(Several),
         st.builds(SpendLadder, spent, of=of),
         st.builds(QuantityLadder, counted, of=of),
     )
+
+
+def _once(found: list[Single]) -> list[Single]:
+    """Leave out all bonus points but the first."""
+    bonus = [one for one in found if isinstance(one, BonusPoints)]
+    return [one for one in found if not isinstance(one, BonusPoints) or one is bonus[0]]
 
 
 def _percents() -> SearchStrategy[str]:
