@@ -765,7 +765,7 @@ def place_of(offer: Offer) -> tuple[int, int, int, str]:
 def turn_of(offer: Offer, situation: Situation, stacking: Stacking, view: View) -> tuple[int, int, Fraction, int, str]:
     """Give an offer's place in a set: in best the deepest discount goes first within a priority.
 
-    How deep it is, is what it takes off by itself, of the list prices of the goods it takes something off.
+    How deep it is, is what it takes off by itself, of the list prices of the units it takes something off.
     """
     lane, priority, narrow, name = place_of(offer)
     if stacking.mode is not Mode.BEST:
@@ -774,8 +774,7 @@ def turn_of(offer: Offer, situation: Situation, stacking: Stacking, view: View) 
     alone.give(offer.give)
     told = alone.end()
     off = 0 if told is None else sum(told.shares)
-    lowered = [] if told is None else [group for group, share in zip(situation.groups, told.shares, strict=True) if share]
-    whole = sum(group.unit_minor * group.quantity for group in lowered)
+    whole = sum(unit.group.unit_minor for unit in alone.took_from)
     return (lane, priority, -Fraction(off, whole or 1), narrow, name)
 
 

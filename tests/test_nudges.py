@@ -460,6 +460,10 @@ class TestNotShown:
         """An offer that goes first and is last: what is saved now is worth more than it."""
         first = offer("a", "5", spend_at_least(cents(5000)), lane=Lane.PRODUCT, combines=Combines.LAST)
         assert nudges(first, offer("old", "10"), mode=Mode.ALL) == ()
+        # Better than nothing from 50.00 on, but below it 20 % are taken off.
+        below = offer("below", "20", ~spend_at_least(cents(5000)))
+        assert nudges(offer("ten", "10", spend_at_least(cents(5000))), below) == ()
+        assert len(nudges(offer("ten", "30", spend_at_least(cents(5000))), below)) == 1
 
     def test_when_it_makes_nothing_cheaper(self) -> None:
         """An offer that takes no more off than another does, or less though it goes first."""

@@ -351,6 +351,8 @@ class TestTurns:
         goods = [line("a", 100), line("b", 100)]
         assert best(offer("a", "20"), offer("z", PercentOff("50", of=A)), goods=goods) == ["z", "a"]
         assert best(offer("a", "20", priority=1), offer("z", PercentOff("50", of=A)), goods=goods) == ["z"]
+        # Of units that it picks, not of all that are like them: the free one goes first, and 40 % off the other two.
+        assert best(offer("a", "40"), offer("z", cheapest_free()), goods=[line("a", 1000, 3)]) == ["z", "a"]
         fixed = offer("z", FixedPrice(cents(10), of=A))
         assert best(offer("a", "20"), offer("b", PercentOff("50", of=A)), fixed, goods=goods) == ["z", "a"]
 

@@ -98,7 +98,7 @@ class Evaluation:
     """What a book says to a basket.
 
     Attributes:
-        applied: In the order they were applied: by lane, priority, id.
+        applied: In the order they were given: by lane, priority, in ``best`` the deepest discount, narrower goods, id.
         optimal: ``False`` when ``best`` had too many sets to compare them all; then they are the best that were.
         book: The offers.
         situation: What the conditions saw.
