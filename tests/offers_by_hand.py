@@ -543,7 +543,9 @@ class Giving:
                 if give.spread is Spread.GOODS_AND_SHIPPING and parcels and shipping and self.may_ease:
                     weights = [*(parcel.worth(self.base) for parcel in parcels), shipping]
                     rooms = [*(parcel.room for parcel in parcels), shipping]
-                    amount -= self.ease(filled(amount, weights, rooms, give.remainder)[-1])
+                    share = filled(amount, weights, rooms, give.remainder)[-1]
+                    self.ease(share)
+                    amount -= share
                 shares = self.spread(amount, parcels, give.remainder)
         self.take(shares)
 

@@ -198,6 +198,8 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: NextCoupon("a b"), "coupon_id"),
     (lambda: Several([]), "benefits must be 1 to 10 of this module's single ones"),
     (lambda: Several([TEN] * (BENEFITS_LIMIT + 1)), "benefits must be 1 to 10"),
+    (lambda: Several([BonusPoints(1, expires=None), BonusPoints(2, expires=None)]), "benefits must give points on top once"),
+    (lambda: Several(5), "benefits must be 1 to 10"),  # type: ignore[arg-type]
     (lambda: Several([Several([TEN])]), "benefits must be 1 to 10"),  # type: ignore[list-item]
     (lambda: SpendLadder({}), "rungs must be 1 to 10"),
     (lambda: SpendLadder([(EURO, TEN), (EURO, TEN)]), "rungs must be 1 to 10"),

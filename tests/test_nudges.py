@@ -381,6 +381,8 @@ class TestUnits:
         ladder = offer("l", QuantityLadder({2: TEN, 5: PercentOff("20")}, of=SALE))
         (one,) = nudges(ladder, lines=[Line("a", cents(500), 3, tags=["sale"])])
         assert (one.missing_units, one.give, one.of, one.gain_minor) == (2, PercentOff("20"), SALE, 500)
+        (one,) = nudges(ladder, lines=[Line("a", cents(500), 2, tags=["sale"])])
+        assert (one.missing_units, one.give) == (3, PercentOff("20"))
         assert nudges(ladder, lines=[Line("a", cents(500), 5, tags=["sale"])]) == ()
 
 
@@ -470,6 +472,12 @@ class TestNotShown:
         assert nudges(offer("new", "10", spend_at_least(cents(5000)), priority=5), offer("old", "10")) == ()
         worse = offer("new", "5", spend_at_least(cents(5000)), priority=5)
         assert nudges(worse, offer("old", "10"), mode=Mode.PRIORITY) == ()
+
+    def test_when_less_would_do(self) -> None:
+        """Three of one kind are told, and two of them meet another way of the same condition: that is no exact number."""
+        ways = quantity_at_least(3, of=SALE) | (quantity_at_least(3) & products_at_least(2))
+        assert nudges(offer("ten", "10", ways)) == ()
+        assert len(nudges(offer("ten", "10", quantity_at_least(3, of=SALE)))) == 1
 
     def test_beyond_all_that_a_basket_may_hold(self) -> None:
         """A threshold that no basket can meet."""

@@ -425,6 +425,16 @@ class TestBook:
             told(book, basket_of(("a", "10", 1), currency="JPY"))
         assert told(book_of(offer("a", "10")), basket_of(("a", "10", 1), currency="JPY")).goods_minor == 1
 
+    def test_situation_is_the_books_own(self) -> None:
+        """One of other excluded tags, or without a group for each line where offers speak of lines, would count other goods."""
+        basket = basket_of(("a", "1", 1), ("a", "1", 2))
+        by_line = book_of(offer("a", AmountOff(euros("1"), per=Per.LINE)), exclude_tags=["card"])
+        plain = book_of(offer("a", "10"), exclude_tags=["card"])
+        for book, other in [(by_line, plain), (plain, book_of(exclude_tags=["low"]))]:
+            with pytest.raises(UsageError, match="situation must be one that this book made"):
+                book.evaluate(other.situation(basket, at=AT))
+            assert book.evaluate(book.situation(basket, at=AT)).applied
+
     def test_finds_offers_by_id_and_code(self) -> None:
         """A code by its folded form."""
         ten = offer("ten", "10", code_presented("SUMMER10"))

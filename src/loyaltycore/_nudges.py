@@ -241,8 +241,7 @@ def _missing(details: object, name: str) -> int:
 
 def _together(lacks: list[_Lack] | None) -> _Lack | None:
     """Make one lack of several: one line can bring an amount, one unit and one product at once."""
-    if not lacks:
-        return None
+    assert lacks  # refusals that all grow lack something
     first = max(lacks, key=lambda lack: (lack.measure == "minor", lack.missing))
     for lack in lacks:
         one_line = lack.measure == first.measure or lack.missing == 1

@@ -383,13 +383,14 @@ class Prices:
         return list(zip(runs, _filled(amount, weights, rooms, remainder), strict=True))
 
     def _off_shipping_too(self, give: AmountOff, amount: int, runs: list[_Run], due: _Due, given: _Given) -> int:
-        """Take the share of shipping, and give it."""
+        """Take the share of shipping off, as far as a limit allows, and give the share."""
         if not self._may_ease(due) or not self.shipping_left:
             return 0
         weights = [*(self._worth(run, due.base) for run in runs), self.shipping_left]
         rooms = [*(self._room(run) for run in runs), self.shipping_left]
         share = _filled(amount, weights, rooms, give.remainder)[-1]
-        return self._ease(share, due, given)
+        self._ease(share, due, given)
+        return share
 
     def _fixed_price(self, give: FixedPrice, due: _Due, given: _Given) -> None:
         price = give.price.minor_units
@@ -513,7 +514,7 @@ class Prices:
     def _may_ease(self, due: _Due) -> bool:
         return due.most is None or self.shipping_reached[due.lane] < due.most
 
-    def _ease(self, share: int, due: _Due, given: _Given) -> int:
+    def _ease(self, share: int, due: _Due, given: _Given) -> None:
         """Take a share off known shipping, within the offer's limit."""
         assert self.shipping_left is not None  # only known shipping has a share
         share = min(share, self.shipping_left)
@@ -523,7 +524,6 @@ class Prices:
             share = min(share, left)
         self.shipping_left -= share
         given.shipping += share
-        return share
 
     def _free_shipping(self, give: FreeShipping, due: _Due, given: _Given) -> None:
         del give
