@@ -14,9 +14,7 @@ Invariants:
 >>> from loyaltycore.basket import Basket
 >>> from loyaltycore.benefits import PercentOff
 >>> from loyaltycore.conditions import spend_at_least
->>> from loyaltycore.members import Profile
-from loyaltycore.periods import Calendar
-from loyaltycore.quantities import Money
+>>> from loyaltycore.quantities import Money
 >>> ten = Offer("ten-from-fifty", when=spend_at_least(Money.of("50", "EUR")), give=PercentOff("10"))
 >>> book = OfferBook([ten], stacking=Stacking(Mode.BEST))
 >>> situation = book.situation(Basket.of("EUR", {"helmet": "79.90"}), at=datetime(2026, 7, 1, tzinfo=UTC))
