@@ -26,6 +26,7 @@ from loyaltycore import Basket, Loyalty, Program, cli
 from loyaltycore.cli import main
 from loyaltycore.facts import Claim, Command
 from loyaltycore.identity import CounterId, Key, order_stream
+from loyaltycore.program import ProgramWarning
 from loyaltycore.replay import ColumnMap, Report, replay
 from loyaltycore.store.sqlite import SQLiteRepository
 
@@ -107,6 +108,21 @@ class TestCheck:
         assert run("check", PROGRAM) == 0
         assert capsys.readouterr().out == f"velo 3: 5 offers, 3 actions, 3 tiers; digest {Program.load(PROGRAM).digest}\n"
         assert run("check", RETAIL / "program.toml") == 0
+
+    def test_what_is_odd_is_told_beside(self, tmp_path: Path, capsys: Capture) -> None:
+        """A warning stands on the error stream, and the program is right all the same."""
+        path = tmp_path / "program.toml"
+        path.write_text(
+            'program = { name = "a", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-07-01 }\n'
+            'stacking = { mode = "all" }\n'
+            '[[offers]]\nid = "ten"\nwhen = { member = true, not = { member = true } }\ngive = { percent_off = "10" }\n'
+        )
+        with pytest.warns(ProgramWarning, match="ten"):
+            assert Program.load(path).warnings[0].offer_ids == ("ten",)
+        assert run("check", path) == 0
+        said = capsys.readouterr()
+        assert said.out.startswith("a 1: 1 offers")
+        assert said.err.startswith("warning: ")
 
     def test_without_tiers(self, tmp_path: Path, capsys: Capture) -> None:
         """What a program has not is not named."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import attrs
@@ -235,6 +236,21 @@ class TestPointsByOffers:
         back = order.plan(Return(lines={"2": 1}), return_id="r", at=NOW)
         assert not isinstance(back, Refused)
         assert back.value.points_revoked == 60
+
+    def test_many_odd_multiples_are_kept_to_a_millionth(self) -> None:
+        """Twenty offers of 1.05 together have a fraction that no column holds; the points are those of the exact product."""
+        rules = shop(*[Offer(f"o{number:02}", give=PointsTimes("1.05")) for number in range(20)])
+        quote = rules.quote(basket("1000.00"), member(), at=NOW)
+        assert quote.points_to_earn == int(1000 * Fraction(105, 100) ** 20) == 2653
+        assert placed(rules, quote, member())[0].points == 2653
+
+    def test_goods_that_no_offer_touches_are_not_multiplied(self) -> None:
+        """A gift card earns what it earns by the rules alone."""
+        rules = shop(Offer("double", give=PointsTimes("2")), stacking=Stacking(Mode.ALL, exclude_tags=["gift-card"]))
+        card = Line("card", Money.of("50.00", "EUR"), tags=["gift-card"])
+        goods = Basket([card, Line("bell", Money.of("10.00", "EUR"))])
+        assert rules.quote(goods, member(), at=NOW).points_to_earn == 70
+        assert rules.quote(Basket([card]), member(), at=NOW).offers.applied == ()
 
     def test_everything_counts_several_times(self) -> None:
         """Where nothing is left out, shipping counts so too, if it counts."""
