@@ -47,8 +47,10 @@ class Goods:
             groups: The units in their one order.
             exclude_tags: Goods with one of these tags count for nothing.
         """
-        self.groups = groups
-        self.open_places = tuple(place for place, group in enumerate(groups) if exclude_tags.isdisjoint(group.tags))
+        self.groups: Sequence[UnitGroup] = groups
+        self.open_places: tuple[int, ...] = tuple(
+            place for place, group in enumerate(groups) if exclude_tags.isdisjoint(group.tags)
+        )
         # By identity first: the filters of a program are asked again and again. What is kept alive keeps its identity.
         self._seen: dict[int, tuple[Filter, Matching]] = {}
         self._known: dict[Filter, Matching] = {}

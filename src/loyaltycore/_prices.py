@@ -137,12 +137,14 @@ class Prices:
             shipping_minor: What shipping costs; ``None`` while not known.
             gives_points: Whether points are given at all.
         """
-        self.gives_points = gives_points
-        self.goods, self.stacking, self.shipping_left = goods, stacking, shipping_minor
-        self.shipping_reached = (0, 0, 0)
-        self.allowance = _allowance(stacking, goods)
-        self.most = tuple([stacking.most(lane) for lane in LANES])
-        self.runs = [
+        self.gives_points: bool = gives_points
+        self.goods: Goods = goods
+        self.stacking: Stacking = stacking
+        self.shipping_left: int | None = shipping_minor
+        self.shipping_reached: tuple[int, int, int] = (0, 0, 0)
+        self.allowance: int | None = _allowance(stacking, goods)
+        self.most: tuple[int | None, ...] = tuple([stacking.most(lane) for lane in LANES])
+        self.runs: list[_Run] = [
             _Run(place, group.quantity, group.unit_minor * group.quantity, (0, 0, 0)) for place, group in enumerate(goods.groups)
         ]
 
