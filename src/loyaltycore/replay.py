@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -316,28 +317,32 @@ class _Recent:
     def __init__(self, inner: Repository) -> None:
         self.inner = inner
         self.kept: dict[StreamId, StoredStream] = {}
+        # What one thread has read must not be kept after another has written: each call is whole.
+        self.turn = threading.Lock()
 
     def load(self, streams: Sequence[StreamId], /) -> Mapping[StreamId, StoredStream]:
-        found = {stream: self.kept.pop(stream) for stream in streams if stream in self.kept}
-        missing = [stream for stream in streams if stream not in found]
-        found.update(self.inner.load(missing) if missing else {})
-        self.kept.update({stream: stored for stream, stored in found.items() if stream.startswith(_MEMBER)})
-        while len(self.kept) > _RECENT_LIMIT:
-            del self.kept[next(iter(self.kept))]
-        return found
+        with self.turn:
+            found = {stream: self.kept.pop(stream) for stream in streams if stream in self.kept}
+            missing = [stream for stream in streams if stream not in found]
+            found.update(self.inner.load(missing) if missing else {})
+            self.kept.update({stream: stored for stream, stored in found.items() if stream.startswith(_MEMBER)})
+            while len(self.kept) > _RECENT_LIMIT:
+                del self.kept[next(iter(self.kept))]
+            return found
 
     def receipt(self, home: StreamId, key: Key, /) -> Receipt | None:
         return self.inner.receipt(home, key)
 
     def commit(self, command: Command, changes: Sequence[Change], /) -> None:
         written = [change for change in changes if isinstance(change, Append)]
-        before = {change.stream: self.kept.pop(change.stream, None) for change in written}
-        self.inner.commit(command, changes)  # where it fails, what was kept may be old, and is forgotten
-        for change in written:
-            stored = before[change.stream]
-            if stored is not None:
-                facts = (*stored.facts, *change.facts)
-                self.kept[change.stream] = StoredStream(len(facts), facts)
+        with self.turn:
+            before = {change.stream: self.kept.pop(change.stream, None) for change in written}
+            self.inner.commit(command, changes)  # where it fails, what was kept may be old, and is forgotten
+            for change in written:
+                stored = before[change.stream]
+                if stored is not None:
+                    facts = (*stored.facts, *change.facts)
+                    self.kept[change.stream] = StoredStream(len(facts), facts)
 
     def claimed(self, counters: Sequence[CounterId], /, *, key: Key, at: datetime) -> Mapping[CounterId, Claimed]:
         return self.inner.claimed(counters, key=key, at=at)
