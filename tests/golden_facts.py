@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+from loyaltycore._code_blocks import Block, BlockTaken
 from loyaltycore._frozen import FrozenMap
+from loyaltycore.basket import PriceState
+from loyaltycore.coupons import (
+    CampaignResumed,
+    CampaignStopped,
+    CouponGranted,
+    CouponRedeemed,
+    CouponReleased,
+    CouponReserved,
+    CouponRevoked,
+    RedeemedCoupon,
+)
 from loyaltycore.facts import Fact
+from loyaltycore.gift_cards import (
+    CardBlocked,
+    CardGoods,
+    CardIssued,
+    CardNumbered,
+    CardReplaced,
+    CardUnblocked,
+    CardUses,
+)
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -31,8 +52,18 @@ from loyaltycore.ledger import (
     TransferUndone,
     Voided,
 )
-from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted, SpendCarried
+from loyaltycore.memberships import (
+    CouponGiven,
+    CouponGone,
+    MemberJoined,
+    OffersFreed,
+    OffersHeld,
+    OrderCounted,
+    ReturnCounted,
+    SpendCarried,
+)
 from loyaltycore.orders import (
+    CardPayment,
     Counted,
     EarnedPoints,
     Formula,
@@ -41,6 +72,7 @@ from loyaltycore.orders import (
     OfferNeed,
     OrderAttached,
     OrderCancelled,
+    OrderCardSold,
     OrderLine,
     OrderPlaced,
     OrderReserved,
@@ -48,7 +80,7 @@ from loyaltycore.orders import (
     Shape,
 )
 from loyaltycore.periods import Lasting, Period, Term
-from loyaltycore.quantities import Rounding
+from loyaltycore.quantities import Money, Rounding
 
 __all__ = ["AT", "FULL", "LEAST"]
 
@@ -56,6 +88,17 @@ AT = datetime(2026, 7, 1, 8, 0, 0, 250, tzinfo=UTC)
 LATER = datetime(2027, 7, 31, 22, tzinfo=UTC)
 SLIDING = Lasting(Term(Period(months=12)), "Europe/Paris", sliding=True)
 PARTS = (Part("1001/order", 60), Part("wel/come/base", 1))
+CODED = "velo/H1############/2026a/7"
+BLOCK = Block(
+    campaign_id="welcome",
+    key_id="2026a",
+    start=1000,
+    stop=2000,
+    ref="mail-july",
+    words_digest="0123456789abcdef0123456789abcdef",
+    holder_bound=True,
+)
+PLAIN_BLOCK = Block(campaign_id="welcome", key_id="2026a", start=0, stop=1, ref="mail-june")
 
 ORDER = OrderPlaced(
     order_id="1001",
@@ -113,6 +156,17 @@ ORDER = OrderPlaced(
     codes=("summer-1o",),
     gifts=FrozenMap({"bottle": 2}),
     coupons=("welcome-back", "welcome-back"),
+    coupons_redeemed=(
+        RedeemedCoupon(campaign_id="welcome", coupon_id=CODED),
+        RedeemedCoupon(campaign_id="sorry", coupon_id="sorry/t-1"),
+    ),
+    coupons_granted=(
+        RedeemedCoupon(campaign_id="welcome-back", coupon_id="welcome-back/order:1001"),
+        RedeemedCoupon(campaign_id="welcome-back", coupon_id="welcome-back/order:1001:2"),
+    ),
+    card_payments=(CardPayment(card_id="card-7", minor=3010), CardPayment(card_id="card-8", minor=1)),
+    counters=FrozenMap({"offer/summer/spent": 1598, "offer/summer/orders/2026-07": 1}),
+    offers_per_member=("summer", "welcome"),
     digest="0123456789abcdef0123456789abcdef",
     program="fedcba9876543210fedcba9876543210",
     ordered_at=LATER,
@@ -137,9 +191,22 @@ PLAIN_ORDER = OrderPlaced(
 
 FULL: tuple[Fact, ...] = (
     MemberJoined(member_id="m-42 é 🚲", at=AT),
-    OrderCounted(order_id="1001", day=date(2026, 7, 1), qualifying_minor=7191, list_minor=15980, discount_minor=1598, at=AT),
+    OrderCounted(
+        order_id="1001",
+        day=date(2026, 7, 1),
+        qualifying_minor=7191,
+        list_minor=15980,
+        discount_minor=1598,
+        offers=("summer", "welcome"),
+        ordered_at=LATER,
+        at=AT,
+    ),
     ReturnCounted(order_id="1001", return_id="r-1", qualifying_minor=3595, at=AT),
     SpendCarried(rule="order", ref="1001/r-1", minor=-3595, at=AT),
+    OffersHeld(order_id="1001", offers=("summer", "welcome"), until=LATER, at=AT),
+    OffersFreed(order_id="1001", offers=("summer", "welcome"), at=AT),
+    CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=LATER, at=AT),
+    CouponGone(coupon_id="sorry/t-1", at=AT),
     Granted(
         account="points",
         ref="1001",
@@ -182,6 +249,7 @@ FULL: tuple[Fact, ...] = (
     OrderCancelled(order_id="1001", at=AT),
     ORDER,
     OrderAttached(order_id="1001", member_id="m-42 é 🚲", earned=ORDER.earned, at=AT),
+    OrderCardSold(order_id="1001", line_id="2", card_id="card-9", at=AT),
     OrderReturned(
         order_id="1001",
         return_id="r-1",
@@ -190,18 +258,69 @@ FULL: tuple[Fact, ...] = (
         amount_minor=1,
         shipping_minor=490,
         money_minor=14372,
+        to_cards=FrozenMap({"card-8": 1, "card-7": 3010}),
+        cards_cancelled=("card-9",),
         withdrawn=("summer",),
         points_revoked=138,
         points_given_back=500,
         qualifying_minor=13882,
         at=AT,
     ),
+    CouponGranted(
+        coupon_id="sorry/t-1",
+        campaign_id="sorry",
+        holder="m-42 é 🚲",
+        starts_at=AT,
+        ends_at=LATER,
+        ref="t-1",
+        actor="eva",
+        at=AT,
+    ),
+    CouponReserved(coupon_id=CODED, campaign_id="welcome", order_id="1001", until=LATER, at=AT),
+    CouponRedeemed(coupon_id=CODED, campaign_id="welcome", order_id="1001", late=True, at=AT),
+    CouponReleased(coupon_id=CODED, order_id="1001", at=AT),
+    CouponRevoked(coupon_id="sorry/t-1", reason="donné deux fois", actor="eva", at=AT),
+    CampaignStopped(campaign_id="welcome", reason="le code est sur un forum", actor="eva", at=AT),
+    CampaignResumed(campaign_id="welcome", actor="eva", at=AT),
+    BlockTaken(space_id="velo/H1############", check_value="0123456789abcdef", block=BLOCK, at=AT),
+    CardNumbered(card_id="card-9", pepper_id="2026b", at=AT),
+    CardIssued(
+        card_id="card-9",
+        ref="1001",
+        currency="EUR",
+        loaded_minor=5000,
+        uses=CardUses.ONE,
+        minimum=Money.of("20", "EUR"),
+        goods=CardGoods(
+            tags=("bike", "sale"),
+            products=("bell", "helmet"),
+            categories=("helmets",),
+            brands=("acme",),
+            price=PriceState.REDUCED,
+            price_from=Money.of("5", "EUR"),
+            price_to=Money.of("500", "EUR"),
+            exclude_tags=("gift-card",),
+            exclude_products=("bottle",),
+        ),
+        last_four="7QX2",
+        order_id="1001",
+        line_id="2",
+        replaces="card-6",
+        at=AT,
+    ),
+    CardBlocked(card_id="card-9", reason="perdue", actor="eva", at=AT),
+    CardUnblocked(card_id="card-9", reason="retrouvée", actor="eva", at=AT),
+    CardReplaced(card_id="card-9", ref="t-3", by="card-10", actor="eva", at=AT),
 )
 LEAST: tuple[Fact, ...] = (
     MemberJoined(member_id="m-42", at=LATER),
     OrderCounted(order_id="1001", day=date(2026, 7, 1), at=LATER),
     ReturnCounted(order_id="1001", return_id="r-1", at=LATER),
     SpendCarried(rule="order", ref="1001", minor=0, at=LATER),
+    OffersHeld(order_id="1001", offers=(), until=LATER, at=LATER),
+    OffersFreed(order_id="1001", offers=(), at=LATER),
+    CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=LATER),
+    CouponGone(coupon_id="sorry/t-1", at=LATER),
     Granted(account="points", ref="1001", rule="order", units=1, available_at=LATER, at=LATER),
     Released(account="points", ref="1001", event="delivered", lots=(), at=LATER),
     Burned(account="points", ref="1002", parts=(), at=LATER),
@@ -226,5 +345,19 @@ LEAST: tuple[Fact, ...] = (
     OrderCancelled(order_id="1001", at=LATER),
     PLAIN_ORDER,
     OrderAttached(order_id="1001", member_id="m-42", at=LATER),
+    OrderCardSold(order_id="1001", line_id="2", card_id="card-9", at=LATER),
     OrderReturned(order_id="1001", return_id="r-1", currency="EUR", at=LATER),
+    CouponGranted(coupon_id="sorry/t-1", campaign_id="sorry", at=LATER),
+    CouponReserved(coupon_id=CODED, campaign_id="welcome", order_id="1001", until=LATER, at=LATER),
+    CouponRedeemed(coupon_id=CODED, campaign_id="welcome", order_id="1001", at=LATER),
+    CouponReleased(coupon_id=CODED, order_id="1001", at=LATER),
+    CouponRevoked(coupon_id="sorry/t-1", at=LATER),
+    CampaignStopped(campaign_id="welcome", at=LATER),
+    CampaignResumed(campaign_id="welcome", at=LATER),
+    BlockTaken(space_id="velo/H1############", check_value="0123456789abcdef", block=PLAIN_BLOCK, at=LATER),
+    CardNumbered(card_id="card-9", at=LATER),
+    CardIssued(card_id="card-9", ref="1001", currency="EUR", loaded_minor=0, at=LATER),
+    CardBlocked(card_id="card-9", reason="", actor="eva", at=LATER),
+    CardUnblocked(card_id="card-9", reason="", actor="eva", at=LATER),
+    CardReplaced(card_id="card-9", ref="t-3", by="card-10", actor="eva", at=LATER),
 )

@@ -56,6 +56,7 @@ from loyaltycore.conditions import (
     Base,
     CodePresented,
     Condition,
+    CouponHeld,
     During,
     InMarket,
     InTier,
@@ -72,7 +73,7 @@ from loyaltycore.conditions import (
     SpendAtLeast,
     ViaChannel,
 )
-from loyaltycore.offers import AppliedOffer, Combines, GiftGiven, Lane, Mode, Offer, Stacking, View
+from loyaltycore.offers import AppliedOffer, Combines, GiftGiven, Lane, Mode, Offer, Span, Stacking, Times, View
 from loyaltycore.quantities import Over, Remainder, Rounding
 
 __all__ = ["by_hand", "given_by_hand", "holds_by_hand", "key_by_hand", "rounded", "sets_by_hand", "split"]
@@ -230,6 +231,8 @@ def holds_by_hand(condition: Condition, situation: Situation, left: Sequence[int
             return basket.payment in condition.payments
         case CodePresented():
             return any(code == condition.folded for code in situation.codes)
+        case CouponHeld():
+            return any(campaign == condition.campaign_id for campaign in situation.coupons)
         case NthOrder():
             return situation.order_count == condition.number - 1
         case PointsAtLeast():
@@ -243,13 +246,18 @@ def holds_by_hand(condition: Condition, situation: Situation, left: Sequence[int
 
 
 def may_apply(offer: Offer, situation: Situation, view: View) -> bool:
-    """Say whether an offer runs, is not used up, and its condition holds at list prices."""
+    """Say whether an offer runs, was not stopped, is not used up, and its condition holds at list prices."""
+    if offer.offer_id in view.stopped:
+        return False
     window, limits, used = offer.window, offer.limits, view.used_of(offer.offer_id)
     if window is not None and window.starts_at is not None and situation.at < window.starts_at:
         return False
     if window is not None and window.ends_at is not None and situation.at >= window.ends_at:
         return False
-    pairs = [(limits.total, used.times), (limits.per_member, used.by_member), (limits.units, used.units)]
+    pairs = [(limits.total.lifetime, used.times), (limits.per_member.lifetime, used.by_member), (limits.units, used.units)]
+    for span in (Span.DAY, Span.WEEK, Span.MONTH, Span.YEAR):
+        pairs.append((times_in(limits.total, span), used.times_in.get(span, 0)))
+        pairs.append((times_in(limits.per_member, span), used.by_member_in.get(span, 0)))
     if limits.budget is not None:
         pairs.append((limits.budget.minor_units, used.spent_minor))
     if any(limit is not None and count >= limit for limit, count in pairs):
@@ -257,6 +265,19 @@ def may_apply(offer: Offer, situation: Situation, view: View) -> bool:
     if looks_back(offer.when):
         return True  # what is left is known at its turn
     return holds_by_hand(offer.when, situation, [group.unit_minor * group.quantity for group in situation.groups])
+
+
+def times_in(times: Times, span: Span) -> int | None:
+    """Give how often something may be in a span that ends."""
+    match span:
+        case Span.DAY:
+            return times.per_day
+        case Span.WEEK:
+            return times.per_week
+        case Span.MONTH:
+            return times.per_month
+    assert span is Span.YEAR
+    return times.per_year
 
 
 # ---- prices ----
@@ -879,7 +900,11 @@ def key_by_hand(given: Sequence[Offer], applied: Sequence[AppliedOffer]) -> tupl
     gifts = sum(gift.quantity for one in applied for gift in one.gifts)
     coupons = sum(len(one.coupons) for one in applied)
     limits = [offer.limits for offer in given]
-    claims = sum(any(x is not None for x in (one.total, one.per_member, one.budget, one.units)) for one in limits)
+    open_times = Times(per_day=None, per_week=None, per_month=None, per_year=None, lifetime=None)
+    claims = sum(
+        one.total != open_times or one.per_member != open_times or one.budget is not None or one.units is not None
+        for one in limits
+    )
     order = sorted(place_of(offer) for offer in given)
     return (-money, -unknown, -points, -times, -gifts, -coupons, claims, len(given), order)
 

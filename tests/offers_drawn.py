@@ -51,6 +51,7 @@ from loyaltycore.conditions import (
     Situation,
     code_presented,
     contains,
+    coupon_held,
     during,
     first_order,
     in_market,
@@ -66,7 +67,21 @@ from loyaltycore.conditions import (
     via_channel,
 )
 from loyaltycore.members import Profile
-from loyaltycore.offers import NO_VIEW, Combines, Lane, Limits, Mode, Offer, OfferBook, Stacking, Used, View
+from loyaltycore.offers import (
+    NO_VIEW,
+    Combines,
+    FreedBy,
+    Lane,
+    Limits,
+    Mode,
+    Offer,
+    OfferBook,
+    Span,
+    Stacking,
+    Times,
+    Used,
+    View,
+)
 from loyaltycore.periods import Recurrence, Schedule, Weekday, Window
 from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
 
@@ -233,6 +248,7 @@ def _conditions(currency: str) -> tuple[Condition, ...]:
         first_order(),
         points_at_least(100),
         past_discount_at_least("10"),
+        coupon_held("welcome"),
         *(during(window=window) for window in windows),
         during(schedule=Schedule(weekdays=[Weekday.WEDNESDAY])),
         during(recurrence=Recurrence("FREQ=MONTHLY;BYMONTHDAY=1")),
@@ -261,6 +277,8 @@ def _settings(currency: str) -> tuple[dict[str, Any], ...]:
         {"limits": Limits(units=2)},
         {"limits": Limits(units=3, total=2)},
         {"limits": Limits(per_member=1)},
+        {"limits": Limits(total=Times(per_day=2, per_year=9))},
+        {"limits": Limits(per_member=Times(per_week=2, per_month=3, lifetime=2), freed_by=FreedBy.RETURNED)},
         {"limits": Limits(budget=Money(300, currency), over=Over.REFUSE)},
         {"limits": Limits(units=3, over=Over.REFUSE)},
         *({"window": window} for window in WINDOWS),
@@ -334,11 +352,15 @@ FACTS: tuple[dict[str, Any], ...] = (
     {"is_member": True, "gives_points": False},
     {"is_member": True, "tier": "gold", "points": 500, "profile": Profile(tags=["club"], market="FR"), "codes": ["SUMMER10"]},
     {"is_member": True, "order_count": 3, "past_list_minor": 1000, "past_discount_minor": 100, "codes": ["X-1", "summer1o"]},
+    {"is_member": True, "coupons": ["welcome", "sorry"]},
 )
 VIEWS = (
     NO_VIEW,
     NO_VIEW,
     View(out_of_stock=["z", "q"]),
+    View(stopped=["a", "d"], used={"c": Used(times=2, times_in={Span.DAY: 1, Span.YEAR: 9})}),
+    View(used={name: Used(times=2, times_in={Span.DAY: 2}, by_member_in={Span.MONTH: 3, Span.WEEK: 1}) for name in "bc"}),
+    View(used={name: Used(by_member=1, by_member_in={Span.WEEK: 2}, times_in={Span.DAY: 1}) for name in "ab"}),
     View(
         used={"a": Used(times=1, by_member=1, spent_minor=50, units=1), "b": Used(times=2, by_member=2, spent_minor=290, units=2)}
     ),

@@ -42,6 +42,11 @@ def by_name(path: Path) -> dict[str, Any]:
     return found
 
 
+def reversed_map(items: FrozenMap[str, int]) -> FrozenMap[str, int]:
+    """Give equal items in another order."""
+    return FrozenMap(reversed(list(items.items())))
+
+
 class TestGolden:
     @pytest.mark.law(42)
     @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -72,8 +77,8 @@ class TestGolden:
 
     def test_every_kind_is_coded(self) -> None:
         """No fact that a module defines is forgotten, and no kind is there twice."""
-        modules = {"loyaltycore._ledger_facts", "loyaltycore.memberships", "loyaltycore.orders"}
-        defined = {kind for kind in subclasses(Fact) if kind.__module__ in modules and "kind" in vars(kind)}
+        ours = {kind for kind in subclasses(Fact) if kind.__module__.startswith("loyaltycore.")}
+        defined = {kind for kind in ours if "kind" in vars(kind) and not kind.__name__.startswith("_")}
         assert defined == set(FACTS)
         assert len({(kind.kind, kind.form) for kind in FACTS}) == len(FACTS)
         assert {type(fact) for fact in FULL} == {type(fact) for fact in LEAST} == set(FACTS)
@@ -96,7 +101,9 @@ class TestLaws:
         """A fact read back writes the same text, and so does one whose mappings came in another order."""
         again = fact_from_text(fact_text(fact))
         if isinstance(again, OrderReturned):
-            again = attrs.evolve(again, lines=FrozenMap(dict(reversed(list(again.lines.items())))))
+            again = attrs.evolve(again, lines=reversed_map(again.lines), to_cards=reversed_map(again.to_cards))
+        if isinstance(again, OrderPlaced):
+            again = attrs.evolve(again, counters=reversed_map(again.counters), gifts=reversed_map(again.gifts))
         assert again == fact
         assert fact_text(again) == fact_text(fact)
 
@@ -229,7 +236,7 @@ class TestDecode:
 
     def test_every_field_that_says_nothing_is_left_out(self) -> None:
         """A field that holds its default is not written, so that one added later keeps old forms readable."""
-        assert encode_fact(LEAST[-1]) == {
+        assert encode_fact(next(fact for fact in LEAST if isinstance(fact, OrderReturned))) == {
             "kind": "order.returned",
             "form": 1,
             "at": "2027-07-31T22:00:00Z",

@@ -30,6 +30,7 @@ from loyaltycore.conditions import (
     Situation,
     all_of,
     code_presented,
+    coupon_held,
     contains,
     during,
     first_order,
@@ -139,6 +140,7 @@ WHY: Final[Mapping[str, tuple[Condition, str, str]]] = {
     "channel": (via_channel("web"), "bought through web", "achat par web"),
     "payment": (paid_by("card"), "paid by card", "paiement par card"),
     "code": (code_presented("SUMMER10"), "code SUMMER10", "code SUMMER10 saisi"),
+    "coupon": (coupon_held("welcome"), "a coupon of welcome", "un bon de welcome"),
     "second": (nth_order(2), "order number 2", "commande numéro 2"),
     "time": (during(window=Window(starts_at=NOW, ends_at=None)), "the time is right", "valable en ce moment"),
     "points": (
@@ -172,6 +174,7 @@ def because(when: Condition, language: Language) -> str:
         is_member=True,
         order_count=1,
         codes=["SUMMER10"],
+        coupons=["welcome"],
         tier="gold",
         points=1200,
         past_list_minor=10_000,

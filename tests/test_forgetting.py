@@ -11,15 +11,18 @@ import attrs
 import pytest
 
 from loyaltycore import Basket, Loyalty, Membership
-from loyaltycore._forgetting import NAMING, TYPED, forgotten, linked_streams
+from loyaltycore._forgetting import NAMING, NAMING_CARDS, TYPED, forgotten, linked_streams
 from loyaltycore.archive import export_lines
 from loyaltycore.codec import FACTS, fact_text
+from loyaltycore.coupons import CampaignStopped, Coupon, CouponGranted, CouponRevoked, RedeemedCoupon
 from loyaltycore.errors import UsageError
 from loyaltycore.facts import Fact
-from loyaltycore.identity import StreamId, member_stream, order_stream
+from loyaltycore.gift_cards import CardBlocked, GiftCard
+from loyaltycore.identity import StreamId, campaign_stream, card_stream, coupon_stream, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, Burned, Granted, Held, Part, TransferredIn, TransferredOut
-from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted
-from loyaltycore.orders import Order, OrderPlaced, OrderReserved
+from loyaltycore.memberships import CouponGiven, MemberJoined, OffersHeld, OrderCounted, ReturnCounted
+from loyaltycore.orders import CardPayment, Order, OrderCardSold, OrderPlaced, OrderReserved
+from loyaltycore.quantities import Money
 from loyaltycore.store.memory import MemoryRepository
 from tests.golden_facts import FULL
 from tests.programs import velo
@@ -33,27 +36,49 @@ OTHER = frozenset(
         "account",
         "adjustment_ref",
         "awaits",
+        "brands",
         "burn_ref",
+        "by",
+        "campaign_id",
+        "card_id",
+        "cards_cancelled",
+        "categories",
+        "check_value",
         "codes",
+        "counters",
+        "coupon_id",
         "coupons",
         "currency",
         "debtor_id",
         "digest",
         "earn_ref",
         "event",
+        "exclude_products",
+        "exclude_tags",
         "gifts",
+        "key_id",
+        "last_four",
         "line_id",
         "lines",
         "lot_id",
         "lots",
         "offer_id",
+        "offers",
+        "offers_per_member",
         "order_id",
+        "pepper_id",
         "product_id",
+        "products",
         "program",
         "ref",
+        "replaces",
         "return_id",
         "rule",
+        "space_id",
+        "tags",
+        "to_cards",
         "withdrawn",
+        "words_digest",
         "zone",
     }
 )
@@ -92,6 +117,7 @@ class TestFields:
         assert found - NAMING - TYPED - OTHER == set()
         assert found >= NAMING | TYPED
         assert not OTHER & (NAMING | TYPED)
+        assert NAMING_CARDS < NAMING
 
     @pytest.mark.parametrize("fact", FULL, ids=lambda fact: fact.kind)
     def test_golden_facts(self, fact: Fact) -> None:
@@ -114,6 +140,8 @@ class TestFields:
             TransferredOut(account="points", ref="g", parts=parts, to=OLD, at=AT),
             TransferredIn(account="points", ref="g", lots=(), giver=OLD, at=AT),
             Adjusted(account="points", ref="t", parts=parts, reason="-", actor=OLD, at=AT),
+            CouponGranted(coupon_id="sorry/t-1", campaign_id="sorry", holder=OLD, ref="t-1", actor=OLD, at=AT),
+            CouponRevoked(coupon_id="sorry/t-1", reason=f"{OLD} has two", actor="eva", at=AT),
         )
         other = OrderPlaced(order_id="1001", member_id=NEW, currency="EUR", lines=(), at=AT)
         assert renamed(*facts) == (
@@ -123,6 +151,8 @@ class TestFields:
             TransferredOut(account="points", ref="g", parts=parts, to=NEW, at=AT),
             TransferredIn(account="points", ref="g", lots=(), giver=NEW, at=AT),
             Adjusted(account="points", ref="t", parts=parts, reason="-", actor=NEW, at=AT),
+            CouponGranted(coupon_id="sorry/t-1", campaign_id="sorry", holder=NEW, ref="t-1", actor=NEW, at=AT),
+            CouponRevoked(coupon_id="sorry/t-1", reason=f"{NEW} has two", actor="eva", at=AT),
         )
 
     def test_what_only_looks_like_the_id(self) -> None:
@@ -173,6 +203,29 @@ class TestLinkedStreams:
         )
         assert linked_streams(OLD, facts) == ("member/m-7", "member/m-9", "order/1002", "order/1003")
 
+    def test_coupons_and_cards(self) -> None:
+        """Of the member's facts the coupons given; of the orders' what they redeem, give, are paid with and sell."""
+        given: tuple[Fact, ...] = (
+            CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=AT),
+            OffersHeld(order_id="1004", offers=(), until=AT, at=AT),
+        )
+        assert linked_streams(OLD, given) == ("campaign/sorry", "coupon/sorry/t-1", "order/1004")
+        order = OrderPlaced(
+            order_id="1001",
+            currency="EUR",
+            lines=(),
+            coupons_redeemed=(RedeemedCoupon(campaign_id="a", coupon_id="a/1"),),
+            coupons_granted=(RedeemedCoupon(campaign_id="b", coupon_id="b/1"),),
+            card_payments=(CardPayment(card_id="card-7", minor=1),),
+            at=AT,
+        )
+        found = ("campaign/a", "campaign/b", "coupon/a/1", "coupon/b/1", "gift_card/card-7")
+        assert linked_streams(OLD, [order]) == found
+        assert linked_streams(OLD, [OrderReserved(order=order, until=AT, at=AT)]) == found
+        assert linked_streams(OLD, [OrderCardSold(order_id="1001", line_id="1", card_id="card-9", at=AT)]) == (
+            "gift_card/card-9",
+        )
+
     def test_nobody(self) -> None:
         """Without facts there is nothing to load."""
         assert linked_streams(OLD, ()) == ()
@@ -199,6 +252,34 @@ class TestForgotten:
     def test_a_member_who_is_not_named(self) -> None:
         """The stream itself is renamed all the same."""
         assert forgotten({member_stream(OLD): [granted("-")]}, member_id=OLD, alias=NEW) == {member_stream(NEW): (granted("-"),)}
+
+    def test_streams_of_coupons_cards_and_campaigns(self) -> None:
+        """Who holds a coupon, and who acted on it, on a campaign or on a gift card, goes under the alias."""
+        coupon = Coupon.issued("sorry/t-1").grant("sorry", holder=OLD, ref="t-1", actor="eva", at=AT)
+        card = GiftCard.open("card-7").issue(Money.of("5", "EUR"), ref="t-2", expires_at=None, at=AT)
+        blocked = card.state.block(reason=f"{OLD} lost it", actor=OLD, at=AT)
+        given: Mapping[StreamId, Sequence[Fact]] = {
+            coupon_stream("sorry/t-1"): coupon.facts,
+            coupon_stream("sorry/t-2"): Coupon.issued("sorry/t-2").grant("sorry", holder="m-7", ref="t-2", at=AT).facts,
+            card_stream("card-7"): [*card.facts, *blocked.facts],
+            campaign_stream("sorry"): [CampaignStopped(campaign_id="sorry", reason=f"told by {OLD}", actor=OLD, at=AT)],
+        }
+        assert forgotten(given, member_id=OLD, alias=NEW) == {
+            coupon_stream("sorry/t-1"): (attrs.evolve(coupon.facts[0], holder=NEW),),  # type: ignore[call-arg]  # a grant
+            card_stream("card-7"): (*card.facts, CardBlocked(card_id="card-7", reason=f"{NEW} lost it", actor=NEW, at=AT)),
+            campaign_stream("sorry"): (CampaignStopped(campaign_id="sorry", reason=f"told by {NEW}", actor=NEW, at=AT),),
+        }
+
+    def test_a_card_that_is_called_what_the_member_is(self) -> None:
+        """Money that went from card to card names cards; they keep their names, and their books."""
+        first = GiftCard.open("7").issue(Money.of("5", "EUR"), ref="t-1", expires_at=None, at=AT).state
+        moved = first.replace(GiftCard.open("8"), ref="t-2", actor="7", at=AT)
+        given = {card_stream("7"): moved.old.facts, card_stream("8"): moved.new.facts}
+        after = forgotten(given, member_id="7", alias=NEW)
+        assert after.keys() == {card_stream("7")}
+        assert [getattr(fact, "actor", None) for fact in after[card_stream("7")]] == [NEW, None]
+        assert first.folded(after[card_stream("7")]) == moved.old.state
+        assert forgotten(given, member_id="8", alias=NEW) == {}
 
     @pytest.mark.parametrize("alias", ["", "a\nb", OLD])
     def test_wrong_alias(self, alias: str) -> None:

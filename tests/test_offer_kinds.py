@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from loyaltycore._offer_kinds import LANES
+from loyaltycore._earning import Times as TimesOfActions
+from loyaltycore._offer_kinds import LANES, OPEN_LIMITS, own_lane
 from loyaltycore.basket import Basket, Filter
 from loyaltycore.benefits import (
     AmountOff,
@@ -42,17 +43,22 @@ from loyaltycore.conditions import (
     quantity_at_least,
     spend_at_least,
 )
-from loyaltycore.errors import Reason, UsageError
+from loyaltycore.coupons import Coupon, ReadCode
+from loyaltycore.errors import Reason, Refusal, UsageError
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.offers import (
     NO_VIEW,
     AppliedOffer,
     Combines,
+    FreedBy,
     Lane,
     Limits,
     Mode,
     Offer,
     Returns,
+    Span,
     Stacking,
+    Times,
     Used,
     View,
 )
@@ -273,6 +279,11 @@ class TestRefusals:
         [
             (Limits(total=2), Used(times=1)),
             (Limits(per_member=2), Used(times=9, by_member=1)),
+            *((Limits(total=Times(**{span: 2})), Used(times=1, times_in={span: 1})) for span in Span),
+            *((Limits(per_member=Times(**{span: 2})), Used(times=9, by_member=1, by_member_in={span: 1})) for span in Span),
+            (Limits(total=Times(per_day=2)), Used(times=9, times_in={Span.WEEK: 9, Span.EVER: 9}, by_member_in={Span.DAY: 9})),
+            (Limits(total=3), Used(times=2, times_in={Span.EVER: 3})),
+            (Limits(per_member=3), Used(by_member=2, by_member_in={Span.EVER: 3}, times=9)),
             (Limits(budget=FIVE), Used(spent_minor=499)),
             (Limits(units=2), Used(units=1)),
         ],
@@ -280,6 +291,28 @@ class TestRefusals:
     def test_not_before_the_limit(self, limits: Limits, used: Used) -> None:
         """The last one is still given."""
         assert offer(limits=limits).refusals(seen(), used) == ()
+
+    @pytest.mark.parametrize("span", Span)
+    def test_at_the_limit_of_a_span(self, span: Span) -> None:
+        """As often as it may be, and no more often; the refusal names the span."""
+        used = Used(times=2, times_in={span: 2}, by_member=2, by_member_in={span: 2})
+        for name, reason in (("total", Reason.OFFER_LIMIT_REACHED), ("per_member", Reason.OFFER_MEMBER_LIMIT_REACHED)):
+            (refusal,) = offer(limits=Limits(**{name: Times(**{span: 2})})).refusals(seen(), used)
+            assert refusal == Refusal(reason, {"offer_id": "a", "limit": 2, "period": span.value})
+            assert not offer(limits=Limits(**{name: Times(**{span: 2})})).holds(seen(), used)
+            assert offer(limits=Limits(**{name: Times(**{span: 3})})).holds(seen(), used)
+
+    def test_every_span_that_is_used_up_is_told(self) -> None:
+        """Of all limits those that are reached, narrowest span first."""
+        limits = Limits(total=Times(per_day=1, per_year=2, lifetime=3), per_member=Times(per_week=1, per_month=5))
+        used = Used(times=3, times_in={Span.DAY: 1, Span.YEAR: 2}, by_member_in={Span.WEEK: 1, Span.MONTH: 4})
+        found = offer(limits=limits).refusals(seen(), used)
+        assert [(one.reason, one.details["period"]) for one in found] == [
+            (Reason.OFFER_LIMIT_REACHED, "per_day"),
+            (Reason.OFFER_LIMIT_REACHED, "per_year"),
+            (Reason.OFFER_LIMIT_REACHED, "lifetime"),
+            (Reason.OFFER_MEMBER_LIMIT_REACHED, "per_week"),
+        ]
 
     def test_conditions_see_what_is_left(self) -> None:
         """Where it is told."""
@@ -294,29 +327,71 @@ class TestLimits:
     @pytest.mark.parametrize(
         "said",
         [
-            {"total": 0},
-            {"per_member": 0},
             {"units": -1},
             {"units": 1.0},
-            {"total": True},
+            {"total": 1.0},
+            {"total": "5"},
+            {"per_member": "5"},
+            {"per_member": (1,)},
             {"budget": Money(0, "EUR")},
             {"budget": 5},
             {"over": "refuse"},
+            {"freed_by": "returned"},
         ],
     )
     def test_limits_of_nothing_are_refused(self, said: dict[str, Any]) -> None:
-        """A limit is at least one."""
+        """A limit is at least one, and of its kind."""
         with pytest.raises(UsageError, match=next(iter(said))):
             Limits(**said)
 
+    @pytest.mark.parametrize("name", ["total", "per_member"])
+    @pytest.mark.parametrize("count", [0, -1, True])
+    def test_no_times_are_refused(self, name: str, count: int) -> None:
+        """A number is for ever, and at least one."""
+        with pytest.raises(UsageError, match=f"must be a whole number in .*, got {count}"):
+            Limits(**{name: count})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", ["total", "per_member"])
+    def test_a_number_is_for_ever(self, name: str) -> None:
+        """As a table of spans says it; none says nothing."""
+        assert TimesOfActions is Times
+        assert getattr(Limits(**{name: 5}), name) == Times(lifetime=5)
+        assert Limits(**{name: None}) == Limits(**{name: Times()}) == OPEN_LIMITS
+
     def test_are_open(self) -> None:
-        """Nothing said is no limit, whatever should happen at one."""
+        """Nothing said is no limit, whatever should happen at one, and whatever frees it."""
         assert Limits().are_open
-        assert Limits(over=Over.REFUSE).are_open
-        for said in ({"total": 1}, {"per_member": 1}, {"units": 1}, {"budget": FIVE}):
-            assert not Limits(**said).are_open
-            assert offer(limits=Limits(**said)).is_limited
+        assert Limits(over=Over.REFUSE, freed_by=FreedBy.RETURNED).are_open
+        some = {"total": 1, "per_member": 1, "units": 1, "budget": FIVE}
+        more = [{name: Times(**{span: 1})} for name in ("total", "per_member") for span in Span]
+        for said in (*({name: value} for name, value in some.items()), *more):
+            assert not Limits(**said).are_open  # type: ignore[arg-type]
+            assert offer(limits=Limits(**said)).is_limited  # type: ignore[arg-type]
         assert not offer().is_limited
+
+    @pytest.mark.parametrize(
+        "limits,shared,members",
+        [
+            (Limits(), False, False),
+            (Limits(total=5), True, False),
+            (Limits(total=Times(per_day=5)), True, False),
+            (Limits(units=5), True, False),
+            (Limits(budget=FIVE), True, False),
+            (Limits(per_member=1), False, True),
+            (Limits(per_member=Times(per_year=1)), False, True),
+            (Limits(total=5, per_member=1), True, True),
+        ],
+    )
+    def test_whose_limits(self, limits: Limits, *, shared: bool, members: bool) -> None:
+        """Some are shared by all, some are each member's own."""
+        assert (limits.are_shared, limits.are_members) == (shared, members)
+
+    def test_own_lane(self) -> None:
+        """Of what is off shipping alone the shipping lane, of the rest that of the basket."""
+        assert own_lane(FreeShipping()) is own_lane(Several([FreeShipping(), ShippingPercentOff("10")])) is Lane.SHIPPING
+        assert own_lane(TEN) is own_lane(Several([FreeShipping(), TEN])) is Lane.BASKET
+        with pytest.raises(UsageError):
+            own_lane("10")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("name", ["times", "by_member", "spent_minor", "units"])
     def test_used_counts(self, name: str) -> None:
@@ -326,14 +401,54 @@ class TestLimits:
             with pytest.raises(UsageError, match=name):
                 Used(**{name: other})  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("name", ["times_in", "by_member_in"])
+    def test_used_in_spans(self, name: str) -> None:
+        """Counts by span, at least nothing; of a span that is not named, none."""
+        used = Used(times=7, by_member=3, **{name: {Span.DAY: 2, Span.EVER: 5}})
+        ask, ever = (used.in_span, 7) if name == "times_in" else (used.by_member_in_span, 3)
+        assert [ask(span) for span in Span] == [2, 0, 0, 0, ever]
+        assert Used().in_span(Span.DAY) == Used().by_member_in_span(Span.DAY) == 0
+        for other in ({"per_day": 1}, {Span.DAY: -1}, {Span.DAY: True}, {Span.DAY: 1.0}, [Span.DAY], "per_day"):
+            with pytest.raises(UsageError):
+                Used(**{name: other})  # type: ignore[arg-type]
+
     def test_view(self) -> None:
         """Of an offer that is not named nothing was used; other things are refused."""
         view = View(used={"a": Used(times=2)}, out_of_stock=["z"])
         assert (view.used_of("a"), view.used_of("b")) == (Used(times=2), Used())
         assert (NO_VIEW.used_of("a"), NO_VIEW.out_of_stock) == (Used(), frozenset())
-        for said in ({"used": {"a": 2}}, {"used": [Used()]}, {"out_of_stock": "z"}):
+        several: tuple[dict[str, Any], ...] = (
+            {"used": {"a": 2}},
+            {"used": [Used()]},
+            {"out_of_stock": "z"},
+            {"codes": {"ABC": Coupon.issued("c")}},
+            {"codes": ["ABC"]},
+            {"coupons": ["c"]},
+            {"coupons": "c"},
+            {"stopped": "summer"},
+            {"cards": {"card-1": "card-1"}},
+            {"cards": [GiftCard.open("card-1")]},
+        )
+        for said in several:
             with pytest.raises(UsageError):
                 View(**said)
+
+    def test_cards_of_a_view(self) -> None:
+        """Each by its own id: a number that someone typed is none."""
+        card = GiftCard.open("card-1")
+        assert View(cards={"card-1": card}).cards == {"card-1": card}
+        with pytest.raises(UsageError, match="cards must be given by their ids, got 'card-1' as 'card-2'"):
+            View(cards={"card-2": card})
+
+    def test_coupons_of_a_view(self) -> None:
+        """One that is held is found, and one that a code came to; a code that came to none hides no other."""
+        held, typed = (Coupon.issued(name, campaign_id="welcome") for name in ("welcome/t-1", "velo/A1"))
+        unknown = ReadCode(refusal=Refusal(Reason.CODE_UNKNOWN))
+        view = View(codes={"nothing": unknown, "AAAA-BBBB-CCCC": ReadCode(coupon=typed)}, coupons=[held])
+        assert view.coupon("welcome/t-1") == held
+        assert view.coupon("velo/A1") == typed
+        assert view.coupon("welcome/t-2") is NO_VIEW.coupon("welcome/t-1") is None
+        assert "AAAA" not in repr(view)
 
 
 class TestStacking:

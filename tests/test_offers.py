@@ -42,7 +42,9 @@ from loyaltycore.offers import (
     Mode,
     Offer,
     OfferBook,
+    Span,
     Stacking,
+    Times,
     Used,
     View,
 )
@@ -586,9 +588,26 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         "limits,used,reason,details",
         [
-            (Limits(total=3), Used(times=3), Reason.OFFER_LIMIT_REACHED, {"limit": 3}),
+            (Limits(total=3), Used(times=3), Reason.OFFER_LIMIT_REACHED, {"limit": 3, "period": "lifetime"}),
+            (
+                Limits(total=Times(per_day=3)),
+                Used(times=9, times_in={Span.DAY: 3}),
+                Reason.OFFER_LIMIT_REACHED,
+                {"limit": 3, "period": "per_day"},
+            ),
             (Limits(units=3), Used(units=3), Reason.OFFER_LIMIT_REACHED, {"limit": 3}),
-            (Limits(per_member=1), Used(times=5, by_member=1), Reason.OFFER_MEMBER_LIMIT_REACHED, {"limit": 1}),
+            (
+                Limits(per_member=1),
+                Used(times=5, by_member=1),
+                Reason.OFFER_MEMBER_LIMIT_REACHED,
+                {"limit": 1, "period": "lifetime"},
+            ),
+            (
+                Limits(per_member=Times(per_month=2)),
+                Used(times=5, times_in={Span.MONTH: 5}, by_member=4, by_member_in={Span.MONTH: 2}),
+                Reason.OFFER_MEMBER_LIMIT_REACHED,
+                {"limit": 2, "period": "per_month"},
+            ),
             (Limits(budget=Money(500, "EUR")), Used(spent_minor=500), Reason.OFFER_BUDGET_REACHED, {"limit_minor": 500}),
             (
                 Limits(budget=Money(500, "EUR"), over=Over.REFUSE),
@@ -619,6 +638,31 @@ class TestEvaluate:
         currency = {"currency": "EUR"} if "limit_minor" in details else {}
         assert refused == (reason, {"offer_id": "ten", **details, **currency})
         assert ids(told(book, goods)) == ["ten"]
+
+    def test_a_stopped_campaign(self) -> None:
+        """It gives nothing, and says so before anything else; the others are as if it were not there."""
+        book = book_of(offer("ten", "10", limits=Limits(total=1)), offer("half", "50"), mode=Mode.ALL)
+        goods = basket_of(("bell", "10", 1))
+        assert ids(told(book, goods)) == ["half", "ten"]
+        stopped = told(book, goods, view=View(stopped=["half"], used={"ten": Used(times=1)}))
+        assert (ids(stopped), stopped.goods_minor) == ([], 0)
+        assert why(stopped, "half") == (Reason.CAMPAIGN_STOPPED, {"campaign_id": "half"})
+        assert why(stopped, "ten")[0] is Reason.OFFER_LIMIT_REACHED
+        stopped = told(book, goods, view=View(stopped=["ten", "half"], used={"ten": Used(times=1)}))
+        assert why(stopped, "ten") == (Reason.CAMPAIGN_STOPPED, {"campaign_id": "ten"})
+        assert told(book, goods, view=View(stopped=["ten"])).applied == told(book_of(offer("half", "50")), goods).applied
+
+    def test_limited_offers(self) -> None:
+        """The book knows of which offers there is only so much: for all, and for each member."""
+        book = book_of(
+            offer("a", "10"),
+            offer("b", "10", limits=Limits(per_member=1)),
+            offer("c", "10", limits=Limits(total=Times(per_day=1), per_member=Times(per_day=1))),
+            offer("d", "10", limits=Limits(budget=euros("5"))),
+            offer("e", "10", limits=Limits(units=5)),
+        )
+        assert [one.offer_id for one in book.limited] == ["c", "d", "e"]
+        assert [one.offer_id for one in book.limited_per_member] == ["b", "c"]
 
     def test_own_exclusions(self) -> None:
         """A percentage may leave out more tags than the book does; they still count towards a threshold."""

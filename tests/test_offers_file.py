@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
 
 import attrs
@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Money, Program, ProgramError
-from loyaltycore._offers_file import _SINGLES
-from loyaltycore._phrases import EXPIRES, PENDING
+from loyaltycore._code_space import CodeSpace, SecretKey
+from loyaltycore._offers_file import _SINGLES, CAMPAIGNS_LIMIT
+from loyaltycore._phrases import EXPIRES, PENDING, TERM
 from loyaltycore._program_file import read_program
 from loyaltycore.basket import Filter, PriceState
 from loyaltycore.benefits import (
@@ -56,6 +57,7 @@ from loyaltycore.conditions import (
     OwnCondition,
     code_presented,
     contains,
+    coupon_held,
     during,
     first_order,
     in_market,
@@ -72,8 +74,10 @@ from loyaltycore.conditions import (
     spend_at_least,
     via_channel,
 )
-from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, Returns, Stacking
-from loyaltycore.periods import Period, Recurrence, Schedule, Term, Weekday, Window
+from loyaltycore.coupons import HUMAN, CouponCampaign
+from loyaltycore.offers import Combines, FreedBy, Lane, Limits, Mode, Offer, Returns, Span, Stacking, Times
+from loyaltycore.periods import Period, Recurrence, Schedule, Term, Through, Weekday, Window
+from loyaltycore.program import CAMPAIGNS_LIMIT as PROGRAM_LIMIT
 from loyaltycore.quantities import Over, Rate, Remainder, Rounding
 from tests.test_program_file import toml
 from tools.project import ROOT
@@ -85,7 +89,8 @@ TIERS = (
     '[[tiers.rung]]\nid = "silver"\nfrom = "100"\n[[tiers.rung]]\nid = "gold"\nfrom = "500"\n'
 )
 STACKING = '[stacking]\nmode = "all"\n'
-HEAD = PROGRAM + POINTS + TIERS + STACKING + '[[offers]]\nid = "a"\n'
+WELCOME = '[[campaigns]]\nid = "welcome"\ngive = { percent_off = "5" }\n'
+HEAD = PROGRAM + POINTS + TIERS + STACKING + WELCOME + '[[offers]]\nid = "a"\n'
 GIVE = 'give = { percent_off = "10" }\n'
 NOW = datetime(2026, 7, 7, 15, tzinfo=UTC)  # a Tuesday, five o'clock in Paris
 YEAR, MONTH = Term(Period(months=12)), Term(Period(days=30))
@@ -99,9 +104,10 @@ def euros(amount: str) -> Money:
 
 
 def offer(text: str, head: str = HEAD) -> Offer:
-    """Read the one offer of a program."""
-    (found,) = read_program(head + text)["book"].offers
-    return found
+    """Read the offer of a program that has one, beside that of the campaign."""
+    found = [one for one in read_program(head + text)["book"].offers if one.offer_id != "welcome"]
+    assert [one.offer_id for one in found] == ["a"]
+    return found[0]
 
 
 def problems(text: str, head: str = HEAD) -> list[str]:
@@ -139,6 +145,7 @@ CONDITIONS: list[tuple[str, Condition]] = [
     ('products_at_least = 2, of = { categories = ["socks"] }', products_at_least(2, of=SOCKS)),
     ('contains = { categories = ["socks"] }', contains(SOCKS)),
     ('code = "SUMMER10"', code_presented("SUMMER10")),
+    ('coupon = "welcome"', coupon_held("welcome")),
     ("member = true", is_member()),
     ("first_order = true", first_order()),
     ("order_number = 5", nth_order(5)),
@@ -289,6 +296,32 @@ OFFERS: list[tuple[str, dict[str, Any]]] = [
     ("limits = { total = 500, per_member = 1 }", {"limits": Limits(total=500, per_member=1)}),
     ('limits = { budget = "2000.00", units = 50 }', {"limits": Limits(budget=euros("2000"), units=50)}),
     ('limits = { units = 50, over = "refuse" }', {"limits": Limits(units=50, over=Over.REFUSE)}),
+    ('limits = { total = 500, freed_by = "returned" }', {"limits": Limits(total=500, freed_by=FreedBy.RETURNED)}),
+    (
+        "limits = { total = { per_day = 20, per_month = 100 }, per_member = { per_week = 1, per_year = 10, lifetime = 30 } }",
+        {"limits": Limits(total=Times(per_day=20, per_month=100), per_member=Times(per_week=1, per_year=10, lifetime=30))},
+    ),
+    (
+        'limits = { total = 500, per_member = { per_month = 1 }, budget = "2000.00", freed_by = "returned" }',
+        {"limits": Limits(total=500, per_member=Times(per_month=1), budget=Money.of("2000", "EUR"), freed_by=FreedBy.RETURNED)},
+    ),
+]
+CAMPAIGNS: list[tuple[str, dict[str, Any]]] = [
+    ("", {"codes": None}),
+    ('codes = "HI-####-####-####"', {"codes": "velo/H1############"}),
+    ('codes = "thanks ####  ####-####"', {"codes": "velo/THANKS############"}),
+    ('valid_for = "30 days"', {"codes": None, "valid_for": Term(Period(days=30))}),
+    (
+        'valid_for = "12 months, end of month"',
+        {"codes": None, "valid_for": Term(Period(months=12), through_end_of=Through.MONTH)},
+    ),
+    ('valid_for = "24 hours"', {"codes": None, "valid_for": timedelta(hours=24)}),
+    ('valid_for = "1 hour"', {"codes": None, "valid_for": timedelta(hours=1)}),
+    ('valid_for = "8784 hours"', {"codes": None, "valid_for": timedelta(days=366)}),
+    ("automatic = true", {"codes": None, "automatic": True}),
+    ("when = { first_order = true }", {"codes": None, "when": first_order()}),
+    ('limits = { freed_by = "returned" }', {"codes": None, "limits": Limits(freed_by=FreedBy.RETURNED)}),
+    *((text, {"codes": None, **fields}) for text, fields in OFFERS),
 ]
 POLICIES: list[tuple[str, dict[str, Any]]] = [
     ("", {}),
@@ -393,7 +426,9 @@ class TestOffers:
         """Of an offer, and of how offers meet."""
         assert unsaid(Offer("a", when=is_member(), give=FreeShipping(), **fields) for _, fields in OFFERS) == set()
         assert unsaid(Stacking(Mode.ALL, **fields) for _, fields in POLICIES) == set()
-        assert unsaid(fields["limits"] for _, fields in OFFERS if "limits" in fields) == set()
+        limits = [fields["limits"] for _, fields in OFFERS if "limits" in fields]
+        assert unsaid(limits) == set()
+        assert unsaid([*(one.total for one in limits), *(one.per_member for one in limits)]) == set()
 
     def test_tiers_are_looked_for_only_where_they_are_known(self) -> None:
         """A ladder that is wrong does not make conditions wrong too."""
@@ -401,6 +436,7 @@ class TestOffers:
         assert [text.partition(":")[0] for text in problems('when = { tiers = ["gold"] }', wrong)] == ["tiers.downgrade"]
 
 
+SPANS = ", ".join(sorted(Span))
 KNOWN_GIVES = ", ".join(_SINGLES)
 FILTER_KEYS = "brands, categories, exclude_products, exclude_tags, price, price_from, price_to, products, tags"
 
@@ -695,9 +731,9 @@ class TestProblems:
             (
                 "when = { any = [{ member = true }, {}] }",
                 (
-                    "when.any[2]: must say one of across, all, any, base, channels, code, contains, during, first_order, "
-                    "markets, member, member_tags, not, of, order_number, past_discount_at_least, payments, points_at_least, "
-                    "products_at_least, quantity_at_least, spend_at_least, tiers"
+                    "when.any[2]: must say one of across, all, any, base, channels, code, contains, coupon, during, "
+                    "first_order, markets, member, member_tags, not, of, order_number, past_discount_at_least, payments, "
+                    "points_at_least, products_at_least, quantity_at_least, spend_at_least, tiers"
                 ),
             ),
             ("when = { not = 5 }", "when.not: must be a table, got 5"),
@@ -721,8 +757,8 @@ class TestProblems:
                 'when = { kode = "SUMMER10" }',
                 (
                     "when.kode: is not known to this version, which knows across, all, any, base, channels, code, contains, "
-                    "during, first_order, markets, member, member_tags, not, of, order_number, past_discount_at_least, payments, "
-                    "points_at_least, products_at_least, quantity_at_least, spend_at_least, tiers, "
+                    "coupon, during, first_order, markets, member, member_tags, not, of, order_number, past_discount_at_least, "
+                    "payments, points_at_least, products_at_least, quantity_at_least, spend_at_least, tiers, "
                     'got "SUMMER10"'
                 ),
             ),
@@ -731,6 +767,35 @@ class TestProblems:
     def test_of_a_condition(self, text: str, expected: str) -> None:
         """Where it is, what is allowed, and what was found."""
         assert problems(GIVE + text) == [f"offers[1].{expected}"]
+
+    @pytest.mark.parametrize(
+        "campaigns,expected",
+        [
+            ("", 'goes with a table [[campaigns]] that gives coupons of one each, got "welcome-back"'),
+            (
+                '[[campaigns]]\nid = "SUMMER10"\ncodes = "human"\ngive = { percent_off = "5" }\n',
+                'goes with a table [[campaigns]] that gives coupons of one each, got "welcome-back"',
+            ),
+            (
+                WELCOME + WELCOME.replace("welcome", "sorry") + 'codes = "##########"\n',
+                'must be of the campaigns that give coupons: sorry, welcome, got "welcome-back"',
+            ),
+        ],
+    )
+    def test_coupons_of_a_program_without_such(self, campaigns: str, expected: str) -> None:
+        """Nor is there a coupon of a campaign that gives none."""
+        without = HEAD.replace(WELCOME, campaigns) + GIVE
+        assert problems('when = { coupon = "welcome-back" }', without) == [f"offers[1].when.coupon: {expected}"]
+
+    def test_coupons_are_looked_for_only_where_they_are_known(self) -> None:
+        """A campaign without a name does not make conditions wrong too; one that is wrong otherwise has its name all the same."""
+        text = 'when = { coupon = "welcome" }'
+        nameless = HEAD.replace('id = "welcome"\n', "") + GIVE
+        assert [message.partition(":")[0] for message in problems(text, nameless)] == ["campaigns[1].id"]
+        wrong = HEAD.replace('"5"', '"500"') + GIVE
+        assert [message.partition(":")[0] for message in problems(text, wrong)] == ["campaigns[1].give.percent_off"]
+        none = "campaigns = 5\n" + HEAD.replace(WELCOME, "") + GIVE
+        assert problems(text, none) == ["campaigns: must be an array of tables: [[campaigns]], got 5"]
 
     def test_tiers_of_a_program_without_any(self) -> None:
         """A condition that could never hold is a mistake."""
@@ -763,14 +828,36 @@ class TestProblems:
             ("stop_after = false", "stop_after: must be true, or be left out, got false"),
             ('group = "a b"', "group: group must be 1 to 64 letters, digits, '_', '.', ':' or '-', got \"a b\""),
             ('discount_limit = "0"', 'discount_limit: must be above 0, got "0"'),
-            ("limits = {}", "limits: must say one of budget, over, per_member, total, units"),
+            ("limits = {}", "limits: must say one of budget, freed_by, over, per_member, total, units"),
             ('limits = { total = 1, over = "refuse" }', 'limits.over: goes with budget or units, got "refuse"'),
             ("limits = 5", "limits: must be a table, got 5"),
             ("limits = { total = 0 }", "limits.total: it must be a whole number in [1, 9223372036854775807], got 0"),
             ("limits = { budget = 2000 }", 'limits.budget: must be an amount such as "50.00", got 2000'),
             (
                 "limits = { per_day = 5 }",
-                "limits.per_day: is not known to this version, which knows budget, over, per_member, total, units, got 5",
+                (
+                    "limits.per_day: is not known to this version, which knows budget, freed_by, over, per_member, total, "
+                    "units, got 5"
+                ),
+            ),
+            ('limits = { total = "5" }', 'limits.total: must be a whole number of at least 1, or a table, got "5"'),
+            ("limits = { per_member = true }", "limits.per_member: must be a whole number of at least 1, or a table, got true"),
+            ("limits = { total = {} }", f"limits.total: must say one of {SPANS}"),
+            (
+                "limits = { total = { per_hour = 5 } }",
+                f"limits.total.per_hour: is not known to this version, which knows {SPANS}, got 5",
+            ),
+            (
+                "limits = { total = { per_day = 0 } }",
+                "limits.total.per_day: it must be a whole number in [1, 9223372036854775807], got 0",
+            ),
+            (
+                'limits = { total = 5, freed_by = "never" }',
+                'limits.freed_by: must be "cancelled" or "returned" in this version, got "never"',
+            ),
+            (
+                'limits = { freed_by = "returned" }',
+                'limits.freed_by: goes with total, per_member, budget or units, got "returned"',
             ),
             ("window = {}", "window: must say one of from, to"),
             ("window = { until = 5 }", "window.until: is not known to this version, which knows from, to, got 5"),
@@ -858,9 +945,205 @@ class TestProblems:
         assert message == f"offers[1].when{'.not' * 8}: must stand at most 8 deep in other conditions"
 
 
+CAMPAIGN = PROGRAM + POINTS + TIERS + STACKING + '[[campaigns]]\nid = "c"\n' + GIVE
+SUMMER = '[[campaigns]]\nid = "SUMMER10"\ncodes = "human"\n'
+PATTERN = "pattern must be '#' for each symbol, letters and digits (ASCII), '-' and ' ', at most 64 characters"
+
+
+class TestCampaigns:
+    @pytest.mark.parametrize("text,fields", CAMPAIGNS)
+    def test_keys(self, text: str, fields: dict[str, Any]) -> None:
+        """Every key of a campaign: those of an offer, and what is said of its codes and coupons."""
+        parts = read_program(CAMPAIGN + text)
+        (campaign,) = parts["campaigns"]
+        assert campaign == CouponCampaign("c", give=PercentOff("10"), **fields)
+        assert parts["book"].offers == (campaign.offer,)
+        assert Program(**parts).campaigns == {"c": campaign}
+
+    def test_human(self) -> None:
+        """The id is the code."""
+        (campaign,) = read_program(PROGRAM + STACKING + SUMMER + GIVE + "window = { to = 2026-08-01 }")["campaigns"]
+        window = Window(starts_at=None, ends_at=JULY.ends_at)
+        assert campaign == CouponCampaign("SUMMER10", give=PercentOff("10"), codes=HUMAN, window=window)
+        assert campaign.offer.codes == {"SUMMER10"}
+
+    def test_every_field_can_be_said(self) -> None:
+        """Whatever a campaign of the library may say, a file may say."""
+        found = [CouponCampaign("c", give=FreeShipping(), **fields) for _, fields in CAMPAIGNS]
+        assert unsaid(found) == set()
+
+    @pytest.mark.parametrize("pattern", ["HI-####-####-####", "hi ############", "l0ve-###########", "####-####-####"])
+    def test_the_space_is_that_of_the_key_and_the_name(self, pattern: str) -> None:
+        """Whoever holds a key finds the campaign's codes by the program's name and the pattern."""
+        (campaign,) = read_program(CAMPAIGN + f'codes = "{pattern}"')["campaigns"]
+        space = CodeSpace(SecretKey("2026a", bytes(32)), pattern=pattern, context="velo")
+        assert campaign.space_id == space.space_id
+        assert campaign == CouponCampaign("c", give=PercentOff("10"), codes=space)
+
+    def test_offers_and_campaigns_meet(self) -> None:
+        """They stand in one book, and a program without offers has one too."""
+        book = read_program(HEAD + GIVE + SUMMER + GIVE)["book"]
+        assert {one.offer_id for one in book.offers} == {"a", "welcome", "SUMMER10"}
+        assert Program(**read_program(HEAD + GIVE + SUMMER + GIVE)).book == book
+        assert problems("", PROGRAM + SUMMER + GIVE) == [
+            "stacking.mode: is missing; where there are offers, how they meet must be said"
+        ]
+
+    @pytest.mark.parametrize(
+        "text,expected",
+        [
+            ("codes = 5", 'codes: must be "human", or a pattern such as "HI-####-####-####", got 5'),
+            ('codes = "HI_####-####"', f'codes: {PATTERN}, got "HI_####-####"'),
+            ('codes = "Human"', "codes: the number of '#' in pattern must be a whole number in [4, 24], got \"Human\""),
+            ('codes = "###"', "codes: the number of '#' in pattern must be a whole number in [4, 24], got \"###\""),
+            (f'codes = "{"#" * 65}"', f'codes: {PATTERN}, got "{"#" * 65}"'),
+            (
+                'valid_for = "soon"',
+                f'valid_for: must be "N hours", such as "24 hours", or {TERM}, got "soon"',
+            ),
+            (
+                'valid_for = "24 hours, end of day"',
+                f'valid_for: must be "N hours", such as "24 hours", or {TERM}, got "24 hours, end of day"',
+            ),
+            ('valid_for = "101 years"', 'valid_for: must be at most 100 years, got "101 years"'),
+            ('valid_for = "0 days"', 'valid_for: a period must be longer than nothing, got "0 days"'),
+            ('valid_for = "0 hours"', 'valid_for: valid_for must be above 0 and at most 366 days, got "0 hours"'),
+            ('valid_for = "8785 hours"', 'valid_for: valid_for must be above 0 and at most 366 days, got "8785 hours"'),
+            ("valid_for = 24", f'valid_for: must be "N hours", such as "24 hours", or {TERM}, got 24'),
+            ("automatic = false", "automatic: must be true, or be left out, got false"),
+            ('when = { coupon = "c" }', "when: must not ask for a coupon: the campaign's own opens it"),
+            (
+                'when = { any = [{ member = true }, { coupon = "c" }] }',
+                "when: must not ask for a coupon: the campaign's own opens it",
+            ),
+            ("limits = { total = 0 }", "limits.total: it must be a whole number in [1, 9223372036854775807], got 0"),
+            (
+                "holder = 5",
+                (
+                    "holder: is not known to this version, which knows automatic, base, codes, discount_limit, exclusive, give, "
+                    "group, id, lane, limits, priority, stop_after, valid_for, when, window, got 5"
+                ),
+            ),
+        ],
+    )
+    def test_mistakes(self, text: str, expected: str) -> None:
+        """Where it is, what is allowed, and what was found."""
+        assert problems(text, CAMPAIGN) == [f"campaigns[1].{expected}"]
+
+    @pytest.mark.parametrize(
+        "text,expected",
+        [
+            ("valid_for = '30 days'", ['valid_for: goes with coupons of one each, not with codes = "human", got "30 days"']),
+            (
+                'automatic = true\nvalid_for = "24 hours"',
+                [
+                    'valid_for: goes with coupons of one each, not with codes = "human", got "24 hours"',
+                    'automatic: goes with coupons of one each, not with codes = "human", got true',
+                ],
+            ),
+            (
+                'limits = { freed_by = "returned" }',
+                ['limits.freed_by: goes with total, per_member, budget or units, got "returned"'],
+            ),
+        ],
+    )
+    def test_mistakes_of_a_human_code(self, text: str, expected: list[str]) -> None:
+        """What goes with coupons of one each does not go with one code for everybody."""
+        assert problems(text, PROGRAM + STACKING + SUMMER + GIVE) == [f"campaigns[1].{message}" for message in expected]
+
+    @pytest.mark.parametrize(
+        "name,expected",
+        [
+            ("ab", 'a code must have at least 3 letters and digits, got "ab"'),
+            ("SUMMER_10", 'a code must be letters and digits, got "SUMMER_10"'),
+            ("ten off", "id must be 1 to 64 letters, digits, '_', '.', ':' or '-', got \"ten off\""),
+        ],
+    )
+    def test_ids_that_are_no_code(self, name: str, expected: str) -> None:
+        """Where the id is the code it must be one that people can type."""
+        text = f'[[campaigns]]\nid = "{name}"\ncodes = "human"\n'
+        assert problems(text + GIVE, PROGRAM + STACKING) == [f"campaigns[1].id: {expected}"]
+
+    def test_a_campaign_that_gives_nothing(self) -> None:
+        """Is told so, and nothing else."""
+        assert [message.partition(":")[0] for message in problems(SUMMER, PROGRAM + STACKING)] == ["campaigns[1].give"]
+
+    @pytest.mark.parametrize("name", ["order", "review"])
+    def test_points_of_a_campaign_have_a_name_of_their_own(self, name: str) -> None:
+        """As those of an offer."""
+        text = f'{PROGRAM}{POINTS}[points.actions]\nreview = 50\n{STACKING}[[campaigns]]\nid = "{name}"\n'
+        expected = f'campaigns[1].id: must differ from that of every rule and action, as the offer gives points too, got "{name}"'
+        assert problems("give = { bonus_points = 5 }", text) == [expected]
+
+    @pytest.mark.parametrize(
+        "text,expected",
+        [
+            (
+                '[[campaigns]]\nid = "a"\n' + GIVE,
+                'campaigns[2].id: must differ from that of every offer and of every other campaign, got "a"',
+            ),
+            (
+                WELCOME,
+                'campaigns[2].id: must differ from that of every offer and of every other campaign, got "welcome"',
+            ),
+            (
+                SUMMER.replace("10", "-1O") + GIVE,
+                "campaigns[2].id: must ask for another code than 'a' does, however it is typed, got \"SUMMER-1O\"",
+            ),
+            (
+                SUMMER.replace("SUMMER10", "LOVE") + GIVE + SUMMER.replace("SUMMER10", "l0ve") + GIVE,
+                "campaigns[3].id: must ask for another code than 'LOVE' does, however it is typed, got \"l0ve\"",
+            ),
+            (
+                '[[campaigns]]\nid = "c"\nwhen = { code = "summer 10" }\n' + GIVE,
+                "campaigns[2].when: must ask for another code than 'a' does, however it is typed, got a table",
+            ),
+            (
+                SUMMER.replace("SUMMER10", "AUTUMN") + 'when = { code = "SUMMER10" }\n' + GIVE,
+                "campaigns[2].when: must ask for another code than 'a' does, however it is typed, got a table",
+            ),
+        ],
+    )
+    def test_names_and_codes_belong_to_one(self, text: str, expected: str) -> None:
+        """Codes that look alike are the same code, of an offer too."""
+        assert problems(text, HEAD + GIVE + 'when = { code = "SUMMER10" }\n') == [expected]
+
+    def test_every_mistake_at_once(self) -> None:
+        """A campaign that is wrong hides nothing of the next, nor one key the other."""
+        text = (
+            'codes = "###"\nvalid_for = "soon"\nautomatic = 1\nlimits = { total = {}, budget = "0" }\nwhen = { tiers = [] }\n'
+            '[[campaigns]]\nid = "ab"\ncodes = "human"\nvalid_for = "1 day"\ngive = { percent_off = "101" }\n'
+        )
+        assert [message.partition(":")[0] for message in problems(text, CAMPAIGN)] == [
+            "campaigns[1].when.tiers",
+            "campaigns[1].limits.total",
+            "campaigns[1].limits.budget",
+            "campaigns[1].codes",
+            "campaigns[1].valid_for",
+            "campaigns[1].automatic",
+            "campaigns[2].give.percent_off",
+            "campaigns[2].valid_for",
+            "campaigns[2].id",
+        ]
+
+    def test_how_many(self) -> None:
+        """As many as a program has."""
+        assert CAMPAIGNS_LIMIT == PROGRAM_LIMIT
+        text = "campaigns = [" + "{}," * (CAMPAIGNS_LIMIT + 1) + "]\n" + PROGRAM + STACKING
+        assert problems(text, "") == [f"campaigns: must be at most {CAMPAIGNS_LIMIT} tables, got {CAMPAIGNS_LIMIT + 1}"]
+
+    def test_a_wrong_name_of_the_program_hides_nothing(self) -> None:
+        """Codes are read all the same."""
+        wrong = CAMPAIGN.replace('"velo"', '"ve lo"')
+        assert [message.partition(":")[0] for message in problems('codes = "###"', wrong)] == [
+            "program.name",
+            "campaigns[1].codes",
+        ]
+
+
 def program(offers: str, policy: str = "") -> Program:
     """Read a whole program."""
-    return Program.parse(PROGRAM + POINTS + TIERS + STACKING + policy + "\n" + offers)
+    return Program.parse(PROGRAM + POINTS + TIERS + STACKING + policy + "\n" + WELCOME + offers)
 
 
 _WORDS = re.compile(r"(\w+) = ")
@@ -873,7 +1156,9 @@ class TestDigest:
     def test_no_two_offers_look_alike(self) -> None:
         """Each benefit, condition, filter, field of an offer and policy of this page has a digest of its own."""
         head = '[[offers]]\nid = "a"\n'
+        campaign = '[[campaigns]]\nid = "c"\n' + GIVE
         several = (
+            [campaign + text for text, _ in CAMPAIGNS],
             [head + give for give in GIVES],
             [head + GIVE + when for when in WHENS if when != "when = {  }\n"],
             [f"{head}{GIVE}when = {{ contains = {{ {text} }} }}" for text, _ in FILTERS],
@@ -908,16 +1193,23 @@ class TestReference:
     def test_every_key_is_described(self) -> None:
         """The reference names each key that a file may have."""
         policies = {key for text, _ in POLICIES for key in _WORDS.findall(text)}
-        keys = {key for text in (*GIVES, *WHENS, *FIELDS, *(text for text, _ in FILTERS)) for key in _WORDS.findall(text)}
+        told = (text for text, _ in CAMPAIGNS)
+        keys = {key for text in (*told, *GIVES, *WHENS, *FIELDS, *(text for text, _ in FILTERS)) for key in _WORDS.findall(text)}
         assert {key for key in keys | policies if f"`{key}`" not in self.PAGE} == set()
 
     def test_every_word_is_described(self) -> None:
         """And each of the values that a key may choose from."""
-        kinds = (Mode, Lane, Returns, Base, Across, Pick, Level, Per, Spread, Reward, Fill, Over, Rounding, Remainder, PriceState)
+        goods = (Base, Across, Pick, Level, Per, Spread, Reward, Fill, Rounding, Remainder, PriceState)
+        kinds = (Mode, Lane, Returns, Over, FreedBy, *goods)
         assert {word.value for kind in kinds for word in kind if f'`"{word.value}"`' not in self.PAGE} == set()
 
     @pytest.mark.parametrize(
-        "text", [text for text in re.findall(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE) if "[[offers]]" in text]
+        "text",
+        [
+            text
+            for text in re.findall(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+            if "[[offers]]" in text or "[[campaigns]]" in text
+        ],
     )
     def test_tables_of_the_reference(self, text: str) -> None:
         """What it shows as a file is one."""
@@ -981,3 +1273,23 @@ class TestFuzz:
             quote = found.quote(Basket.of("EUR", {"helmet": price}), codes=["SUMMER10"], at=NOW)
             assert Money.zero("EUR") <= quote.total <= euros(str(price))
         assert places <= {"offers"}
+
+    @given(
+        st.sampled_from(GIVES) | st.dictionaries(KEYS, TABLES, max_size=4).map(lambda data: f"give = {toml(data)}\n"),
+        st.sampled_from(["", 'codes = "human"\n']) | TABLES.map(lambda value: f"codes = {toml(value)}\n"),
+        st.sampled_from(["", *(f"{text}\n" for text, _ in CAMPAIGNS if "codes" not in text)])
+        | st.tuples(st.sampled_from(["when", "valid_for", "automatic", "limits", "window"]), TABLES).map(
+            lambda pair: f"{pair[0]} = {toml(pair[1])}\n"
+        ),
+    )
+    def test_any_tables_are_a_campaign_or_problems(self, give: str, codes: str, field: str) -> None:
+        """Of a campaign no less."""
+        places = set[str]()
+        try:
+            found = program(f'[[campaigns]]\nid = "SUMMER10"\n{give}{codes}{field}')
+        except ProgramError as error:
+            places = {problem.key.partition("[")[0] for problem in error.problems}
+        else:
+            quote = found.quote(Basket.of("EUR", {"helmet": "50"}), codes=["SUMMER10"], at=NOW)
+            assert Money.zero("EUR") <= quote.total <= euros("50")
+        assert places <= {"campaigns"}

@@ -176,7 +176,7 @@ class TestProblems:
             'tiers.rung[2].from: must be an amount such as "300.00", got 300.0',
             (
                 "offers[3].when.kode: is not known to this version, which knows across, all, any, base, channels, code, "
-                "contains, during, first_order, markets, member, member_tags, not, of, order_number, "
+                "contains, coupon, during, first_order, markets, member, member_tags, not, of, order_number, "
                 "past_discount_at_least, payments, points_at_least, products_at_least, quantity_at_least, spend_at_least, "
                 'tiers, got "SUMMER10"'
             ),
@@ -211,9 +211,13 @@ class TestProblems:
         "text,expected",
         [
             (
-                HEAD + "[campaigns]\n",
-                "campaigns: is not known to this version, which knows offers, points, program, stacking, tiers, got a table",
+                HEAD + "[segments]\n",
+                (
+                    "segments: is not known to this version, which knows campaigns, offers, points, program, stacking, tiers, "
+                    "got a table"
+                ),
             ),
+            (HEAD + "[campaigns]\n", "campaigns: must be an array of tables: [[campaigns]], got a table"),
             (
                 HEAD + "nonsense = []\n",
                 (

@@ -19,8 +19,19 @@ from loyaltycore._snapshots import NAME_BYTES, SNAPSHOT_FORM, TAKES_KEPT, Histor
 from loyaltycore.errors import CorruptStateError, RefusedError, UsageError
 from loyaltycore.facts import Fact
 from loyaltycore.ledger import Overdraft
-from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
-from loyaltycore.periods import Lasting, Period, Term
+from loyaltycore.memberships import (
+    CouponGiven,
+    CouponGone,
+    HeldCoupon,
+    Membership,
+    OffersFreed,
+    OffersHeld,
+    OfferUses,
+    OrderCounted,
+    ReturnCounted,
+    SpendCarried,
+)
+from loyaltycore.periods import Lasting, Period, Term, Window
 from loyaltycore.points import POINTS, PointsAccount
 from loyaltycore.repositories import Snapshot, SnapshotStream
 from loyaltycore.testing._calls import MEMBERS, PointsCall, points_histories
@@ -375,6 +386,134 @@ class TestAnswers:
         assert (read.past_list_minor, read.past_discount_minor) == (6700, 1000)
 
 
+RIGHTS = st.lists(
+    st.builds(
+        lambda what, order, offers, number, minute: (what, order, tuple(sorted(offers)), number, minute),
+        st.sampled_from(("held", "counted", "freed", "given", "gone")),
+        st.sampled_from(("o-1", "o-2", "o-3")),
+        st.frozensets(st.sampled_from(("spring", "welcome"))),
+        st.integers(1, 3),
+        st.integers(0, 90),
+    ),
+    max_size=12,
+)
+
+
+def right(step: tuple[str, str, tuple[str, ...], int, int], member: Membership) -> Fact | None:
+    """Make a fact of what a member may use; none where it could not follow."""
+    what, order, offers, number, minute = step
+    at, coupon_id = T0 + timedelta(minutes=minute), f"sorry/t-{number}"
+    match what:
+        case "held":
+            return OffersHeld(order_id=order, offers=offers, until=at + timedelta(minutes=30), at=at)
+        case "counted":
+            return OrderCounted(order_id=order, day=date(2026, 1, 1), offers=offers, ordered_at=T0, at=at)
+        case "freed" if order in member.uses:
+            return OffersFreed(order_id=order, offers=offers, at=at)
+        case "given":
+            return CouponGiven(coupon_id=coupon_id, campaign_id="sorry", ends_at=at + timedelta(minutes=number), at=at)
+        case "gone" if coupon_id in member.coupons:
+            return CouponGone(coupon_id=coupon_id, at=at)
+    return None
+
+
+def asked(member: Membership) -> list[object]:
+    """Ask a member all that is asked of offers and coupons."""
+    ats = [T0 + timedelta(minutes=minute) for minute in (0, 30, 60, 90, 120)]
+    windows = [Window(starts_at=None, ends_at=None), Window(starts_at=ats[1], ends_at=ats[2])]
+    return [
+        *(
+            member.uses_of(offer_id, but=but, within=window, at=at)
+            for offer_id in ("spring", "welcome")
+            for but in (None, "o-1")
+            for window in windows
+            for at in ats
+        ),
+        *(member.coupons_at(at) for at in ats),
+        dict(member.uses),
+        dict(member.coupons),
+    ]
+
+
+class TestRights:
+    """What a member's orders use of offers, and the coupons of a member: all of them stay."""
+
+    @pytest.mark.law(7)
+    @FEW
+    @given(RIGHTS, RIGHTS, RIGHTS)
+    def test_snapshot_and_tail_equal_full_replay(self, before: Any, tail: Any, after_it: Any) -> None:  # noqa: ANN401 - steps
+        """Whatever was held, counted, freed, given or gone, before a snapshot or after it, is answered alike."""
+        full, facts = CLOSED, list[Fact]()
+        for step in before:
+            fact = right(step, full)
+            full = full if fact is None else full.folded([fact])
+        snapshot = compact(full)
+        for step in tail:
+            fact = right(step, full)
+            if fact is not None:
+                full, facts = full.folded([fact]), [*facts, fact]
+        read = restored("m-42", SnapshotStream(version=full.version, snapshot=snapshot, facts=tuple(facts)))
+        assert asked(read) == asked(full)
+        for step in after_it:
+            fact = right(step, full)
+            if fact is not None:
+                full, read = full.folded([fact]), read.folded([fact])
+        assert asked(read) == asked(full)
+        assert compact(read) == compact(full)
+
+    def test_what_is_gone_or_has_run_out_stays(self) -> None:
+        """A coupon that was redeemed may come back, an order whose time has run out may be paid: both are still known."""
+        facts = [
+            OffersHeld(order_id="o-1", offers=("spring",), until=day(1), at=T0),
+            CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=day(2), at=T0),
+            CouponGone(coupon_id="sorry/t-1", at=T0),
+        ]
+        read = again(CLOSED.folded(facts))
+        assert read.uses == {"o-1": OfferUses(offers=("spring",), at=T0, until=day(1))}
+        assert read.coupons == {"sorry/t-1": HeldCoupon(campaign_id="sorry", ends_at=day(2), is_gone=True)}
+        freed = read.folded([OffersFreed(order_id="o-1", offers=("spring",), at=day(3))])
+        assert freed.uses["o-1"].offers == ()
+
+    def test_nothing_is_read_before_it_is_asked_for(self) -> None:
+        """A line that is no good is found out by whoever asks for it; a member without rights has none, and needs no reading."""
+        member = CLOSED.folded([CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=T0)])
+        head, orders, uses, _, names = compact(member).text.split("\n")
+        text = f"{head}\n{orders}\n{uses}\n[1]\n{names}"
+        read = restored("m-42", SnapshotStream(version=4, snapshot=Snapshot(form=SNAPSHOT_FORM, version=4, text=text)))
+        assert read.available(at=T0) == 40
+        assert not read.uses
+        with pytest.raises(HistoryNeeded, match="the coupons of a snapshot cannot be read"):
+            read.coupons_at(T0)
+
+    @pytest.mark.parametrize(
+        "line,cells",
+        [
+            (2, '["o-1",["spring"],"2026-01-01T00:00:00Z"]'),
+            (2, '["",["spring"],"2026-01-01T00:00:00Z",null]'),
+            (2, '["o-1",["no slug"],"2026-01-01T00:00:00Z",null]'),
+            (2, '["o-1","spring","2026-01-01T00:00:00Z",null]'),
+            (2, '["o-1",["spring"],null,null]'),
+            (2, '["o-1",["spring"],"2026-01-01T00:00:00Z","soon"]'),
+            (2, "{}"),
+            (3, '["c","sorry",null]'),
+            (3, '["","sorry",null,false]'),
+            (3, '["c","no slug",null,false]'),
+            (3, '["c","sorry","soon",false]'),
+            (3, '["c","sorry",5,false]'),
+            (3, '["c","sorry",null,0]'),
+            (3, "5"),
+        ],
+    )
+    def test_cells_that_cannot_be_read_need_the_history(self, line: int, cells: str) -> None:
+        """Too few, of another kind, or empty."""
+        lines = compact(CLOSED).text.split("\n")
+        lines[line] = cells
+        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text="\n".join(lines))
+        read = restored("m-42", SnapshotStream(version=3, snapshot=snapshot))
+        with pytest.raises(HistoryNeeded, match=("uses", "coupons")[line - 2]):
+            asked(read)
+
+
 class TestText:
     @FEW
     @given(points_histories(calls_limit=24), points_histories(calls_limit=10))
@@ -422,7 +561,8 @@ class TestText:
         assert snapshot.form == SNAPSHOT_FORM
         stored = SnapshotStream(version=member.version, snapshot=Snapshot(**GOLDEN["snapshot"]))
         assert seen(restored("m-42 é", stored), day(8)) == seen(member, day(8))
-        assert restored("m-42 é", stored).orders == member.orders
+        read = restored("m-42 é", stored)
+        assert (read.orders, read.uses, read.coupons) == (member.orders, member.uses, member.coupons)
 
     def one_of_everything(self) -> Membership:
         """Let a member live through what leaves a mark on a snapshot."""
@@ -438,9 +578,16 @@ class TestText:
         member = member.earn(30, ref="o-2", rule="tier", expires_at=None, lasts=lasts, at=day(4)).state
         return member.folded(
             [
-                OrderCounted(order_id="o-1", day=date(2026, 1, 1), qualifying_minor=5000, at=day(5)),
+                OrderCounted(
+                    order_id="o-1", day=date(2026, 1, 1), qualifying_minor=5000, offers=("spring", "welcome"), at=day(5)
+                ),
                 OrderCounted(order_id="o-2 é", day=date(2026, 1, 2), at=day(5)),
                 SpendCarried(rule="base", ref="o-1", minor=5000, at=day(5)),
+                OffersHeld(order_id="o-3", offers=("spring",), until=day(6), at=day(5)),
+                OffersFreed(order_id="o-1", offers=("welcome",), at=day(5)),
+                CouponGiven(coupon_id="sorry/é", campaign_id="sorry", ends_at=day(40), at=day(5)),
+                CouponGiven(coupon_id="thanks/1", campaign_id="thanks", at=day(5)),
+                CouponGone(coupon_id="thanks/1", at=day(5)),
             ]
         )
 
@@ -498,14 +645,17 @@ class TestDamage:
         [
             "",
             "{}",
-            "{}\n[]",
-            "[]\n[]\n",
-            "no JSON\n[]\n",
-            '{"joined_at": 5}\n[]\n',
-            '{"unknown": 5}\n[]\n',
-            '{"names": 1}\n[]\n1234567',
-            '{"names": -1}\n[]\n',
-            '{"names": 1000000000000000000000000000000}\n[]\n',
+            "{}\n[]\n[]\n[]",
+            "{}\n[]\n[]\n",
+            "{}\n[]\n[]\n[]\n[]\n",
+            "{}\n[]\n",
+            "[]\n[]\n[]\n[]\n",
+            "no JSON\n[]\n[]\n[]\n",
+            '{"joined_at": 5}\n[]\n[]\n[]\n',
+            '{"unknown": 5}\n[]\n[]\n[]\n',
+            '{"names": 1}\n[]\n[]\n[]\n1234567',
+            '{"names": -1}\n[]\n[]\n[]\n',
+            '{"names": 1000000000000000000000000000000}\n[]\n[]\n[]\n',
             compact(CLOSED).text[:-1],
             compact(CLOSED).text + "A",
             with_head(lambda head: head["accounts"].append(head["accounts"][0])),
@@ -541,8 +691,8 @@ class TestDamage:
     )
     def test_orders_that_cannot_be_read_need_the_history(self, orders: str) -> None:
         """They are read when somebody asks for them, and then it is too late to say that the snapshot is no good."""
-        head, _, names = compact(CLOSED).text.split("\n")
-        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text=f"{head}\n{orders}\n{names}")
+        head, _, uses, coupons, names = compact(CLOSED).text.split("\n")
+        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text=f"{head}\n{orders}\n{uses}\n{coupons}\n{names}")
         read = restored("m-42", SnapshotStream(version=3, snapshot=snapshot))
         assert read.available(at=T0) == 40
         with pytest.raises(HistoryNeeded, match="orders"):
@@ -559,7 +709,7 @@ class TestDamage:
         try:
             read = restored("m-42", SnapshotStream(version=9, snapshot=Snapshot(form=SNAPSHOT_FORM, version=9, text=text)))
             seen(read, day(3))
-            assert read.order_count >= 0
+            assert read.order_count + len(read.uses) + len(read.coupons) >= 0
         except (CorruptStateError, HistoryNeeded):
             pass
 

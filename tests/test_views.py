@@ -5,15 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
-from loyaltycore import Basket, ConflictError, Loyalty, UsageError
+from loyaltycore import Basket, ConflictError, Loyalty, Program, UsageError
+from loyaltycore._code_book import CodeBook, SpaceBlocks
+from loyaltycore._code_space import CodeSpace, SecretKey
+from loyaltycore.benefits import PercentOff
+from loyaltycore.coupons import CouponCampaign, CouponStatus
+from loyaltycore.errors import Reason, RefusedError
 from loyaltycore.facts import Posting
+from loyaltycore.identity import card_stream, coupon_stream
+from loyaltycore.periods import Period
+from loyaltycore.quantities import Money
 from loyaltycore.store.memory import MemoryRepository
-from loyaltycore.views import Accounts, Memberships, Orders, save
+from loyaltycore.views import Accounts, Coupons, GiftCards, Memberships, Orders, save
 from tests.test_services import HELMET, NOON, PROGRAM, Clock
 
 LATER = NOON + timedelta(minutes=1)
+SPACE = CodeSpace(SecretKey("2026a", bytes(range(32))), pattern="HI-####-####-####", context="velo")
+OTHER = CodeSpace(SecretKey("2026a", bytes(range(32))), pattern="BYE-####-####-####", context="velo")
+BOOK = CodeBook([OTHER, SPACE])
+
+
+def with_blocks(*, holder_bound: bool = False) -> MemoryRepository:
+    """Give a repository in which the welcome campaign took the first hundred serials, after a hundred of another."""
+    repository = MemoryRepository()
+    space = SpaceBlocks.open(SPACE.space_id)
+    for number, campaign_id in enumerate(("other", "welcome")):
+        posting = space.take(
+            100,
+            campaign_id=campaign_id,
+            key_id=SPACE.key_id,
+            check_value=SPACE.check_value,
+            capacity=SPACE.capacity,
+            ref="batch",
+            holder_bound=holder_bound,
+            at=NOON - timedelta(days=2 - number),
+        )
+        save(repository, posting)
+        space = posting.state
+    return repository
 
 
 class TestAccounts:
@@ -65,6 +97,95 @@ class TestAccounts:
         accounts.save(accounts.get("a").earn(100, ref="o", expires_at=None, at=NOON))
         assert accounts.get("a").available(at=NOON) == 100
         assert accounts.get("a").version == 1
+
+
+class TestCoupons:
+    def test_by_id(self) -> None:
+        """What was decided is there afterwards; of a coupon that nobody used there is nothing."""
+        coupons = Coupons(MemoryRepository())
+        assert coupons.get("sorry/t-1").version == 0
+        coupons.save(coupons.get("sorry/t-1").grant("sorry", holder="m", ref="t-1", at=NOON))
+        coupons.save(coupons.get("sorry/t-1").redeem("1", member_id="m", at=NOON))
+        assert coupons.get("sorry/t-1").status(at=NOON) is CouponStatus.REDEEMED
+        assert coupons.repository.load([coupon_stream("sorry/t-1")])[coupon_stream("sorry/t-1")].version == 2
+
+    def test_by_code(self) -> None:
+        """However it is typed; what became of it is seen, and what is decided is kept under its id."""
+        coupons = Coupons(with_blocks())
+        code = SPACE.code(107)
+        coupon = coupons.get_by_code(f" {code.lower().replace('-', ' ')}", book=BOOK, at=NOON)
+        assert (coupon.coupon_id, coupon.campaign_id) == (f"{SPACE.space_id}/2026a/107", "welcome")
+        assert (coupon.starts_at, coupon.ends_at, coupon.status(at=NOON)) == (None, None, CouponStatus.ISSUED)
+        coupons.save(coupon.redeem("1", member_id=None, at=NOON))
+        assert coupons.get_by_code(code, book=BOOK, at=NOON).status(at=NOON) is CouponStatus.REDEEMED
+        assert coupons.get(coupon.coupon_id).status(at=NOON) is CouponStatus.REDEEMED
+        assert coupons.get_by_code(SPACE.code(7), book=BOOK, at=NOON).campaign_id == "other"
+
+    def test_dates_of_a_batch(self) -> None:
+        """The program knows how long, and the block since when: from when its batch was issued."""
+        welcome = CouponCampaign("welcome", give=PercentOff("10"), codes=SPACE, valid_for=Period(days=30))
+        program = self.program(welcome)
+        coupon = Coupons(with_blocks()).get_by_code(SPACE.code(107), book=BOOK, program=program, at=NOON)
+        assert (coupon.starts_at, coupon.ends_at) == welcome.dates(NOON - timedelta(days=1), calendar=program.calendar)
+        assert coupon.ends_at is not None
+        assert coupon.status(at=coupon.ends_at) is CouponStatus.EXPIRED
+
+    @pytest.mark.parametrize("codes", ["human", None, OTHER, "none"])
+    def test_a_campaign_that_is_not_the_programs(self, codes: CodeSpace | str | None) -> None:
+        """Codes of a campaign that the program has not, or gives other codes, are no codes."""
+        name = "gone" if codes == "none" else "welcome"
+        campaign = CouponCampaign(name, give=PercentOff("10"), codes="human" if codes == "none" else codes)
+        with pytest.raises(RefusedError) as refused:
+            Coupons(with_blocks()).get_by_code(SPACE.code(107), book=BOOK, program=self.program(campaign), at=NOON)
+        assert refused.value.refusal.reason is Reason.CODE_UNKNOWN
+
+    def program(self, campaign: CouponCampaign) -> Program:
+        """Give a program with one campaign."""
+        return attrs.evolve(PROGRAM, campaigns=[campaign])
+
+    @pytest.mark.parametrize(
+        "text", ["", "x" * 100_000, "SUMMER10", "HI-0000-0000-0000", SPACE.code(200), OTHER.code(7), SPACE.code(107)[:-1]]
+    )
+    def test_no_code(self, text: str) -> None:
+        """Whatever is wrong with it, the answer is one."""
+        with pytest.raises(RefusedError) as refused:
+            Coupons(with_blocks()).get_by_code(text, book=BOOK, at=NOON)
+        assert (refused.value.refusal.reason, refused.value.refusal.details) == (Reason.CODE_UNKNOWN, {})
+
+    def test_codes_of_one_person_each(self) -> None:
+        """Nobody's until it is granted; then its holder's."""
+        coupons = Coupons(with_blocks(holder_bound=True))
+        coupon = coupons.get_by_code(SPACE.code(107), book=BOOK, at=NOON)
+        with pytest.raises(RefusedError, match="coupon_not_found"):
+            coupon.redeem("1", member_id="m", at=NOON)
+        coupons.save(coupon.grant("welcome", holder="m", ref="t-1", at=NOON))
+        again = coupons.get_by_code(SPACE.code(107), book=BOOK, at=NOON)
+        assert (again.holder, again.check("m", at=NOON).value) == ("m", again)  # type: ignore[union-attr]  # it is accepted
+
+    def test_wrong_arguments(self) -> None:
+        """A naive time, or a space where the book belongs."""
+        coupons = Coupons(MemoryRepository())
+        with pytest.raises(UsageError, match="at must be a timezone-aware"):
+            coupons.get_by_code("x", book=BOOK, at=NOON.replace(tzinfo=None))
+        with pytest.raises(UsageError, match="book must be of type CodeBook"):
+            coupons.get_by_code("x", book=SPACE, at=NOON)  # type: ignore[arg-type]  # a wrong value on purpose
+
+
+class TestGiftCards:
+    def test_get_and_save(self) -> None:
+        """A card and the one that takes its place are kept together, or none of them."""
+        cards = GiftCards(MemoryRepository())
+        assert cards.get("card-7").issued is None
+        cards.save(cards.get("card-7").issue(Money.of("50", "EUR"), ref="t-1", expires_at=None, at=NOON))
+        moved = cards.get("card-7").replace(cards.get("card-8"), ref="t-2", actor="eva", at=NOON)
+        cards.save(cards.get("card-7").pay(Money.of("20", "EUR"), ref="1", at=NOON))
+        with pytest.raises(ConflictError):
+            cards.save(moved.old, moved.new)
+        assert cards.get("card-8").version == 0
+        moved = cards.get("card-7").replace(cards.get("card-8"), ref="t-2", actor="eva", at=NOON)
+        cards.save(moved.old, moved.new)
+        assert cards.get("card-8").balance(at=NOON).available == Money.of("30", "EUR")
+        assert cards.repository.load([card_stream("card-7")])[card_stream("card-7")].version == moved.old.state.version
 
 
 class TestSave:

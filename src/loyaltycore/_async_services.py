@@ -11,7 +11,12 @@ from typing import Any, TypeVar, assert_never, cast, final
 
 import attrs
 
+from loyaltycore._attempts import Attempts
+from loyaltycore._card_desks import AsyncCardDesk
 from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._code_book import CodeBook
+from loyaltycore._code_space import AvoidedWords
+from loyaltycore._coupon_steps import Batch, Grant, UsableCoupon
 from loyaltycore._service import (
     ACTOR,
     RETRIES_LIMIT,
@@ -27,6 +32,7 @@ from loyaltycore._service import (
 from loyaltycore._snapshots import SNAPSHOT_FORM
 from loyaltycore._statement import Statement
 from loyaltycore._steps import (
+    AskClaimed,
     AskReceipt,
     Call,
     Commit,
@@ -38,9 +44,12 @@ from loyaltycore._steps import (
     Projected,
     Rename,
     Steps,
+    check_avoid,
     check_service,
 )
 from loyaltycore.basket import Basket
+from loyaltycore.coupons import Campaign, Coupon
+from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -76,12 +85,16 @@ class AsyncLoyalty(Steward):
     """A program at work over a repository that is awaited; every call of ``Loyalty``, by the same name.
 
     Attributes:
-        program: The rules; one whose offers have limits is refused, because nothing counts their uses yet.
+        program: The rules.
         repository: Any that keeps the contract of ``AsyncRepository``.
         clock: Gives the present instant, timezone-aware.
         retries: How often a call that lost a race loads and decides again, 0 to 100.
         project: Awaited within each commit with what changed; see ``Loyalty``.
         snapshot_every: After so many facts of a member what they come to is kept beside them; see ``Loyalty``.
+        codes: Reads and spells codes; see ``Loyalty``.
+        card_numbers: Makes and reads the numbers of gift cards; see ``Loyalty``.
+        attempts: How many codes and card numbers may be tried; see ``Loyalty``.
+        avoid: Words that no code given one by one holds.
     """
 
     program: Program
@@ -90,12 +103,22 @@ class AsyncLoyalty(Steward):
     retries: int = attrs.field(default=5, kw_only=True)
     project: Callable[[Projected], Awaitable[None]] | None = attrs.field(default=None, kw_only=True)
     snapshot_every: int = attrs.field(default=SNAPSHOT_EVERY, kw_only=True)
+    codes: CodeBook | None = attrs.field(default=None, kw_only=True)
+    card_numbers: CardNumbers | None = attrs.field(default=None, kw_only=True)
+    attempts: Attempts = attrs.field(default=Attempts(), kw_only=True)
+    avoid: AvoidedWords = attrs.field(default=AvoidedWords(()), converter=check_avoid, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Check the numbers, that the hook could be called, and that the program asks for nothing that is not kept."""
+        """Check the numbers, that the hook could be called, and that every code of the program could be read."""
         check_whole("retries", self.retries, low=0, high=RETRIES_LIMIT)
         check_whole("snapshot_every", self.snapshot_every, low=0)
-        check_service(self.program, self.project, self.repository)
+        check_kind("attempts", self.attempts, Attempts)
+        check_service(self.program, self.codes, self.project, self.repository)
+
+    @property
+    def cards(self) -> AsyncCardDesk:
+        """Gift cards: make, load, look up, block, replace; each call as ``Loyalty.cards`` has it, awaited."""
+        return AsyncCardDesk(self)
 
     async def quote(
         self,
@@ -105,6 +128,10 @@ class AsyncLoyalty(Steward):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        coupons: Iterable[str] = (),
+        gift_cards: Iterable[str] = (),
+        cards: Iterable[str] = (),
+        client: str | None = None,
         order_id: str | None = None,
         view: View = NO_VIEW,
     ) -> Quote:
@@ -112,7 +139,8 @@ class AsyncLoyalty(Steward):
 
         As ``Loyalty.quote``, awaited.
         """
-        return await self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id, view))
+        asked = asked_for(basket, member_id, profile, codes=codes, burn=burn, coupons=coupons, cards=cards)
+        return await self._run(self._quote(asked, order_id, view, gift_cards=gift_cards, client=client))
 
     async def place(self, quote: Quote, *, order_id: str, view: View = NO_VIEW, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
@@ -130,6 +158,8 @@ class AsyncLoyalty(Steward):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        coupons: Iterable[str] = (),
+        gift_cards: Iterable[str] = (),
         view: View = NO_VIEW,
         actor: str = ACTOR,
     ) -> OrderPlaced:
@@ -137,7 +167,8 @@ class AsyncLoyalty(Steward):
 
         As ``Loyalty.place_unseen``, awaited.
         """
-        return await self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor, view))
+        asked = asked_for(basket, member_id, profile, codes=codes, burn=burn, coupons=coupons)
+        return await self._run(self._place(asked, None, order_id, actor, view, gift_cards=gift_cards))
 
     async def reserve(
         self, quote: Quote, *, order_id: str, hold_for: timedelta, view: View = NO_VIEW, actor: str = ACTOR
@@ -184,6 +215,57 @@ class AsyncLoyalty(Steward):
         As ``Loyalty.attach``, awaited.
         """
         return await self._run(self._attach(order_id, member_id, actor))
+
+    async def grant(self, campaign_id: str, *, member_id: str | None = None, ref: str, by: str) -> Grant:
+        """Give one coupon of a campaign to one person, once for each ``ref``; ``.code`` is what to send.
+
+        As ``Loyalty.grant``, awaited.
+        """
+        return await self._run(self._grant(campaign_id, member_id, ref, by))
+
+    async def issue_codes(
+        self, campaign_id: str, count: int, *, ref: str, avoid: Iterable[str] | AvoidedWords = (), by: str
+    ) -> Batch:
+        """Take a batch of codes of a campaign, once for each ``ref``, for whoever gets them; ``.codes()`` gives them.
+
+        As ``Loyalty.issue_codes``, awaited.
+        """
+        return await self._run(self._issue(campaign_id, count, ref, avoid, by))
+
+    async def stop(self, campaign_id: str, *, reason: str = "", by: str) -> Campaign:
+        """Stop a campaign at once: none of its codes and coupons opens anything, in any basket, until ``resume``.
+
+        As ``Loyalty.stop``, awaited.
+        """
+        return await self._run(self._stop(campaign_id, reason, by))
+
+    async def resume(self, campaign_id: str, *, by: str) -> Campaign:
+        """Let a campaign that was stopped go on.
+
+        As ``Loyalty.resume``, awaited.
+        """
+        return await self._run(self._resume(campaign_id, by))
+
+    async def coupons(self, member_id: str) -> tuple[UsableCoupon, ...]:
+        """List the coupons that a member holds: those that end soonest first, at most 50.
+
+        As ``Loyalty.coupons``, awaited.
+        """
+        return await self._run(self._coupons(member_id))
+
+    async def coupon(self, code: str) -> Coupon:
+        """Read a code for whoever helps its holder: the coupon as it is, with its orders. It counts as no attempt.
+
+        As ``Loyalty.coupon``, awaited.
+        """
+        return await self._run(self._coupon(code))
+
+    async def revoke_coupon(self, coupon_id: str, *, reason: str, by: str) -> Coupon:
+        """Take a coupon back, once: nobody can redeem it any more. An order that holds it may still be confirmed.
+
+        As ``Loyalty.revoke_coupon``, awaited.
+        """
+        return await self._run(self._revoke(coupon_id, reason, by))
 
     async def join(self, member_id: str) -> MemberJoined:
         """Make somebody a member, once.
@@ -395,6 +477,8 @@ class AsyncLoyalty(Steward):
                 return await repository.load(call.streams)
             case LoadTails():
                 return await repository.load_tails(call.streams, form=SNAPSHOT_FORM)
+            case AskClaimed():
+                return await repository.claimed(call.counters, key=call.key, at=call.at)
             case AskReceipt():
                 return await repository.receipt(call.command.home, call.command.key)
             case Commit():

@@ -37,6 +37,7 @@ __all__ = [
     "book_return",
     "earned_now",
     "own_hold",
+    "with_facts",
 ]
 
 
@@ -84,8 +85,22 @@ _ORDERS: Final[Mapping[BurnFirst, BurnOrder]] = {
 }
 
 
-def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnFirst, calendar: Calendar) -> Posting[Membership]:
+def book_order(
+    membership: Membership,
+    placed: OrderPlaced,
+    *,
+    burn_first: BurnFirst,
+    beside: Iterable[Fact] = (),
+    calendar: Calendar,
+) -> Posting[Membership]:
     """Count an order, burn what it burned, from the hold in its name where there is one, and give what it earned.
+
+    Args:
+        membership: As it is now.
+        placed: The order.
+        burn_first: Which points a burn takes first.
+        beside: What else happens to the member with it.
+        calendar: Whose local days count.
 
     Raises:
         RefusedError: ``key_reused`` where its id already names an order, a burn or an earning of the member.
@@ -99,6 +114,8 @@ def book_order(membership: Membership, placed: OrderPlaced, *, burn_first: BurnF
     elif placed.burn_points:
         moves.follow(verbs.burn(placed.burn_points, ref=order_id, order=burn_first.order, at=at))
     _give(moves, placed)
+    for fact in beside:
+        moves.add(fact)
     return moves.posting()
 
 
@@ -123,6 +140,8 @@ def _counted(membership: Membership, placed: OrderPlaced, calendar: Calendar) ->
             qualifying_minor=placed.qualifying_minor,
             list_minor=sum(line.list_minor for line in placed.lines),
             discount_minor=sum(line.discount_minor for line in placed.lines),
+            offers=placed.offers_per_member,
+            ordered_at=placed.ordered_at if placed.offers_per_member else None,
             at=placed.at,
         )
     )
@@ -136,6 +155,14 @@ def _give(moves: _Moves, placed: OrderPlaced) -> None:
             moves.add(SpendCarried(rule=earned.rule, ref=placed.order_id, minor=earned.counted_minor, at=placed.at))
         if earned.points:
             moves.follow(_granted(moves.state, earned, placed.order_id, placed.since))
+
+
+def with_facts(posting: Posting[Membership], facts: Iterable[Fact]) -> Posting[Membership]:
+    """Add facts that need no decision to what was decided."""
+    more = tuple(facts)
+    if not more:
+        return posting
+    return Posting(posting.state.folded(more), facts=(*posting.facts, *more), stream=posting.stream, version=posting.version)
 
 
 def book_reserved(membership: Membership, placed: OrderPlaced, *, until: datetime, burn_first: BurnFirst) -> Posting[Membership]:

@@ -19,6 +19,7 @@ __all__ = [
     "check_several",
     "check_whole",
     "keep_in_utc",
+    "masked",
     "shown",
 ]
 
@@ -27,6 +28,9 @@ WHOLE_LIMIT: Final = 2**63 - 1
 
 SHOWN_LIMIT: Final = 200
 """Characters of a value in a message: enough to recognise it, too few to flood a log."""
+
+MASKED_FROM: Final = 10
+"""Characters above which a code is one that a machine made: ``SUMMER10`` is no secret."""
 
 SEVERAL_LIMIT: Final = 1_000_000
 """Items of anything that is given as several: beyond it an iterator never ends."""
@@ -48,6 +52,11 @@ def shown(value: object) -> str:
     except Exception:  # noqa: BLE001  # a message about a bad value must come out, whatever its repr does (an int of 5,000 digits raises)
         return f"a {type(value).__name__} that cannot be printed"
     return text if len(text) <= SHOWN_LIMIT else f"{text[:80]}…"
+
+
+def masked(text: str) -> str:
+    """Print a code, or an id that leads to one, for a ``repr``: enough to recognise it, too little to use it."""
+    return repr(f"{text[:4]}…" if len(text) > MASKED_FROM else text)
 
 
 def check_whole(name: str, value: object, *, low: int = -WHOLE_LIMIT, high: int = WHOLE_LIMIT) -> int:

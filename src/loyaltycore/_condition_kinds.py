@@ -44,6 +44,7 @@ __all__ = [
     "Base",
     "CodePresented",
     "Condition",
+    "CouponHeld",
     "During",
     "Evidence",
     "InMarket",
@@ -97,6 +98,7 @@ class Situation:
         is_member: Whether a member asks; guests are legal.
         order_count: Orders the member has placed before; 0 for a guest.
         codes: The codes presented, however they were typed; kept as ``identity.fold_code`` gives them.
+        coupons: The campaigns of which a coupon is presented that can be redeemed now, by id.
         tier: The member's tier; ``None`` for a guest or below the first rung.
         points: Points available to burn.
         past_list_minor: What the goods of the member's orders cost before offers, in all.
@@ -122,6 +124,7 @@ class Situation:
     is_member: bool = False
     order_count: int = 0
     codes: frozenset[str] = attrs.field(default=frozenset(), converter=_folded)
+    coupons: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
     tier: str | None = None
     points: int = 0
     past_list_minor: int = 0
@@ -377,6 +380,22 @@ class CodePresented(_Combinable):
 
 @final
 @attrs.frozen
+class CouponHeld(_Combinable):
+    """A coupon of a campaign is presented: by its code, by its id, or because the member holds it and it applies by itself.
+
+    Attributes:
+        campaign_id: The campaign.
+    """
+
+    campaign_id: str
+
+    def __attrs_post_init__(self) -> None:
+        """Check the id."""
+        check_slug("campaign_id", self.campaign_id)
+
+
+@final
+@attrs.frozen
 class NthOrder(_Combinable):
     """It would be the person's first, second, n-th order; a guest's is the first.
 
@@ -595,6 +614,7 @@ Condition: TypeAlias = (
     | ViaChannel
     | PaidBy
     | CodePresented
+    | CouponHeld
     | NthOrder
     | During
     | PointsAtLeast

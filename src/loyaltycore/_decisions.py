@@ -13,8 +13,8 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore._quote import Quote
 from loyaltycore.basket import Return
 from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
-from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import StreamId, order_stream
+from loyaltycore.facts import Claim, Fact, Posting
+from loyaltycore.identity import CounterId, StreamId, order_stream
 from loyaltycore.ledger import Balance, Expiring
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned, TakenBack
@@ -48,157 +48,125 @@ class Needs:
 
     Attributes:
         streams: Ids of streams, sorted.
+        counters: Names of counters, sorted.
     """
 
     streams: tuple[StreamId, ...]
+    counters: tuple[CounterId, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class _OnOrder:
+    """What a command on an order decides.
+
+    Attributes:
+        order: The order's posting.
+        member: The member's; without facts where nothing of the member's changes, ``None`` for a guest.
+        beside: Those of coupons and gift cards.
+        claims: What is claimed of counters that all orders share, or freed.
+    """
+
+    order: Posting[Order]
+    member: Posting[Membership] | None
+    beside: tuple[Posting[Any], ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def postings(self) -> tuple[Posting[Any], ...]:
+        """All that must be kept together, with the claims."""
+        return (self.order, *(() if self.member is None else (self.member,)), *self.beside)
+
+    @property
+    def membership(self) -> Membership:
+        """The member afterwards.
+
+        Raises:
+            UsageError: The order is a guest's.
+        """
+        if self.member is None:
+            msg = "a guest's order has no membership"
+            raise UsageError(msg)
+        return self.member.state
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Placed:
+class Placed(_OnOrder):
     """What placing an order decides.
 
     Attributes:
         fact: What is booked.
         order: The order's posting.
         member: The member's; ``None`` for a guest.
+        beside: Those of coupons and gift cards.
+        claims: What is claimed of counters that all orders share.
     """
 
     fact: OrderPlaced
-    order: Posting[Order]
-    member: Posting[Membership] | None
-
-    @property
-    def postings(self) -> tuple[Posting[Any], ...]:
-        """All that must be kept together."""
-        return (self.order,) if self.member is None else (self.order, self.member)
-
-    @property
-    def membership(self) -> Membership:
-        """The member afterwards.
-
-        Raises:
-            UsageError: The order is a guest's.
-        """
-        return _state_of(self.member)
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Reserved:
+class Reserved(_OnOrder):
     """What reserving an order decides.
 
     Attributes:
         fact: What is set aside.
         order: The order's posting.
         member: The member's; without facts where nothing is to be held, ``None`` for a guest.
+        beside: Those of coupons and gift cards.
+        claims: What is claimed of counters that all orders share, until the reservation runs out.
     """
 
     fact: OrderReserved
-    order: Posting[Order]
-    member: Posting[Membership] | None
-
-    @property
-    def membership(self) -> Membership:
-        """The member afterwards.
-
-        Raises:
-            UsageError: The order is a guest's.
-        """
-        return _state_of(self.member)
-
-    @property
-    def postings(self) -> tuple[Posting[Any], ...]:
-        """All that must be kept together."""
-        return (self.order,) if self.member is None else (self.order, self.member)
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Cancelled:
+class Cancelled(_OnOrder):
     """What cancelling a reserved order decides.
 
     Attributes:
         fact: That it is.
         order: The order's posting.
         member: The member's; without facts where nothing was held, ``None`` for a guest.
+        beside: Those of coupons and gift cards.
+        claims: What is freed of counters that all orders share.
     """
 
     fact: OrderCancelled
-    order: Posting[Order]
-    member: Posting[Membership] | None
-
-    @property
-    def membership(self) -> Membership:
-        """The member afterwards.
-
-        Raises:
-            UsageError: The order is a guest's.
-        """
-        return _state_of(self.member)
-
-    @property
-    def postings(self) -> tuple[Posting[Any], ...]:
-        """All that must be kept together."""
-        return (self.order,) if self.member is None else (self.order, self.member)
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Attached:
+class Attached(_OnOrder):
     """What attaching a guest's order decides.
 
     Attributes:
         fact: Whose it is, and what it earned.
         order: The order's posting.
         member: The member's.
+        beside: Nothing.
+        claims: Nothing.
     """
 
     fact: OrderAttached
-    order: Posting[Order]
-    member: Posting[Membership]
-
-    @property
-    def postings(self) -> tuple[Posting[Any], ...]:
-        """All that must be kept together."""
-        return self.order, self.member
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Refunded:
+class Refunded(_OnOrder):
     """What a return decides.
 
     Attributes:
         fact: What comes back, in money and points.
         order: The order's posting.
         member: The member's; ``None`` for a guest.
+        beside: Those of coupons and gift cards.
+        claims: What is freed of counters that all orders share.
     """
 
     fact: OrderReturned
-    order: Posting[Order]
-    member: Posting[Membership] | None
-
-    @property
-    def postings(self) -> tuple[Posting[Any], ...]:
-        """All that must be kept together."""
-        return (self.order,) if self.member is None else (self.order, self.member)
-
-    @property
-    def membership(self) -> Membership:
-        """The member afterwards.
-
-        Raises:
-            UsageError: The order is a guest's.
-        """
-        return _state_of(self.member)
-
-
-def _state_of(member: Posting[Membership] | None) -> Membership:
-    if member is None:
-        msg = "a guest's order has no membership"
-        raise UsageError(msg)
-    return member.state
 
 
 @final

@@ -110,8 +110,8 @@ EVER: Final = Window(starts_at=None, ends_at=None)
 """All of time."""
 
 
-class _Span(StrEnum):
-    """Local spans in which points or times are counted, narrowest first."""
+class Span(StrEnum):
+    """Local spans in which points, times or uses are counted, narrowest first."""
 
     DAY = "per_day"
     WEEK = "per_week"
@@ -123,22 +123,39 @@ class _Span(StrEnum):
         """Give the span around an instant; weeks begin on Monday."""
         day = calendar.day_of(at)
         match self:
-            case _Span.DAY:
+            case Span.DAY:
                 first, after = day, day + timedelta(days=1)
-            case _Span.WEEK:
+            case Span.WEEK:
                 first = day - timedelta(days=day.weekday())
                 after = first + timedelta(days=7)
-            case _Span.MONTH:
+            case Span.MONTH:
                 first = day.replace(day=1)
                 after = (first + timedelta(days=31)).replace(day=1)
-            case _Span.YEAR:
+            case Span.YEAR:
                 first = date(day.year, 1, 1)
                 after = min(day.replace(month=12, day=31), LAST_DAY) + timedelta(days=1)
-            case _Span.EVER:
+            case Span.EVER:
                 return EVER
             case _:
                 assert_never(self)
         return Window(starts_at=_begins(first, calendar), ends_at=_begins(after, calendar))
+
+    def name_of(self, at: datetime, calendar: Calendar) -> str:
+        """Name the span around an instant, such as ``2026-07`` for a month; nothing for all of time."""
+        day = calendar.day_of(at)
+        match self:
+            case Span.DAY:
+                return day.isoformat()
+            case Span.WEEK:
+                year, week, _ = day.isocalendar()
+                return f"{year}-W{week:02d}"
+            case Span.MONTH:
+                return f"{day.year}-{day.month:02d}"
+            case Span.YEAR:
+                return str(day.year)
+            case Span.EVER:
+                return ""
+        assert_never(self)
 
 
 def _begins(day: date, calendar: Calendar) -> datetime | None:
@@ -258,7 +275,7 @@ class Caps:
     @property
     def looks_back(self) -> bool:
         """Whether a cap counts what was earned before."""
-        return any(getattr(self, span.value) is not None for span in _Span)
+        return any(getattr(self, span.value) is not None for span in Span)
 
     def left(self, rule_id: str, ledger: Ledger | None, *, at: datetime, calendar: Calendar) -> tuple[int, str, int]:
         """Give what the tightest cap leaves, its name and its points; the first of equals.
@@ -275,7 +292,7 @@ class Caps:
         found = list[tuple[int, str, int]]()
         if self.per_order is not None:
             found.append((self.per_order, "per_order", self.per_order))
-        for span in _Span:
+        for span in Span:
             cap = getattr(self, span.value)
             if cap is not None:
                 found.append((max(0, cap - held_in(rule_id, ledger, span.window(at, calendar))), span.value, cap))
@@ -286,7 +303,7 @@ class Caps:
         return min(found, key=lambda one: one[0])
 
 
-_CAPS: Final = ("per_order", *(span.value for span in _Span), "balance")
+_CAPS: Final = ("per_order", *(span.value for span in Span), "balance")
 
 
 def held_in(rule_id: str, ledger: Ledger | None, window: Window) -> int:
@@ -451,7 +468,7 @@ class Times:
 
     def __attrs_post_init__(self) -> None:
         """Check each limit."""
-        _check_limits(self, [span.value for span in _Span])
+        _check_limits(self, [span.value for span in Span])
 
 
 @final
@@ -482,7 +499,7 @@ class Action:
 
     def refusal(self, action: str, ledger: Ledger, *, at: datetime, calendar: Calendar) -> Refusal | None:
         """Say why it may not be done once more: the narrowest span that is full; ``None`` when it may."""
-        for span in _Span:
+        for span in Span:
             limit = getattr(self.times, span.value)
             if limit is None:
                 continue

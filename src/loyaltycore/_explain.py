@@ -12,6 +12,7 @@ from loyaltycore.benefits import Benefit, QuantityLadder, SpendLadder
 from loyaltycore.conditions import (
     Across,
     CodePresented,
+    CouponHeld,
     During,
     Evidence,
     InMarket,
@@ -51,6 +52,7 @@ _BECAUSE: Final[Mapping[type, str]] = {
     ViaChannel: "channel",
     PaidBy: "payment",
     CodePresented: "code",
+    CouponHeld: "coupon",
     During: "time",
     PointsAtLeast: "points",
     PastDiscount: "past_discount",
@@ -67,6 +69,9 @@ _WITHIN_REACH: Final = frozenset(
     }
 )
 """What a shopper can do something about."""
+
+_BEHIND: Final = frozenset({Reason.CODE_MISSING, Reason.COUPON_MISSING})
+"""What stands behind a code or a coupon."""
 
 _OUT_OF_REACH: Final = frozenset(
     {
@@ -98,6 +103,16 @@ class _Line(Protocol):
     def net(self) -> Money: ...
 
 
+class _Card(Protocol):
+    """What is said of a gift card."""
+
+    @property
+    def paid(self) -> Money: ...
+
+    @property
+    def refusal(self) -> Refusal | None: ...
+
+
 class Explained(Protocol):
     """What is said of a quote; ``Quote`` says what each means."""
 
@@ -127,6 +142,9 @@ class Explained(Protocol):
 
     @property
     def tier_after(self) -> str | None: ...
+
+    @property
+    def cards(self) -> Mapping[str, _Card]: ...
 
     @property
     def codes(self) -> Mapping[str, CodeAnswer]: ...
@@ -253,6 +271,11 @@ def _about_total(quote: Explained, language: Language) -> Iterator[str]:
     for gift in quote.offers.gifts:
         yield say("explain.gift", language, quantity=gift.quantity, product=name_text(gift.product_id, language))
     yield say("explain.total", language, total=quote.total)
+    for answer in quote.cards.values():
+        if answer.refusal is not None:
+            yield say("explain.card_refused", language, why=explain_refusal(answer.refusal, language))
+        elif answer.paid.minor_units:
+            yield say("explain.card", language, paid=answer.paid)
     if quote.to_pay != quote.total:
         yield say("explain.to_pay", language, to_pay=quote.to_pay)
 
@@ -286,11 +309,11 @@ def _about_others(quote: Explained, language: Language) -> Iterator[str]:
     # What a code's answer or a nudge says is not said twice.
     nudges = quote.nudges[:_TOLD_LIMIT]
     told = {answer.offer_id for answer in quote.codes.values()} | {nudge.offer_id for nudge in nudges}
-    # Offers behind a code that was not entered stay unsaid, and uncounted: a page is no list of codes.
+    # Offers behind a code that was not entered, or a coupon nobody holds, stay unsaid: a page is no list of codes.
     others = [
         (offer_id, refusals)
         for offer_id, refusals in quote.offers.refused.items()
-        if offer_id not in told and all(refusal.reason is not Reason.CODE_MISSING for refusal in refusals)
+        if offer_id not in told and all(refusal.reason not in _BEHIND for refusal in refusals)
     ]
     others.sort(key=lambda other: _distance(other[1]))
     for offer_id, refusals in others[:_TOLD_LIMIT]:

@@ -38,6 +38,7 @@ from loyaltycore.conditions import (
     AnyOf,
     CodePresented,
     Condition,
+    CouponHeld,
     During,
     InMarket,
     InTier,
@@ -109,6 +110,8 @@ def _of_condition(condition: Condition) -> list[_Needs]:
             return _of_any(condition)
         case CodePresented():
             return [_labelled(_CODE, "code", [condition.folded])]
+        case CouponHeld():
+            return [_labelled(_CODE, "coupon", [condition.campaign_id])]
         case SpendAtLeast():
             return [*_of_goods(condition.of), _Spend(_SPEND, condition.amount.minor_units)]
         case QuantityAtLeast() | ProductsAtLeast():
@@ -264,6 +267,7 @@ class OfferIndex:
 def _of_who_asks(situation: Situation) -> list[_Key]:
     """Give the keys that a situation shows besides its goods."""
     keys = [("code", code) for code in situation.codes]
+    keys += [("coupon", campaign_id) for campaign_id in situation.coupons]
     keys += [("member tag", tag) for tag in situation.profile.tags]
     for name, value in (
         ("tier", situation.tier),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -10,7 +10,9 @@ from typing import Final, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_kind, check_mapping, check_whole, shown
+from loyaltycore._checks import check_count, check_kind, check_mapping, check_several, check_whole, shown
+from loyaltycore._coupon import Coupon, ReadCode
+from loyaltycore._earning import Span, Times
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Filter
 from loyaltycore.benefits import (
@@ -47,6 +49,7 @@ from loyaltycore.conditions import (
     unmet,
 )
 from loyaltycore.errors import Detail, Reason, Refusal, UsageError
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.identity import check_slug, labels
 from loyaltycore.periods import Window
 from loyaltycore.quantities import Money, Over, Rate
@@ -55,17 +58,22 @@ from loyaltycore.wire import instant_text
 __all__ = [
     "LANES",
     "NO_VIEW",
+    "OPEN_LIMITS",
     "AppliedOffer",
     "Combines",
+    "FreedBy",
     "GiftGiven",
     "Lane",
     "Limits",
     "Mode",
     "Offer",
     "Returns",
+    "Span",
     "Stacking",
+    "Times",
     "Used",
     "View",
+    "own_lane",
 ]
 
 
@@ -115,40 +123,83 @@ def _check_above_zero(name: str, amount: object) -> None:
         raise UsageError(msg)
 
 
+class FreedBy(StrEnum):
+    """What gives a use back: an order that is given up before it is paid, or also one that comes back whole."""
+
+    CANCELLED = "cancelled"
+    RETURNED = "returned"
+
+
+_ANY_TIMES: Final = Times()
+
+
+def _times(times: Times | int | None) -> Times:
+    if times is None:
+        return _ANY_TIMES
+    return Times(lifetime=times) if isinstance(times, int) else times
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Limits:
     """How much of an offer there is, over all orders; ``None`` is no limit.
 
     Attributes:
-        total: Orders it applies to.
-        per_member: Orders of one member it applies to; a guest has none of his own to count.
+        total: Orders it applies to: so many ever, or ``Times`` in spans of local time.
+        per_member: Orders of one member it applies to, likewise; a guest has none of his own to count.
         budget: What it takes off, above 0.
         units: Units it takes something off.
         over: What the order that reaches the budget or the units gets: what is left, or nothing at all.
+        freed_by: What gives a use back.
+
+    Example:
+        >>> Limits(total=500, per_member=Times(per_month=1)).total
+        Times(per_day=None, per_week=None, per_month=None, per_year=None, lifetime=500)
     """
 
-    total: int | None = None
-    per_member: int | None = None
+    total: Times = attrs.field(default=Times(), converter=_times)
+    per_member: Times = attrs.field(default=Times(), converter=_times)
     budget: Money | None = None
     units: int | None = None
     over: Over = Over.TRUNCATE
+    freed_by: FreedBy = FreedBy.CANCELLED
 
     def __attrs_post_init__(self) -> None:
         """Refuse limits of nothing."""
         check_kind("over", self.over, Over)
-        for name in ("total", "per_member", "units"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
+        check_kind("freed_by", self.freed_by, FreedBy)
+        for name in ("total", "per_member"):
+            check_kind(name, getattr(self, name), Times)
+        if self.units is not None:
+            check_count("units", self.units)
         _check_above_zero("budget", self.budget)
 
     @property
     def are_open(self) -> bool:
         """Whether there is no limit."""
-        return self.total is None and self.per_member is None and self.budget is None and self.units is None
+        return self.total == self.per_member == _ANY_TIMES and self.budget is None and self.units is None
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether there is a limit that all members share."""
+        return self.total != _ANY_TIMES or self.budget is not None or self.units is not None
+
+    @property
+    def are_members(self) -> bool:
+        """Whether there is a limit for each member."""
+        return self.per_member != _ANY_TIMES
 
 
-_OPEN: Final = Limits()
+OPEN_LIMITS: Final = Limits()
+"""Of an offer there is no end."""
+
+
+def _by_span(counts: Mapping[Span, int]) -> FrozenMap[Span, int]:
+    found = check_mapping("uses in a span", counts)
+    for span, count in found.items():
+        check_kind("span", span, Span)
+        check_whole(f"uses {span}", count, low=0)
+    return FrozenMap(found)
 
 
 @final
@@ -161,17 +212,29 @@ class Used:
         by_member: Of them, orders of the member who asks.
         spent_minor: What it took off, in minor units.
         units: Units it took something off.
+        times_in: Orders of the present day, week, month or year it applied to, by ``Span``; of a span that is not named, none.
+        by_member_in: Of them, orders of the member who asks.
     """
 
     times: int = 0
     by_member: int = 0
     spent_minor: int = 0
     units: int = 0
+    times_in: FrozenMap[Span, int] = attrs.field(default=FrozenMap[Span, int](), converter=_by_span)
+    by_member_in: FrozenMap[Span, int] = attrs.field(default=FrozenMap[Span, int](), converter=_by_span)
 
     def __attrs_post_init__(self) -> None:
         """Check the numbers."""
         for name in ("times", "by_member", "spent_minor", "units"):
             check_whole(name, getattr(self, name), low=0)
+
+    def in_span(self, span: Span) -> int:
+        """Tell how many orders of a span it applied to."""
+        return self.times if span is Span.EVER else self.times_in.get(span, 0)
+
+    def by_member_in_span(self, span: Span) -> int:
+        """Tell how many orders of the member's, of a span, it applied to."""
+        return self.by_member if span is Span.EVER else self.by_member_in.get(span, 0)
 
 
 _UNUSED: Final = Used()
@@ -184,22 +247,61 @@ def _used(used: Mapping[str, Used]) -> FrozenMap[str, Used]:
     return FrozenMap(found)
 
 
+def _read(codes: Mapping[str, ReadCode]) -> FrozenMap[str, ReadCode]:
+    found = check_mapping("codes", codes)
+    for one in found.values():
+        check_kind("what a code came to", one, ReadCode)
+    return FrozenMap(found)
+
+
+def _refused(refusals: Mapping[str, Refusal]) -> FrozenMap[str, Refusal]:
+    return FrozenMap(check_mapping("refused_cards", refusals))
+
+
+def _cards(cards: Mapping[str, GiftCard]) -> FrozenMap[str, GiftCard]:
+    found = check_mapping("cards", cards)
+    for card_id, card in found.items():
+        if check_kind("gift card", card, GiftCard).card_id != card_id:
+            msg = f"cards must be given by their ids, got {shown(card.card_id)} as {shown(card_id)}"
+            raise UsageError(msg)
+    return FrozenMap(found)
+
+
+def _coupons(coupons: Iterable[Coupon]) -> tuple[Coupon, ...]:
+    return check_several("coupons", coupons, Coupon)
+
+
 @final
 @attrs.frozen(kw_only=True)
 class View:
-    """What was loaded for a quote besides the member: how much of each offer is used up, and what is out of stock.
+    """What was loaded for a quote besides the member.
 
     Attributes:
-        used: By offer id; of one that is not named nothing was used.
+        used: How much of each offer is used up, by offer id; of one that is not named nothing was used.
         out_of_stock: Products that cannot be given.
+        codes: What codes that a machine made came to, by the text as it was entered.
+        coupons: Coupons that the member holds, as they are now.
+        stopped: Campaigns that were stopped, by id.
+        cards: Gift cards that are to pay, as they are now, by their own ids.
+        refused_cards: Why gift cards were not looked at, by the ids that stand for them.
     """
 
     used: FrozenMap[str, Used] = attrs.field(default=FrozenMap[str, Used](), converter=_used)
     out_of_stock: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    codes: FrozenMap[str, ReadCode] = attrs.field(default=FrozenMap[str, ReadCode](), converter=_read, repr=False)
+    coupons: tuple[Coupon, ...] = attrs.field(default=(), converter=_coupons)
+    stopped: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
+    cards: FrozenMap[str, GiftCard] = attrs.field(default=FrozenMap[str, GiftCard](), converter=_cards)
+    refused_cards: FrozenMap[str, Refusal] = attrs.field(default=FrozenMap[str, Refusal](), converter=_refused)
 
     def used_of(self, offer_id: str) -> Used:
         """Tell what was used of an offer."""
         return self.used.get(offer_id, _UNUSED)
+
+    def coupon(self, coupon_id: str) -> Coupon | None:
+        """Find a coupon by its id: of those the member holds, and of those that codes came to."""
+        presented = (read.coupon for read in self.codes.values())
+        return next((one for one in (*self.coupons, *presented) if one is not None and one.coupon_id == coupon_id), None)
 
 
 NO_VIEW: Final = View()
@@ -258,7 +360,8 @@ class Stacking:
         return self.at_most.get(lane, None if self.mode is Mode.ALL else 1)
 
 
-def _own_lane(give: Benefit) -> Lane:
+def own_lane(give: Benefit) -> Lane:
+    """Give the lane where a benefit works unless it is said: shipping for what is only off shipping, the basket for the rest."""
     about_shipping = all(isinstance(one, SHIPPING_BENEFITS) for one in singles(check_benefit(give)))
     return Lane.SHIPPING if about_shipping else Lane.BASKET
 
@@ -286,7 +389,7 @@ class Offer:
     when: Condition = attrs.field(default=AllOf(()), kw_only=True)
     give: Benefit = attrs.field(kw_only=True)
     lane: Lane = attrs.field(
-        default=attrs.Factory(lambda self: _own_lane(check_benefit(self.give)), takes_self=True), kw_only=True
+        default=attrs.Factory(lambda self: own_lane(check_benefit(self.give)), takes_self=True), kw_only=True
     )
     priority: int = attrs.field(default=0, kw_only=True)
     window: Window | None = attrs.field(default=None, kw_only=True)
@@ -294,7 +397,7 @@ class Offer:
     combines: Combines = attrs.field(default=Combines.ANY, kw_only=True)
     group: str | None = attrs.field(default=None, kw_only=True)
     discount_limit: Money | None = attrs.field(default=None, kw_only=True)
-    limits: Limits = attrs.field(default=_OPEN, kw_only=True)
+    limits: Limits = attrs.field(default=OPEN_LIMITS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         """Check the id, the parts and the numbers."""
@@ -424,13 +527,15 @@ class Offer:
 
     def _used_up(self, used: Used) -> list[Refusal]:
         limits, found = self.limits, list[Refusal]()
-        for reason, limit, count in (
-            (Reason.OFFER_LIMIT_REACHED, limits.total, used.times),
-            (Reason.OFFER_LIMIT_REACHED, limits.units, used.units),
-            (Reason.OFFER_MEMBER_LIMIT_REACHED, limits.per_member, used.by_member),
-        ):
-            if limit is not None and count >= limit:
-                found.append(Refusal(reason, {"offer_id": self.offer_id, "limit": limit}))
+        for span in Span:
+            for reason, limit, count in (
+                (Reason.OFFER_LIMIT_REACHED, getattr(limits.total, span), used.in_span(span)),
+                (Reason.OFFER_MEMBER_LIMIT_REACHED, getattr(limits.per_member, span), used.by_member_in_span(span)),
+            ):
+                if limit is not None and count >= limit:
+                    found.append(Refusal(reason, {"offer_id": self.offer_id, "limit": limit, "period": span.value}))
+        if limits.units is not None and used.units >= limits.units:
+            found.append(Refusal(Reason.OFFER_LIMIT_REACHED, {"offer_id": self.offer_id, "limit": limits.units}))
         if limits.budget is not None and used.spent_minor >= limits.budget.minor_units:
             details: dict[str, Detail] = {"limit_minor": limits.budget.minor_units, "currency": limits.budget.currency}
             found.append(Refusal(Reason.OFFER_BUDGET_REACHED, {"offer_id": self.offer_id, **details}))

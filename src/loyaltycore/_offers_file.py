@@ -1,15 +1,20 @@
-"""The tables ``[stacking]`` and ``[[offers]]`` of a program file: how offers meet, when each applies, what it gives."""
+"""The tables ``[stacking]``, ``[[offers]]`` and ``[[campaigns]]`` of a program file.
+
+How offers meet, when each applies, what it gives, and which of them only a code or a coupon opens.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, TypeAlias, TypeVar, final
 
 import attrs
 
 from loyaltycore._checks import check_count, check_whole
-from loyaltycore._phrases import EXPIRES, PENDING, read_expires, read_pending
+from loyaltycore._code_space import _Pattern
+from loyaltycore._phrases import EXPIRES, PENDING, TERM, read_expires, read_pending, read_term
 from loyaltycore._tables import (
     Problem,
     Table,
@@ -60,6 +65,7 @@ from loyaltycore.conditions import (
     AnyOf,
     Base,
     Condition,
+    CouponHeld,
     InMarket,
     InTier,
     MemberTagged,
@@ -68,9 +74,11 @@ from loyaltycore.conditions import (
     ViaChannel,
     code_presented,
     contains,
+    coupon_held,
     during,
     first_order,
     is_member,
+    leaves,
     nth_order,
     past_discount_at_least,
     points_at_least,
@@ -78,14 +86,26 @@ from loyaltycore.conditions import (
     quantity_at_least,
     spend_at_least,
 )
-from loyaltycore.coupons import HumanCode
+from loyaltycore.coupons import HUMAN, CouponCampaign, HumanCode, Validity, fold_code
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_id, check_slug
-from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, OfferBook, Returns, Stacking
+from loyaltycore.offers import (
+    Combines,
+    FreedBy,
+    Lane,
+    Limits,
+    Mode,
+    Offer,
+    OfferBook,
+    Returns,
+    Span,
+    Stacking,
+    Times,
+)
 from loyaltycore.periods import Calendar, Expires, Pending, Recurrence, Window
 from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
 
-__all__ = ["OfferTerms", "read_offers"]
+__all__ = ["CAMPAIGNS_LIMIT", "OfferTerms", "coupons_of", "read_offers"]
 
 T = TypeVar("T")
 
@@ -95,6 +115,12 @@ _NAME: Final = "letters, digits and dashes"
 _COUNT: Final = "a whole number of at least 1"
 _COUNTING: Final = ("spend_at_least", "quantity_at_least", "products_at_least")
 _RECURS: Final = 'a rule of RFC 5545 such as "FREQ=MONTHLY;BYDAY=1SU"'
+_CODES: Final = f'"{HUMAN}", or a pattern such as "HI-####-####-####"'
+_HOURS: Final = re.compile(r"([0-9]{1,4}) hours?")
+_VALID: Final = f'"N hours", such as "24 hours", or {TERM}'
+
+CAMPAIGNS_LIMIT: Final = 10_000
+"""Campaigns of one program."""
 
 
 @final
@@ -103,33 +129,60 @@ class OfferTerms:
     """What offers take from the rest of the file.
 
     Attributes:
+        name: Of the program: what the codes of its campaigns are for.
         currency: Of all amounts.
         calendar: Whose days count.
         tiers: The tiers there are; ``None`` where they could not be read.
         points: How points wait and end, as ``[points]`` says; ``None`` where there is no such table.
         taken: The names that rules and actions give to lots.
         carries: The rule that carries spend of the main account over; ``None`` where there is none.
+        coupons: The campaigns that give coupons of one each; ``None`` where they could not be read.
     """
 
+    name: str
     currency: str
     calendar: Calendar
     tiers: frozenset[str] | None
     points: tuple[Pending, Expires] | None
     taken: frozenset[str]
     carries: str | None
+    coupons: frozenset[str] | None
 
 
-def read_offers(stacking: Table | None, tables: list[Table], terms: OfferTerms, problems: list[Problem]) -> OfferBook | None:
-    """Read all offers, and how they meet; ``None`` where they make no book."""
+def read_offers(root: Table, terms: OfferTerms, problems: list[Problem]) -> tuple[OfferBook, tuple[CouponCampaign, ...]]:
+    """Read all offers and campaigns, and how they meet: the book holds the offers of the campaigns too.
+
+    Where they make no book this is a problem, and the book is empty.
+    """
+    stacking, tables, campaign_tables = root.table("stacking"), root.tables("offers"), root.tables("campaigns")
     policy = None if stacking is None else _stacking(stacking, terms)
-    if stacking is None and tables:
+    if stacking is None and (tables or campaign_tables):
         problems.append(Problem("stacking.mode", "", "is missing; where there are offers, how they meet must be said"))
     offers = [offer for offer in (_offer(table, terms) for table in tables) if offer is not None]
+    campaigns = list[CouponCampaign]()
+    if len(campaign_tables) > CAMPAIGNS_LIMIT:
+        root.report("campaigns", len(campaign_tables), f"must be at most {CAMPAIGNS_LIMIT} tables")
+        campaign_tables = []
+    for table in campaign_tables:
+        campaign = _campaign(table, terms)
+        if campaign is not None and _is_alone(table, campaign, [*offers, *(one.offer for one in campaigns)]):
+            campaigns.append(campaign)
     try:
-        return OfferBook(offers, stacking=policy or Stacking(Mode.ALL))
+        book = OfferBook([*offers, *(one.offer for one in campaigns)], stacking=policy or Stacking(Mode.ALL))
     except UsageError as error:
         problems.append(Problem("offers", "", str(error)))
+        book = OfferBook((), stacking=Stacking(Mode.ALL))
+    return book, tuple(campaigns)
+
+
+def coupons_of(data: object) -> frozenset[str] | None:
+    """Name the campaigns that give coupons of one each, as they stand in a file; ``None`` where they are no tables with names.
+
+    What a condition may ask for is known so before the campaigns are read, whatever else is wrong with them.
+    """
+    if not isinstance(data, list) or not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in data):
         return None
+    return frozenset(one["id"] for one in data if one.get("codes") != HUMAN)
 
 
 def _stacking(table: Table, terms: OfferTerms) -> Stacking | None:
@@ -150,37 +203,90 @@ def _stacking(table: Table, terms: OfferTerms) -> Stacking | None:
 
 
 def _offer(table: Table, terms: OfferTerms) -> Offer | None:
-    offer_id = table.text("id", lambda text: check_slug("id", text), _NAME)
+    offer_id, said = _shared(table, terms)
+    table.close()
+    if said is None:
+        return None
+    _check_points(table, offer_id, said["give"], terms)
+    _check_freed(table, said["limits"])
+    return made(table, lambda: Offer(offer_id, **said))
+
+
+def _shared(table: Table, terms: OfferTerms) -> tuple[str, dict[str, Any] | None]:
+    """Read what offers and campaigns have in common: the name, and the fields; none where nothing is given."""
+    name = table.text("id", lambda text: check_slug("id", text), _NAME)
     when = _when(table.table("when"), terms)
     give = _give(table, terms)
-    said: dict[str, Any] = table.choices(lane=Lane, base=Base)
-    priority = table.take(
+    said: dict[str, Any] = {"when": when, "give": give, **table.choices(lane=Lane, base=Base)}
+    said["priority"] = table.take(
         "priority", int, lambda value: check_whole("priority", value, low=-1_000_000, high=1_000_000), "a whole number", 0
     )
-    window = _window(table.table("window"), terms)
-    combines = _combines(table)
-    group = table.text("group", lambda text: check_slug("group", text), _NAME, None)
-    limit = _above_nothing(table, "discount_limit", terms)
-    limits = _limits(table.table("limits"), terms)
+    said["window"] = _window(table.table("window"), terms)
+    said["combines"] = _combines(table)
+    said["group"] = table.text("group", lambda text: check_slug("group", text), _NAME, None)
+    said["discount_limit"] = _above_nothing(table, "discount_limit", terms)
+    said["limits"] = _limits(table.table("limits"), terms)
+    return name, None if give is None else said
+
+
+def _campaign(table: Table, terms: OfferTerms) -> CouponCampaign | None:
+    campaign_id, said = _shared(table, terms)
+    codes = table.text("codes", lambda text: _codes(text, terms), _CODES, None)
+    valid_for = table.text("valid_for", _valid_for, _VALID, None)
+    automatic = table.flag("automatic")
     table.close()
-    if give is None:
+    is_human = codes == HUMAN
+    for name in ("valid_for", "automatic") if is_human else ():
+        if name in table.values:
+            table.report(name, table.values[name], f'goes with coupons of one each, not with codes = "{HUMAN}"')
+    if is_human and table.is_right("id"):
+        table.text("id", lambda text: HumanCode(text).text, _NAME)
+    if said is None:
         return None
-    _check_points(table, offer_id, give, terms)
+    _check_points(table, campaign_id, said["give"], terms)
+    if is_human:
+        _check_freed(table, said["limits"])
+    if any(isinstance(part, CouponHeld) for part in leaves(said["when"])):
+        table.report("when", None, "must not ask for a coupon: the campaign's own opens it")
     return made(
         table,
-        lambda: Offer(
-            offer_id,
-            when=when,
-            give=give,
-            priority=priority,
-            window=window,
-            combines=combines,
-            group=group,
-            discount_limit=limit,
-            limits=limits,
-            **said,
-        ),
+        lambda: CouponCampaign(campaign_id, codes=codes, valid_for=valid_for, automatic=automatic, **said),
     )
+
+
+def _codes(text: str, terms: OfferTerms) -> str:
+    """Read what codes look like: the id of the campaign is the one code, or the space of a pattern that a machine fills."""
+    return text if text == HUMAN else f"{terms.name}/{_Pattern.of(text).folded}"
+
+
+def _valid_for(text: str) -> Validity:
+    """Read how long a coupon can be redeemed: whole hours, or local days as points have them."""
+    hours = _HOURS.fullmatch(text)
+    if hours is not None:
+        return timedelta(hours=int(hours[1]))
+    try:
+        return read_term(text)
+    except UsageError as error:
+        raise UsageError(str(error).replace(TERM, _VALID)) from error
+
+
+def _is_alone(table: Table, campaign: CouponCampaign, others: list[Offer]) -> bool:
+    """Report a campaign that has the name, or the code, of an offer or of a campaign before it."""
+    taken = {code: other.offer_id for other in others for code in other.codes}
+    doubled = next((code for code in sorted(campaign.offer.codes) if code in taken), None)
+    if any(other.offer_id == campaign.campaign_id for other in others):
+        table.report("id", campaign.campaign_id, "must differ from that of every offer and of every other campaign")
+    elif doubled is not None:
+        is_own = campaign.is_human and doubled == fold_code(campaign.campaign_id)
+        name = "id" if is_own else "when"
+        table.report(name, table.values[name], f"must ask for another code than {taken[doubled]!r} does, however it is typed")
+    return table.sound
+
+
+def _check_freed(table: Table, limits: Limits) -> None:
+    """Report what gives a use back where no use is counted."""
+    if limits.are_open and table.sound and "freed_by" in table.values.get("limits", {}):
+        table.report("limits.freed_by", limits.freed_by.value, "goes with total, per_member, budget or units")
 
 
 def _check_points(table: Table, offer_id: str, give: Benefit, terms: OfferTerms) -> None:
@@ -213,13 +319,26 @@ def _combines(table: Table) -> Combines:
 def _limits(table: Table | None, terms: OfferTerms) -> Limits:
     if table is None:
         return Limits()
-    said: dict[str, Any] = {**table.counts("total", "per_member", "units"), **table.choices(over=Over)}
+    said: dict[str, Any] = {**table.counts("units"), **table.choices(over=Over, freed_by=FreedBy)}
+    said |= {name: _read_times(table, name) for name in ("total", "per_member")}
     budget = _above_nothing(table, "budget", terms)
     table.close()
     check_said(table)
     if "over" in table.values and not table.values.keys() & {"budget", "units"}:
         table.report("over", table.values["over"], "goes with budget or units")
     return made(table, lambda: Limits(budget=budget, **said)) or Limits()
+
+
+def _read_times(table: Table, name: str) -> Times:
+    """Read how often: a number is for ever, a table says so many in which spans."""
+    if not isinstance(table.values.get(name), dict):
+        count = table.take(name, int, lambda value: check_count("it", value), "a whole number of at least 1, or a table", 0)
+        return Times(lifetime=count or None)
+    inner = table.needed(name)
+    counts = inner.counts(*(span.value for span in Span))
+    inner.close()
+    check_said(inner)
+    return made(inner, lambda: Times(**counts)) or Times()
 
 
 # What must hold.
@@ -266,6 +385,7 @@ def _of_goods(table: Table, terms: OfferTerms) -> list[Condition | None]:
 def _of_person(table: Table, terms: OfferTerms) -> list[Condition | None]:
     return [
         table.text("code", lambda text: code_presented(HumanCode(text).text), 'a code such as "SUMMER10"', None),
+        table.text("coupon", lambda text: _coupon_held(text, terms), 'the id of a campaign such as "welcome"', None),
         is_member() if table.flag("member") else None,
         first_order() if table.flag("first_order") else None,
         _count(table, "order_number", nth_order),
@@ -303,6 +423,16 @@ def _several(
             table.report(name, None, "must be a list of at least one table")
         return None
     return made(table, lambda: kind(parts), key=name)
+
+
+def _coupon_held(text: str, terms: OfferTerms) -> CouponHeld:
+    condition = coupon_held(text)
+    if terms.coupons is not None and text not in terms.coupons:
+        msg = "goes with a table [[campaigns]] that gives coupons of one each"
+        if terms.coupons:
+            msg = f"must be of the campaigns that give coupons: {', '.join(sorted(terms.coupons))}"
+        raise UsageError(msg)
+    return condition
 
 
 def _in_tier(tiers: list[str], terms: OfferTerms) -> InTier:

@@ -13,10 +13,11 @@ from loyaltycore._booking import BurnFirst
 from loyaltycore._checks import check_kind
 from loyaltycore._earning import POINTS, Action, Combine, EarningRule, EarningWhen, Multiplier, check_together
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._offers_file import OfferTerms, read_offers
+from loyaltycore._offers_file import OfferTerms, coupons_of, read_offers
 from loyaltycore._phrases import ALWAYS, TERM, read_period, read_term
 from loyaltycore._points_file import ORDER_RULE, read_points, read_terms
 from loyaltycore._tables import Problem, ProgramError, Table, begins, read_price, same
+from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_slug
 from loyaltycore.ladders import RUNGS_LIMIT
@@ -47,6 +48,7 @@ class ProgramParts(TypedDict):
     restore: Term | None
     tiers: TierRule | None
     book: OfferBook
+    campaigns: tuple[CouponCampaign, ...]
 
 
 def read_program(text: str) -> ProgramParts:
@@ -64,7 +66,7 @@ def read_program(text: str) -> ProgramParts:
     root = Table(data, "", problems)
     head = root.needed("program")
     parts = _head(head)
-    # Where these two are wrong, amounts and dates are still read, so that all that is wrong with them is said too.
+    # Where these are wrong, amounts, dates and codes are still read, so that all that is wrong with them is said too.
     currency = parts["currency"] if head.is_right("currency") else "EUR"
     calendar = parts["calendar"] if head.is_right("zone") else Calendar("UTC")
     points = read_points(root.table("points"), currency, calendar)
@@ -81,19 +83,19 @@ def read_program(text: str) -> ProgramParts:
         parts["earning"] = _multiplied(points["earning"], multipliers, tiers)
         _check_points(parts, problems)
     terms = OfferTerms(
+        name=parts["name"] if head.is_right("name") else "program",
         currency=currency,
         calendar=calendar,
         tiers=_tier_names(tiers, parts["tiers"]),
         points=read_terms(data.get("points")),
         taken=frozenset([ORDER_RULE, *(rule.rule_id for rule in parts["earning"]), *parts["actions"]]),
         carries=next((rule.rule_id for rule in parts["earning"] if rule.carries and rule.account == POINTS), None),
+        coupons=coupons_of(data.get("campaigns", [])),
     )
-    book = read_offers(root.table("stacking"), root.tables("offers"), terms, problems)
+    parts["book"], parts["campaigns"] = read_offers(root, terms, problems)
     root.close()
     if problems:
         raise ProgramError(*problems)
-    assert book is not None  # it is left out only with a problem
-    parts["book"] = book
     return parts
 
 
@@ -114,6 +116,7 @@ def _head(table: Table) -> ProgramParts:
         restore=None,
         tiers=None,
         book=OfferBook((), stacking=Stacking(Mode.ALL)),
+        campaigns=(),
     )
     if table.is_right("zone") and table.is_right("starts_on"):
         begins(table, "starts_on", parts["starts_on"], parts["calendar"])

@@ -9,7 +9,8 @@ from typing import Final, TypeAlias, final
 
 import attrs
 
-from loyaltycore._checks import check_kind, check_whole, shown
+from loyaltycore._checks import check_kind, check_several, check_whole, masked, shown
+from loyaltycore._coupon import RedeemedCoupon
 from loyaltycore._earning import EarningAnswer
 from loyaltycore._explain import explain
 from loyaltycore._formula import POINTS
@@ -17,17 +18,17 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, LineUnits, UnitGroup
 from loyaltycore.conditions import Situation
 from loyaltycore.coupons import CodeAnswer
-from loyaltycore.errors import Accepted, Refused, UsageError
+from loyaltycore.errors import Accepted, Refusal, Refused, UsageError
 from loyaltycore.identity import check_id
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language
-from loyaltycore.offers import AppliedOffer, Evaluation, GiftGiven, Nudge, NudgeOrder, OfferBook
-from loyaltycore.orders import EarnedPoints, OrderLine
+from loyaltycore.offers import AppliedOffer, Evaluation, GiftGiven, Nudge, NudgeOrder, OfferBook, View
+from loyaltycore.orders import CardPayment, EarnedPoints, OrderLine
 from loyaltycore.points import BurnAnswer, BurnRule
 from loyaltycore.quantities import Money, share_of_units
 from loyaltycore.wire import Json, coded_digest
 
-__all__ = ["Asked", "Quote", "QuotedLine"]
+__all__ = ["Asked", "CardAnswer", "Quote", "QuotedLine"]
 
 
 def _several(codes: Iterable[str]) -> tuple[str, ...]:
@@ -35,6 +36,18 @@ def _several(codes: Iterable[str]) -> tuple[str, ...]:
         msg = f"codes must be several texts, such as ['SUMMER10'], got {codes!r:.80}"
         raise UsageError(msg)
     return tuple(codes)
+
+
+def _masked(codes: tuple[str, ...]) -> str:
+    return f"({''.join(f'{masked(code)}, ' for code in codes)})"
+
+
+def _ids(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple([check_id("each of the ids", one) for one in check_several("ids", ids, str, limit=_IDS_LIMIT)])
+
+
+_IDS_LIMIT: Final = 20
+"""Coupons chosen, or gift cards that pay, for one order."""
 
 
 @final
@@ -48,13 +61,17 @@ class Asked:
         profile: What the shop told about the person.
         codes: The codes entered, as typed.
         burn: Points to burn.
+        coupons: Coupons of the member's that are chosen, by id.
+        cards: Gift cards that are to pay, by their own ids, never their numbers; in the order they are asked.
     """
 
     basket: Basket
     member_id: str | None = None
     profile: Profile = Profile()
-    codes: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    codes: tuple[str, ...] = attrs.field(default=(), converter=_several, repr=_masked)
     burn: int = 0
+    coupons: tuple[str, ...] = attrs.field(default=(), converter=_ids)
+    cards: tuple[str, ...] = attrs.field(default=(), converter=_ids)
 
     def __attrs_post_init__(self) -> None:
         """Check what the basket and the profile do not check themselves."""
@@ -130,6 +147,26 @@ class QuotedLine:
 
 @final
 @attrs.frozen(kw_only=True)
+class CardAnswer:
+    """What one gift card pays.
+
+    Attributes:
+        card_id: The card's own id, never its number.
+        paid: What it pays of this order.
+        refusal: Why it pays nothing; ``None`` where it pays, or where nothing is left to pay.
+    """
+
+    card_id: str
+    paid: Money
+    refusal: Refusal | None = None
+
+
+def _answered(answers: FrozenMap[str, CodeAnswer]) -> str:
+    return repr(tuple(answers.values()))
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Quote:
     """What the basket page shows, and what ``place`` books: the same thing.
 
@@ -143,15 +180,18 @@ class Quote:
         earned: Points to earn, by rule, with their terms.
         earning: What every rule answered, and every offer that gives points: desired and granted, and why fewer.
         codes: An answer to each code entered.
+        held_coupons: An answer to each coupon of the member's that was chosen, or that applies by itself, by its id.
+        cards: An answer to each gift card that is to pay, by its own id, in the order they are asked.
         tier: The member's tier before this order; ``None`` for a guest.
         tier_after: The tier after it.
         subtotal: Goods before offers.
         total: Goods and known shipping after offers and burned points.
-        to_pay: What is left to pay.
+        to_pay: What is left to pay after gift cards.
         program_digest: Of the program that made it.
         book: The offers it was made with.
         groups: The basket's units, in their one order.
         situation: What the conditions saw.
+        usable: The coupon of each campaign that can be redeemed now, by campaign.
     """
 
     asked: Asked
@@ -162,7 +202,9 @@ class Quote:
     burn: BurnAnswer
     earned: tuple[EarnedPoints, ...]
     earning: tuple[EarningAnswer, ...]
-    codes: FrozenMap[str, CodeAnswer]
+    codes: FrozenMap[str, CodeAnswer] = attrs.field(repr=_answered)
+    held_coupons: FrozenMap[str, CodeAnswer] = attrs.field(repr=_answered)
+    cards: FrozenMap[str, CardAnswer]
     tier: str | None
     tier_after: str | None
     subtotal: Money
@@ -172,6 +214,7 @@ class Quote:
     book: OfferBook = attrs.field(repr=False)
     groups: tuple[UnitGroup, ...] = attrs.field(repr=False)
     situation: Situation = attrs.field(repr=False)
+    usable: FrozenMap[str, str] = attrs.field(default=FrozenMap[str, str](), repr=False)
 
     @cached_property
     def nudges(self) -> tuple[Nudge, ...]:
@@ -210,6 +253,29 @@ class Quote:
         return self.offers.gifts
 
     @property
+    def view(self) -> View:
+        """What was loaded for it besides the member."""
+        return self.offers.view
+
+    @property
+    def card_payments(self) -> tuple[CardPayment, ...]:
+        """What gift cards pay, in the order they are asked."""
+        return tuple(
+            [CardPayment(card_id=one.card_id, minor=one.paid.minor_units) for one in self.cards.values() if one.paid.minor_units]
+        )
+
+    @property
+    def coupons_redeemed(self) -> tuple[RedeemedCoupon, ...]:
+        """The coupons it uses up: those whose offer gives something."""
+        return tuple(
+            [
+                RedeemedCoupon(campaign_id=offer.offer_id, coupon_id=self.usable[offer.offer_id])
+                for offer in (giving(self) if self.usable else ())
+                if offer.offer_id in self.usable
+            ]
+        )
+
+    @property
     def coupons(self) -> tuple[str, ...]:
         """Coupons to come with this order, by name, in the order the offers apply."""
         return self.offers.coupons
@@ -244,6 +310,8 @@ class Quote:
             "burn": [self.burn.granted, self.burn.discount_minor],
             "gifts": [[gift.product_id, gift.quantity] for gift in self.gifts],
             "coupons": list(self.coupons),
+            "cards": [[one.card_id, one.minor] for one in self.card_payments],
+            "redeemed": [[one.campaign_id, one.coupon_id] for one in self.coupons_redeemed],
             "earned": [_promised(earned) for earned in self.earned],
             "to_pay": [self.to_pay.minor_units, self.to_pay.currency],
         }

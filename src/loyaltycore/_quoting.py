@@ -14,11 +14,12 @@ from loyaltycore._checks import check_kind
 from loyaltycore._earning import Basis, Combine, EarningRule
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._purchase import Earnings, Purchase, earn_on_order
-from loyaltycore._quote import Asked, Quote, Shared, after_offers, payable, quoted_lines, shipping_after
+from loyaltycore._quote import Asked, CardAnswer, Quote, Shared, after_offers, payable, quoted_lines, shipping_after
+from loyaltycore._redeeming import answers, held_answers, pay, present, with_own_uses
 from loyaltycore.basket import UnitGroup
 from loyaltycore.conditions import Situation
-from loyaltycore.coupons import CodeAnswer, read_codes
-from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused
+from loyaltycore.coupons import CodeAnswer, CouponCampaign, read_codes
+from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import Evaluation, OfferBook, View
 from loyaltycore.periods import Calendar, check_instant
@@ -73,6 +74,11 @@ class Rules(Protocol):
         ...
 
     @property
+    def campaigns(self) -> Mapping[str, CouponCampaign]:
+        """What codes and coupons open, by id."""
+        ...
+
+    @property
     def digest(self) -> str:
         """The whole rulebook in 32 characters."""
         ...
@@ -108,8 +114,11 @@ def price(
         raise CurrencyMismatchError(currency, basket.currency)
     check_instant("at", at)
     check_kind("view", view, View)
-    folded, malformed = read_codes(asked.codes)
-    situation = _situation(rules, asked, membership, folded.values(), at)
+    folded, unread = read_codes(asked.codes)
+    presented = present(rules.campaigns, asked, view, order_id=order_id, at=at)
+    view = with_own_uses(view, rules.book, membership, order_id=order_id, at=at, calendar=rules.calendar)
+    codes = [code for text, code in folded.items() if text not in view.codes]
+    situation = _situation(rules, asked, membership, codes=codes, coupons=presented.usable, at=at)
     groups = situation.groups
     offers = rules.book.evaluate(situation, view=view)
     shipping = shipping_after(basket, offers)
@@ -120,6 +129,7 @@ def price(
         burn = _burn(rules, asked.burn, membership, situation, order_id=order_id, goods_minor=sum(may_pay), late=late)
     shared, earnings = _shared(rules, membership, situation, offers, shipping, offered=offered, may_pay=may_pay, burn=burn)
     total = Money(sum(shared.net) + (0 if shipping is None else shipping.minor_units), currency)
+    cards = pay(asked, view, groups, shared.net, total, at=at) if asked.cards else _NO_CARDS
     return Quote(
         asked=asked,
         at=at,
@@ -129,29 +139,41 @@ def price(
         burn=burn,
         earned=earnings.earned,
         earning=earnings.answers,
-        codes=_code_answers(rules.book, asked.codes, folded, malformed, offers) if asked.codes else _NO_ANSWERS,
+        codes=answers(asked, presented, offers, folded=folded, unread=unread) if asked.codes else _NO_ANSWERS,
+        held_coupons=held_answers(asked, presented, offers) if presented.campaigns else _NO_ANSWERS,
+        usable=FrozenMap({campaign_id: coupon.coupon_id for campaign_id, coupon in presented.usable.items()}),
         book=rules.book,
         groups=groups,
         situation=situation,
+        cards=cards,
         tier=situation.tier,
         tier_after=None if membership is None else _tier_after(rules, membership, shared, at),
         subtotal=basket.subtotal,
         total=total,
-        to_pay=total,
+        to_pay=total if not cards else total - Money(sum(one.paid.minor_units for one in cards.values()), currency),
         program_digest=rules.digest,
     )
 
 
 _NO_BURN: Final = BurnAnswer()
 _NO_ANSWERS: Final = FrozenMap[str, CodeAnswer]()
+_NO_CARDS: Final = FrozenMap[str, CardAnswer]()
 
 
-def _situation(rules: Rules, asked: Asked, membership: Membership | None, codes: Iterable[str], at: datetime) -> Situation:
+def _situation(
+    rules: Rules, asked: Asked, membership: Membership | None, *, codes: Iterable[str], coupons: Iterable[str], at: datetime
+) -> Situation:
     """Gather what conditions see: the member as before this order."""
     book, calendar, profile = rules.book, rules.calendar, asked.profile
     if membership is None:
         return book.situation(
-            asked.basket, codes=codes, profile=profile, gives_points=at >= rules.starts_at, at=at, calendar=calendar
+            asked.basket,
+            codes=codes,
+            coupons=coupons,
+            profile=profile,
+            gives_points=at >= rules.starts_at,
+            at=at,
+            calendar=calendar,
         )
     status = tier_of(rules, tuple(membership.orders.values()), at)
     return book.situation(
@@ -159,6 +181,7 @@ def _situation(rules: Rules, asked: Asked, membership: Membership | None, codes:
         is_member=True,
         order_count=membership.order_count,
         codes=codes,
+        coupons=coupons,
         tier=None if status is None else status.tier,
         points=membership.ledger_of(POINTS).available(at=at),
         past_list_minor=membership.past_list_minor,
@@ -253,23 +276,3 @@ def _shared(
 def _may_earn(earning: tuple[EarningRule, ...], group: UnitGroup) -> bool:
     """Say whether goods count for tiers: those that some rule counts, whatever its conditions; all, without rules."""
     return not earning or any(rule.counts(group) for rule in earning)
-
-
-def _code_answers(
-    book: OfferBook,
-    entered: tuple[str, ...],
-    folded: Mapping[str, str],
-    malformed: Mapping[str, Refusal],
-    offers: Evaluation,
-) -> FrozenMap[str, CodeAnswer]:
-    """Answer every code, whatever was typed."""
-    answers = {}
-    for text in entered:
-        offer = None if text in malformed else book.offer_of_code(folded[text])
-        if offer is None:
-            refusal: Refusal | None = malformed.get(text, Refusal(Reason.CODE_UNKNOWN))
-        else:
-            verdict = offers.verdict(offer.offer_id)
-            refusal = verdict.refusal if isinstance(verdict, Refused) else None
-        answers[text] = CodeAnswer(entered=text, offer_id=None if offer is None else offer.offer_id, refusal=refusal)
-    return FrozenMap(answers)

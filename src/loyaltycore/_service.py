@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeAlias, TypeVar, final
 
 import attrs
 
 from loyaltycore._booking import book_report
+from loyaltycore._card_steps import CardSteps
 from loyaltycore._chance import new_name
 from loyaltycore._checks import check_count, check_kind, check_whole
 from loyaltycore._forgetting import forgotten, linked_streams
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._redeeming import claim_key
+from loyaltycore._settling import beside_streams
 from loyaltycore._statement import Statement, statement
 from loyaltycore._steps import (
     Decide,
@@ -21,7 +24,7 @@ from loyaltycore._steps import (
     Loaded,
     Postings,
     Rename,
-    Service,
+    Sight,
     Steps,
     basket_digest,
     count_or_none,
@@ -33,9 +36,10 @@ from loyaltycore._steps import (
     until_now,
 )
 from loyaltycore.basket import Basket, Return
+from loyaltycore.coupons import Coupon
 from loyaltycore.errors import ConflictError, CorruptStateError, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Command, Fact, Posting
-from loyaltycore.identity import Key, StreamId, check_id, check_slug, member_stream, order_stream
+from loyaltycore.identity import Key, StreamId, card_stream, check_id, check_slug, member_stream, order_stream
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -102,7 +106,9 @@ F = TypeVar("F", bound=Fact)
 class _OnOrder(Protocol):
     """What the program does to an order and its member."""
 
-    def __call__(self, order: Order, membership: Membership | None, /, *, at: datetime) -> Placed | Cancelled | Refunded: ...
+    def __call__(
+        self, order: Order, membership: Membership | None, /, *, view: View, at: datetime
+    ) -> Placed | Cancelled | Refunded: ...
 
 
 @final
@@ -135,44 +141,70 @@ class Swept:
     cursor: Cursor | None
 
 
-class Steward(Service):
+class Steward(CardSteps):
     """Every call of ``Loyalty``, as steps."""
 
     __slots__ = ()
 
     # ---- from the basket to the order ----
 
-    def _quote(self, asked: Asked, order_id: str | None, view: View) -> Steps[Quote]:
+    def _quote(
+        self, asked: Asked, order_id: str | None, view: View, *, gift_cards: Iterable[str] = (), client: str | None = None
+    ) -> Steps[Quote]:
+        may_try = yield from self._try_codes(asked, client)
+        asked, refused = yield from self._with_cards(asked, gift_cards, client)
+        view = attrs.evolve(view, refused_cards=refused)
+
         def look(loaded: Loaded, at: datetime) -> Quote:
             membership = loaded.member_or_none(asked.member_id)
-            at = not_before_last(membership, at)
+            seen = self._view(asked, loaded, view, at, refused=not may_try)
             return self.program.quote(
                 asked.basket,
                 membership,
                 profile=asked.profile,
                 codes=asked.codes,
                 burn=asked.burn,
+                coupons=asked.coupons,
+                cards=asked.cards,
                 order_id=order_id,
-                view=view,
-                at=at,
+                view=seen,
+                at=not_before_last(membership, at, *seen.cards.values()),
             )
 
-        return (yield from self._seen(self.program.needs(asked.member_id).streams, look))
+        return (yield from self._seen(self._sight_of(asked, order_id), look))
 
-    def _place(self, asked: Asked, quote: Quote | None, order_id: str, actor: str, view: View) -> Steps[OrderPlaced]:
+    def _sight_of(self, asked: Asked, order_id: str | None, *, places: bool = False) -> Sight:
+        """Say what a quote looks at, or an order that is placed: the order too."""
+        needs = self.program.needs(asked.member_id, order_id=order_id if places else None)
+        cards = tuple(card_stream(card_id) for card_id in asked.cards)
+        return self._sight((*needs.streams, *cards), asked, Key("-") if order_id is None else claim_key(order_id))
+
+    def _place(
+        self,
+        asked: Asked,
+        quote: Quote | None,
+        order_id: str,
+        actor: str,
+        view: View,
+        *,
+        gift_cards: Iterable[str] = (),
+    ) -> Steps[OrderPlaced]:
+        asked, _ = yield from self._with_cards(asked, gift_cards, None)
+
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
             if order.placed is not None:
                 return ()
-            at = not_before_last(membership, at)
+            seen = self._view(asked, loaded, view, at)
+            at = not_before_last(membership, at, *seen.cards.values())
             if quote is None:
-                placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, view=view, at=at)
+                placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, view=seen, at=at)
             else:
-                placed = self.program.place(quote, membership, order_id=order_id, order=order, view=view, at=at)
-            return placed.postings
+                placed = self.program.place(quote, membership, order_id=order_id, order=order, view=seen, at=at)
+            return (*placed.postings, *self._guards(loaded, _opened(placed.fact)), *placed.claims)
 
         command = _of_order("place", asked, order_id, actor)
-        facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
+        facts = yield from self._once(command, self._sight_of(asked, order_id, places=True), decide)
         return the(OrderPlaced, facts[command.home])
 
     def _reserve(self, quote: Quote, order_id: str, hold_for: timedelta, actor: str, view: View) -> Steps[OrderReserved]:
@@ -183,13 +215,14 @@ class Steward(Service):
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
-            at = not_before_last(membership, at)
+            seen = self._view(asked, loaded, view, at)
+            at = not_before_last(membership, at, *seen.cards.values())
             until = at + hold_for
-            reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=until, view=view, at=at)
-            return reserved.postings
+            reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=until, view=seen, at=at)
+            return (*reserved.postings, *self._guards(loaded, _opened(reserved.fact.order)), *reserved.claims)
 
         command = _of_order("reserve", asked, order_id, actor)
-        facts = yield from self._once(command, self.program.needs(asked.member_id, order_id=order_id).streams, decide)
+        facts = yield from self._once(command, self._sight_of(asked, order_id, places=True), decide)
         return the(OrderReserved, facts[command.home])
 
     def _confirm(self, order_id: str, actor: str) -> Steps[OrderPlaced]:
@@ -213,8 +246,8 @@ class Steward(Service):
         key = Key(f"refund:{check_id('return_id', return_id)}")
         command = Command.of(order_stream(order_id), key, actor=actor, lines=plain(back.lines), **money)
 
-        def refund(order: Order, membership: Membership | None, *, at: datetime) -> Refunded:
-            return self.program.refund(order, membership, back=back, return_id=return_id, at=at)
+        def refund(order: Order, membership: Membership | None, *, view: View, at: datetime) -> Refunded:
+            return self.program.refund(order, membership, back=back, return_id=return_id, view=view, at=at)
 
         return the(OrderReturned, (yield from self._on_order(command, order_id, refund)))
 
@@ -223,8 +256,8 @@ class Steward(Service):
         while True:
             seen = yield from self._known_order(order_id)
             try:
-                streams = self.program.needs(seen.member_id, order_id=order_id).streams
-                facts = yield from self._once(command, streams, _acting(seen, act))
+                streams = self.program.needs(seen.member_id, order_id=order_id, order=seen).streams
+                facts = yield from self._once(command, Sight(streams=streams, more=_in_the_place_of(seen)), _acting(seen, act))
             except _OwnerMovedError:
                 continue  # it found its member, or its member was forgotten, between two looks; each happens once
             return facts[command.home]
@@ -524,6 +557,9 @@ class Steward(Service):
     def _report(self, due: Due) -> Steps[None]:
         """Write down what has expired of one member, under a name that only its present version has."""
         kind, _, member_id = due.stream.partition("/")
+        if kind == "gift_card":
+            yield from self._report_card(due.stream, member_id)
+            return
         if kind != "member":
             msg = f"this version knows nothing that time brings for {due.stream!r}"
             raise CorruptStateError(msg)
@@ -532,6 +568,12 @@ class Steward(Service):
         ref = f"sweep-{version}"
         command = Command.of(due.stream, Key(ref), actor="sweep")
         yield from self._of_member(member_id, command, lambda membership, at: book_report(membership, ref=ref, at=at))
+
+    def _report_card(self, stream: StreamId, card_id: str) -> Steps[None]:
+        version = (yield from self._whole((stream,))).streams[stream].version
+        ref = f"sweep-{version}"
+        command = Command.of(stream, Key(ref), actor="sweep")
+        yield from self._once(command, (stream,), lambda loaded, at: (loaded.card(card_id).report_expired(ref=ref, at=at),))
 
     def _forget(self, member_id: str, alias: str) -> Steps[int]:
         """Put an alias in a member's place, everywhere; answers with the number of streams that were rewritten."""
@@ -591,11 +633,41 @@ class _OwnerMovedError(Exception):
 def _acting(seen: Order, act: _OnOrder) -> Decide:
     def decide(loaded: Loaded, at: datetime) -> Postings:
         order = loaded.order(seen.order_id)
-        if order.member_id != seen.member_id:
+        if order.member_id != seen.member_id or beside_streams(order) != beside_streams(seen):
             raise _OwnerMovedError
-        return act(order, loaded.member_or_none(order.member_id), at=at).postings
+        view = _beside(order, loaded)
+        done = act(order, loaded.member_or_none(order.member_id), view=view, at=not_before_last(None, at, *view.cards.values()))
+        return (*done.postings, *done.claims)
 
     return decide
+
+
+def _beside(order: Order, loaded: Loaded) -> View:
+    """Give the coupons and gift cards of an order as they were loaded."""
+    coupons = [loaded.coupon(Coupon.issued(name)) for kind, name in _named(beside_streams(order)) if kind == "coupon"]
+    cards = {name: loaded.card(name) for kind, name in _named(loaded.streams) if kind == "gift_card"}
+    return View(coupons=coupons, cards=cards)
+
+
+def _named(streams: Iterable[StreamId]) -> Iterator[tuple[str, str]]:
+    for stream in streams:
+        kind, _, name = stream.partition("/")
+        yield kind, name
+
+
+def _in_the_place_of(order: Order) -> Callable[[Loaded, datetime], tuple[StreamId, ...]]:
+    """Name the cards that took the place of those of an order: what comes back to these goes on to them."""
+
+    def more(loaded: Loaded, _: datetime) -> tuple[StreamId, ...]:
+        cards = [loaded.card(name) for kind, name in _named(beside_streams(order)) if kind == "gift_card"]
+        return tuple(card_stream(card.replaced_by) for card in cards if card.replaced_by)
+
+    return more
+
+
+def _opened(placed: OrderPlaced) -> tuple[str, ...]:
+    """Name the offers of an order that may be those of campaigns."""
+    return tuple(cost.offer_id for cost in placed.offers)
 
 
 def _of_order(verb: str, asked: Asked, order_id: str, actor: str) -> Command:
@@ -609,12 +681,25 @@ def _of_order(verb: str, asked: Asked, order_id: str, actor: str) -> Command:
         profile=plain(asked.profile),
         codes=folded_codes(asked.codes),
         burn=asked.burn,
+        **({"coupons": sorted(asked.coupons)} if asked.coupons else {}),
+        **({"cards": list(asked.cards)} if asked.cards else {}),
     )
 
 
-def asked_for(basket: Basket, member_id: str | None, profile: Profile | None, codes: Iterable[str], burn: int) -> Asked:
+def asked_for(
+    basket: Basket,
+    member_id: str | None,
+    profile: Profile | None,
+    *,
+    codes: Iterable[str],
+    burn: int,
+    coupons: Iterable[str] = (),
+    cards: Iterable[str] = (),
+) -> Asked:
     """Gather what a shop asks a quote for."""
-    return Asked(basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn)
+    return Asked(
+        basket=basket, member_id=member_id, profile=profile or Profile(), codes=codes, burn=burn, coupons=coupons, cards=cards
+    )
 
 
 def back_of(lines: Mapping[str, int] | None, amount: Money | None, shipping: Money | None) -> Return:

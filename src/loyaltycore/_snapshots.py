@@ -1,7 +1,10 @@
 """Snapshots of a member: what is still open as text, so that loading a member costs what is open, not what ever happened.
 
 What is closed is left out: lots with nothing on them, the burns that emptied them, holds that were resolved, what each return
-moved. Of that only the names stay, packed, and whatever comes back to one of them needs the history.
+moved. Of that only the names stay, packed, and whatever comes back to one of them needs the history. Orders, what they use of
+offers, and coupons stay, also those that are gone: a limit may ask for any of them again, and each has a few characters.
+
+A snapshot is five lines: what is read at once, the orders, what they use of offers, the coupons, and the names left out.
 
 Invariants:
     1. A membership restored from a snapshot decides every command and answers every question exactly as one replayed from all
@@ -29,27 +32,29 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeVar, final
 
 import attrs
 
+from loyaltycore._checks import check_kind
 from loyaltycore._frozen import FrozenMap, HistoryNeeded, LaterMap, PartialMap
 from loyaltycore._lots import Lot, Reversal, Take
 from loyaltycore._open_lots import OpenLots
 from loyaltycore.errors import CorruptStateError, LoyaltyError
-from loyaltycore.identity import check_id
+from loyaltycore.identity import check_id, check_slug
 from loyaltycore.ledger import Ledger
-from loyaltycore.memberships import Membership
+from loyaltycore.memberships import HeldCoupon, Membership, OfferUses
 from loyaltycore.repositories import Snapshot, SnapshotStream
 from loyaltycore.tiers import Qualifying
-from loyaltycore.wire import coder, read_json
+from loyaltycore.wire import coder, instant_text, parse_instant, read_json
 
 __all__ = ["SNAPSHOT_FORM", "HistoryNeeded", "compact", "restored"]
 
-SNAPSHOT_FORM: Final = "member/1"
+SNAPSHOT_FORM: Final = "member/2"
 """Name of the form of the text; it changes with anything that an older library would read otherwise."""
 
 TAKES_KEPT: Final = 64
@@ -65,6 +70,10 @@ _MAPS: Final = ("lots", "burns", "adjustments", "transfers", "holds", "returned"
 """What an account keeps by name, and may leave out; the references of lots, gathered from them, come besides."""
 
 _REFS: Final = "refs"
+_NOTHING: Final = "[]"
+_LINES_BELOW: Final = 4
+"""Orders, uses, coupons, and the empty text between the last line break and the first name."""
+
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 V = TypeVar("V")
@@ -97,7 +106,7 @@ class _Head:
         past_list_minor: What the goods of all orders cost before offers.
         past_discount_minor: What offers took off them.
         accounts: The accounts.
-        names: How many names were left out: the third line holds as many.
+        names: How many names were left out: the last line holds as many.
     """
 
     joined_at: datetime | None = None
@@ -177,8 +186,19 @@ def compact(membership: Membership) -> Snapshot:
         names=len(names),
     )
     orders = [cell for name, one in membership.orders.items() for cell in (name, one.day.isoformat(), one.units)]
+    uses = [
+        cell
+        for name, one in membership.uses.items()
+        for cell in (name, list(one.offers), instant_text(one.at), _text_or_none(one.until))
+    ]
+    coupons = [
+        cell
+        for name, one in membership.coupons.items()
+        for cell in (name, one.campaign_id, _text_or_none(one.ends_at), one.is_gone)
+    ]
     # JSON has no line breaks of its own here, so that a line is found without being read.
-    text = "\n".join([_ENCODER.encode(coder(_Head).encode(head)), _ENCODER.encode(orders), "".join(sorted(names))])
+    lines = [coder(_Head).encode(head), orders, uses, coupons]
+    text = "\n".join([*map(_ENCODER.encode, lines), "".join(sorted(names))])
     return Snapshot(form=SNAPSHOT_FORM, version=membership.version, text=text)
 
 
@@ -266,8 +286,9 @@ def _read(member_id: str, snapshot: Snapshot) -> Membership:
         raise CorruptStateError(msg)
     head = coder(_Head).decode(read_json(text[:head_ends]))
     start = len(text) - head.names * _NAME_LENGTH
+    lines = text[head_ends + 1 : max(0, start)].split("\n")
     accounts = {account.ledger.account: account for account in head.accounts}
-    if not head_ends < start - 1 < len(text) or text[start - 1] != "\n" or len(accounts) != len(head.accounts):
+    if head.names < 0 or len(lines) != _LINES_BELOW or lines[-1] or len(accounts) != len(head.accounts):
         msg = f"the snapshot of member {member_id!r} does not hang together"
         raise CorruptStateError(msg)
     return Membership(
@@ -275,11 +296,18 @@ def _read(member_id: str, snapshot: Snapshot) -> Membership:
         version=snapshot.version,
         joined_at=head.joined_at,
         ledgers=FrozenMap({name: _ledger(account, text, start) for name, account in accounts.items()}),
-        orders=LaterMap(lambda: _orders(text[head_ends + 1 : start - 1])),
+        orders=LaterMap(lambda: _orders(lines[0])),
         carried=head.carried,
         past_list_minor=head.past_list_minor,
         past_discount_minor=head.past_discount_minor,
+        uses=_later(lines[1], _uses),
+        coupons=_later(lines[2], _coupons),
     )
+
+
+def _later(line: str, read: Callable[[str], dict[str, V]]) -> FrozenMap[str, V]:
+    """Read a line when somebody first asks for what it holds; one that holds nothing is read."""
+    return FrozenMap() if line == _NOTHING else LaterMap(lambda: read(line))
 
 
 def _ledger(account: _Account, text: str, start: int) -> Ledger:
@@ -313,13 +341,51 @@ def _sound(ledger: Ledger) -> Ledger:
 
 
 def _orders(line: str) -> dict[str, Qualifying]:
-    """Read the orders, when somebody first asks for them: too late to say that the snapshot is no good."""
-    try:
-        cells = iter(read_json(line))
+    with _read_late("orders"):
         return {
             check_id("order_id", order_id): Qualifying(day=date.fromisoformat(day), units=units)
-            for order_id, day, units in zip(cells, cells, cells, strict=True)
+            for order_id, day, units in _rows(line, 3)
         }
+
+
+def _uses(line: str) -> dict[str, OfferUses]:
+    with _read_late("uses"):
+        return {
+            check_id("order_id", order_id): OfferUses(
+                offers=tuple(check_slug("offer_id", offer_id) for offer_id in check_kind("offers", offers, list)),
+                at=parse_instant(at),
+                until=None if until is None else parse_instant(until),
+            )
+            for order_id, offers, at, until in _rows(line, 4)
+        }
+
+
+def _coupons(line: str) -> dict[str, HeldCoupon]:
+    with _read_late("coupons"):
+        return {
+            check_id("coupon_id", coupon_id): HeldCoupon(
+                campaign_id=check_slug("campaign_id", campaign_id),
+                ends_at=None if ends_at is None else parse_instant(ends_at),
+                is_gone=check_kind("is_gone", is_gone, bool),
+            )
+            for coupon_id, campaign_id, ends_at, is_gone in _rows(line, 4)
+        }
+
+
+def _rows(line: str, width: int) -> Iterator[tuple[Any, ...]]:
+    cells = iter(check_kind("a line", read_json(line), list))
+    return zip(*[cells] * width, strict=True)
+
+
+@contextmanager
+def _read_late(what: str) -> Iterator[None]:
+    """Ask for the history where a line is no good: it is read when somebody first asks, too late to say so otherwise."""
+    try:
+        yield
     except (LoyaltyError, ValueError, TypeError) as error:
-        msg = f"the orders of a snapshot cannot be read: {error}"
+        msg = f"the {what} of a snapshot cannot be read: {error}"
         raise HistoryNeeded(msg) from error
+
+
+def _text_or_none(at: datetime | None) -> str | None:
+    return None if at is None else instant_text(at)

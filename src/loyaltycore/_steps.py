@@ -12,32 +12,48 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, final
 
 import attrs
 
+from loyaltycore._attempts import Attempts
 from loyaltycore._checks import check_count, check_instant
-from loyaltycore._frozen import HistoryNeeded
+from loyaltycore._code_book import CodeBook, SpaceBlocks
+from loyaltycore._code_space import AvoidedWords
+from loyaltycore._frozen import FrozenMap, HistoryNeeded
 from loyaltycore._snapshots import compact, restored
 from loyaltycore.basket import Basket
-from loyaltycore.coupons import read_codes
+from loyaltycore.coupons import Campaign, Coupon, read_codes
 from loyaltycore.errors import (
     ConflictError,
     CorruptStateError,
     Detail,
     DuplicateError,
+    LimitReachedError,
     Reason,
     Refusal,
     RefusedError,
     UsageError,
 )
-from loyaltycore.facts import Change, Command, Expect, Fact, Posting
-from loyaltycore.identity import StreamId, member_stream, order_stream
+from loyaltycore.facts import Change, Claim, Command, Expect, Fact, Posting
+from loyaltycore.gift_cards import CardNumbers, GiftCard
+from loyaltycore.identity import (
+    CounterId,
+    Key,
+    StreamId,
+    campaign_stream,
+    card_stream,
+    coupon_stream,
+    member_stream,
+    order_stream,
+    space_stream,
+)
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order
 from loyaltycore.program import Program
 from loyaltycore.quantities import Money
-from loyaltycore.repositories import Cursor, Projecting, Receipt, Snapshot, Snapshots, SnapshotStream, StoredStream
+from loyaltycore.repositories import Claimed, Cursor, Projecting, Receipt, Snapshot, Snapshots, SnapshotStream, StoredStream
 from loyaltycore.wire import coded_digest, instant_text
 
 __all__ = [
     "SKEW",
+    "AskClaimed",
     "AskReceipt",
     "Call",
     "Commit",
@@ -52,8 +68,10 @@ __all__ = [
     "Projected",
     "Rename",
     "Service",
+    "Sight",
     "Steps",
     "basket_digest",
+    "check_avoid",
     "check_service",
     "count_or_none",
     "folded_codes",
@@ -94,6 +112,16 @@ class LoadTails:
 
 @final
 @attrs.frozen
+class AskClaimed:
+    """Ask what is held of counters, in all and by one key."""
+
+    counters: tuple[CounterId, ...]
+    key: Key
+    at: datetime
+
+
+@final
+@attrs.frozen
 class AskReceipt:
     """Ask what a command did."""
 
@@ -107,14 +135,14 @@ class Projected:
 
     Attributes:
         command: What is done.
-        states: Every member and order that changes, as it is afterwards.
+        states: Every member, order, coupon, gift card, campaign and space of codes that changes, as it is afterwards.
         at: The instant of the command.
         transaction: What the repository writes through: a cursor, a connection, a session; ``None`` where that goes without
             saying.
     """
 
     command: Command
-    states: tuple[Membership | Order, ...]
+    states: tuple[Any, ...]
     at: datetime
     transaction: Any = None
 
@@ -167,12 +195,12 @@ class Rename:
     facts: Mapping[StreamId, Sequence[Fact]]
 
 
-Call: TypeAlias = Load | LoadTails | AskReceipt | Commit | KeepSnapshot | ListDue | ListStreams | Rename
+Call: TypeAlias = Load | LoadTails | AskClaimed | AskReceipt | Commit | KeepSnapshot | ListDue | ListStreams | Rename
 Steps: TypeAlias = Generator[Call, Any, A]
 """A service: it yields calls of the port and is sent their answers."""
 
-Postings: TypeAlias = tuple[Posting[Any], ...]
-
+Postings: TypeAlias = tuple[Posting[Any] | Claim, ...]
+"""What a command decides: a posting for every stream it looked at, and what it claims."""
 
 Stored: TypeAlias = Mapping[StreamId, tuple[Fact, ...]]
 """The facts that a command stored, by stream."""
@@ -181,13 +209,15 @@ Stored: TypeAlias = Mapping[StreamId, tuple[Fact, ...]]
 @final
 @attrs.frozen
 class Loaded:
-    """Streams as they were loaded.
+    """Streams as they were loaded, and counters.
 
     Attributes:
         streams: From their snapshots on, or whole.
+        taken: What others hold of each counter.
     """
 
     streams: Mapping[StreamId, SnapshotStream]
+    taken: Mapping[CounterId, int] = FrozenMap[CounterId, int]()
 
     def member(self, member_id: str) -> Membership:
         """Give a member as loaded."""
@@ -201,9 +231,43 @@ class Loaded:
         """Give an order as loaded."""
         return Order.replay(order_id, self.streams[order_stream(order_id)].facts)
 
+    def campaign(self, campaign_id: str) -> Campaign:
+        """Give the switch of a campaign as loaded."""
+        return Campaign.replay(campaign_id, self.streams[campaign_stream(campaign_id)].facts)
+
+    def space(self, space_id: str) -> SpaceBlocks:
+        """Give the blocks of a space as loaded."""
+        return SpaceBlocks.replay(space_id, self.streams[space_stream(space_id)].facts)
+
+    def coupon(self, issued: Coupon) -> Coupon:
+        """Give a coupon as loaded, from what is known of it without any fact."""
+        return issued.folded(self.streams[coupon_stream(issued.coupon_id)].facts)
+
+    def card(self, card_id: str) -> GiftCard:
+        """Give a gift card as loaded."""
+        return GiftCard.replay(card_id, self.streams[card_stream(card_id)].facts)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Sight:
+    """What a command looks at.
+
+    Attributes:
+        streams: Known before anything is loaded.
+        more: Names those that are known only when these are there; ``None`` for none.
+        counters: Limits that all share.
+        key: Who asks about the counters: what it holds itself does not count.
+    """
+
+    streams: tuple[StreamId, ...]
+    more: Callable[[Loaded, datetime], tuple[StreamId, ...]] | None = None
+    counters: Callable[[datetime], tuple[CounterId, ...]] | None = None
+    key: Key = Key("-")
+
 
 Decide: TypeAlias = Callable[[Loaded, datetime], Postings]
-"""What a command decides on what was loaded: a posting for every stream it looked at."""
+"""What a command decides on what was loaded."""
 
 
 class Service:
@@ -217,20 +281,26 @@ class Service:
     retries: int
     project: Any
     snapshot_every: int
+    codes: CodeBook | None
+    card_numbers: CardNumbers | None
+    attempts: Attempts
+    avoid: AvoidedWords
 
-    def _once(self, command: Command, streams: tuple[StreamId, ...], decide: Decide) -> Steps[Stored]:
+    def _once(self, command: Command, sight: Sight | tuple[StreamId, ...], decide: Decide) -> Steps[Stored]:
         """Do a command once, and answer with the facts it stored, however often it is called."""
         for attempt in range(self.retries + 1):
             receipt = yield from self._receipt(command)
             if receipt is not None:
                 return receipt.facts
-            loaded, at, postings = yield from self._seen(streams, lambda loaded, at: (loaded, at, decide(loaded, at)))
+            loaded, at, decided = yield from self._seen(sight, lambda loaded, at: (loaded, at, decide(loaded, at)))
+            postings = [one for one in decided if isinstance(one, Posting)]
             is_empty = not any(posting.facts for posting in postings)
             if not is_empty:
-                states = tuple(posting.state for posting in postings if posting.facts)
+                states = tuple(posting.state for posting in postings if posting.facts and posting.state is not None)
                 try:
-                    yield Commit(command, _changes(postings), Projected(command, states, at))
-                except ConflictError:
+                    yield Commit(command, _changes(decided), Projected(command, states, at))
+                except (ConflictError, LimitReachedError):
+                    # Where a limit was reached meanwhile, the decision is another one now.
                     if attempt == self.retries:
                         raise
                     continue
@@ -249,18 +319,31 @@ class Service:
         msg = f"{command.key!r} in {command.home!r} lost every race"
         raise ConflictError(msg)
 
-    def _seen(self, streams: tuple[StreamId, ...], look: Callable[[Loaded, datetime], A]) -> Steps[A]:
+    def _seen(self, sight: Sight | tuple[StreamId, ...], look: Callable[[Loaded, datetime], A]) -> Steps[A]:
         """Look at streams as they are; at all of their facts, where their snapshots do not know enough."""
-        if not streams:
-            return look(Loaded({}), self._now())
+        seen = sight if isinstance(sight, Sight) else Sight(streams=sight)
+        if not seen.streams:
+            return look((yield from self._more(seen, Loaded({}))), self._now())
         if self._reads_snapshots():
-            tails = cast("Mapping[StreamId, SnapshotStream]", (yield LoadTails(streams)))
+            tails = cast("Mapping[StreamId, SnapshotStream]", (yield LoadTails(seen.streams)))
             try:
-                return look(Loaded(tails), self._now())
+                return look((yield from self._more(seen, Loaded(tails))), self._now())
             except (HistoryNeeded, CorruptStateError):
                 if all(stream.snapshot is None for stream in tails.values()):
                     raise
-        return look((yield from self._whole(streams)), self._now())
+        return look((yield from self._more(seen, (yield from self._whole(seen.streams)))), self._now())
+
+    def _more(self, sight: Sight, loaded: Loaded) -> Steps[Loaded]:
+        """Load what is known only now, and ask about the counters."""
+        at = self._now()
+        more = () if sight.more is None else sight.more(loaded, at)
+        if more:
+            loaded = Loaded({**loaded.streams, **(yield from self._whole(more)).streams})
+        counters = () if sight.counters is None else sight.counters(at)
+        if counters:
+            claimed = cast("Mapping[CounterId, Claimed]", (yield AskClaimed(counters, sight.key, at)))
+            loaded = Loaded(loaded.streams, {name: one.total - one.mine for name, one in claimed.items()})
+        return loaded
 
     def _whole(self, streams: tuple[StreamId, ...]) -> Steps[Loaded]:
         """Load all facts of streams."""
@@ -272,7 +355,7 @@ class Service:
         may = self.snapshot_every > 0 and self.project is None and not self.program.looks_back
         return may and isinstance(self.repository, Snapshots)
 
-    def _keep_snapshots(self, loaded: Loaded, postings: Postings) -> Steps[None]:
+    def _keep_snapshots(self, loaded: Loaded, postings: Iterable[Posting[Any]]) -> Steps[None]:
         """Keep what members came to whose facts have become many since the last time."""
         if not self._reads_snapshots():
             return
@@ -295,13 +378,20 @@ class Service:
         return check_instant("clock()", self.clock())
 
 
-def check_service(program: Program, project: object, repository: object) -> None:
-    """Refuse a hook that a repository could never call, and limits that nothing would keep."""
-    limited = [offer.offer_id for offer in program.book.offers if not offer.limits.are_open]
-    if limited:
-        # Whoever asks the pure program counts the uses himself, and tells them by its `view`.
-        msg = f"offers with limits cannot be kept by a service yet, because nothing counts their uses: {', '.join(limited[:5])}"
-        raise UsageError(msg)
+def check_service(program: Program, codes: CodeBook | None, project: object, repository: object) -> None:
+    """Refuse a hook that a repository could never call, and codes that nobody could read."""
+    known = frozenset[str]() if codes is None else frozenset(space.space_id for space in codes.spaces)
+    for campaign in program.campaigns.values():
+        if campaign.space_id is not None and campaign.space_id not in known:
+            msg = (
+                f"codes must be a CodeBook with the space of campaign {campaign.campaign_id!r}, {campaign.space_id!r}, "
+                f"got {', '.join(sorted(map(repr, known))) or 'none'}"
+            )
+            raise UsageError(msg)
+    for code in sorted(program.book.codes) if codes is not None else ():
+        if codes is not None and codes.looks_like_one(code):
+            msg = f"code {code!r} must be another one: it looks like one that a machine made"
+            raise UsageError(msg)
     if project is not None and not isinstance(repository, Projecting):
         msg = f"project needs a repository that has commit_then, got {type(repository).__name__}"
         raise UsageError(msg)
@@ -310,8 +400,11 @@ def check_service(program: Program, project: object, repository: object) -> None
 def _changes(postings: Postings) -> tuple[Change, ...]:
     """Give what is to be committed: what was looked at and not written must not have moved."""
     changes = list[Change]()
-    for posting in postings:
-        changes += posting.changes or (Expect(stream=posting.stream, version=posting.version),)
+    for one in postings:
+        if isinstance(one, Claim):
+            changes.append(one)
+        else:
+            changes += one.changes or (Expect(stream=one.stream, version=one.version),)
     return tuple(changes)
 
 
@@ -326,10 +419,12 @@ def gives_back(posting: Posting[Membership], burn_ref: str) -> Posting[Membershi
     return posting
 
 
-def not_before_last(membership: Membership | None, at: datetime) -> datetime:
-    """Lift an instant to the member's last fact, where only another server's clock can have put it later."""
-    last_at = None if membership is None else membership.ledger.last_at
-    return last_at if last_at is not None and at < last_at <= at + SKEW else at
+def not_before_last(membership: Membership | None, at: datetime, *cards: GiftCard) -> datetime:
+    """Lift an instant to the last fact of the member or a gift card, where only another server's clock can have put it later."""
+    ledgers = [*(() if membership is None else (membership.ledger,)), *(card.ledger for card in cards)]
+    lasts = [ledger.last_at for ledger in ledgers if ledger.last_at is not None]
+    ahead: list[datetime] = [last_at for last_at in lasts if at < last_at <= at + SKEW]
+    return max(ahead, default=at)
 
 
 def until_now(facts: Iterable[Fact], *, now: datetime) -> datetime:
@@ -350,6 +445,11 @@ def basket_digest(basket: Basket) -> str:
 
 def _minor(money: Money | None) -> int | None:
     return None if money is None else money.minor_units
+
+
+def check_avoid(words: Iterable[str] | AvoidedWords) -> AvoidedWords:
+    """Take words that no code may hold."""
+    return AvoidedWords.of(words)
 
 
 def folded_codes(codes: Iterable[str]) -> list[str]:

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any, Final, Protocol, TextIO, TypeVar
 
 from loyaltycore._checks import check_day, shown
+from loyaltycore._cli_codes import add_codes
 from loyaltycore._history import Fields, take_basket
 from loyaltycore._statement import statement, until_text
 from loyaltycore._steps import until_now
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--language", choices=("en", "fr"), default="en")
     member.set_defaults(run=_member)
     _add_in_and_out(commands)
+    add_codes(commands)
     return parser
 
 

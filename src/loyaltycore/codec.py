@@ -19,8 +19,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from loyaltycore._checks import shown
+from loyaltycore._code_blocks import BlockTaken
+from loyaltycore.coupons import (
+    CampaignResumed,
+    CampaignStopped,
+    CouponGranted,
+    CouponRedeemed,
+    CouponReleased,
+    CouponReserved,
+    CouponRevoked,
+)
 from loyaltycore.errors import CorruptStateError, UsageError
 from loyaltycore.facts import Fact
+from loyaltycore.gift_cards import CardBlocked, CardIssued, CardNumbered, CardReplaced, CardUnblocked
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -43,8 +54,17 @@ from loyaltycore.ledger import (
     TransferUndone,
     Voided,
 )
-from loyaltycore.memberships import MemberJoined, OrderCounted, ReturnCounted, SpendCarried
-from loyaltycore.orders import OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
+from loyaltycore.memberships import (
+    CouponGiven,
+    CouponGone,
+    MemberJoined,
+    OffersFreed,
+    OffersHeld,
+    OrderCounted,
+    ReturnCounted,
+    SpendCarried,
+)
+from loyaltycore.orders import OrderAttached, OrderCancelled, OrderCardSold, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.wire import coded_text, coder, read_json
 
 __all__ = ["FACTS", "decode_fact", "encode_fact", "fact_from_text", "fact_text"]
@@ -54,6 +74,10 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     OrderCounted,
     ReturnCounted,
     SpendCarried,
+    OffersHeld,
+    OffersFreed,
+    CouponGiven,
+    CouponGone,
     Granted,
     Released,
     Burned,
@@ -78,7 +102,21 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     OrderCancelled,
     OrderPlaced,
     OrderAttached,
+    OrderCardSold,
     OrderReturned,
+    CouponGranted,
+    CouponReserved,
+    CouponRedeemed,
+    CouponReleased,
+    CouponRevoked,
+    CampaignStopped,
+    CampaignResumed,
+    BlockTaken,
+    CardNumbered,
+    CardIssued,
+    CardBlocked,
+    CardUnblocked,
+    CardReplaced,
 )
 """Every kind of fact there is."""
 

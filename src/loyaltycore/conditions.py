@@ -34,6 +34,7 @@ from loyaltycore._condition_kinds import (
     Base,
     CodePresented,
     Condition,
+    CouponHeld,
     During,
     Evidence,
     InMarket,
@@ -71,6 +72,7 @@ __all__ = [
     "Base",
     "CodePresented",
     "Condition",
+    "CouponHeld",
     "During",
     "Evidence",
     "InMarket",
@@ -94,6 +96,7 @@ __all__ = [
     "check",
     "code_presented",
     "contains",
+    "coupon_held",
     "during",
     "evidence",
     "first_order",
@@ -178,6 +181,15 @@ def code_presented(code: str) -> CodePresented:
         UsageError: Text that is no code.
     """
     return CodePresented(code)
+
+
+def coupon_held(campaign_id: str) -> CouponHeld:
+    """Ask for a coupon of a campaign; the campaign's own offer asks for it anyway.
+
+    Raises:
+        UsageError: No id of a campaign.
+    """
+    return CouponHeld(campaign_id)
 
 
 def first_order() -> NthOrder:
@@ -487,6 +499,18 @@ def _code_seen(condition: CodePresented, _situation: Situation, _: Left) -> dict
     return {"code": condition.code}
 
 
+def _coupon_holds(condition: CouponHeld, situation: Situation, _: Left) -> bool:
+    return condition.campaign_id in situation.coupons
+
+
+def _coupon_refusal(condition: CouponHeld, _situation: Situation, _: Left) -> Refusal:
+    return Refusal(Reason.COUPON_MISSING, {"campaign_id": condition.campaign_id})
+
+
+def _coupon_seen(condition: CouponHeld, _situation: Situation, _: Left) -> dict[str, Detail]:
+    return {"campaign_id": condition.campaign_id}
+
+
 def _order_holds(condition: NthOrder, situation: Situation, _: Left) -> bool:
     return situation.order_count + 1 == condition.number
 
@@ -587,6 +611,7 @@ _SINGLES: Final[dict[type, _Answer[Any]]] = {
     ViaChannel: _Answer(_channel_holds, _channel_refusal, _channel_seen),
     PaidBy: _Answer(_payment_holds, _payment_refusal, _payment_seen),
     CodePresented: _Answer(_code_holds, _code_refusal, _code_seen),
+    CouponHeld: _Answer(_coupon_holds, _coupon_refusal, _coupon_seen),
     NthOrder: _Answer(_order_holds, _order_refusal, _order_seen),
     During: _Answer(_time_holds, _time_refusal, _time_seen),
     PointsAtLeast: _Answer(_points_holds, _points_refusal, _points_seen),

@@ -11,14 +11,80 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, final
 
 import attrs
 
-from loyaltycore.errors import Reason, Refusal, UsageError
+from loyaltycore._alphabets import CROCKFORD, DIGITS, UNAMBIGUOUS, WORD_SAFE
+from loyaltycore._campaign import HUMAN, Campaign, CampaignResumed, CampaignStopped, CouponCampaign, Validity
+from loyaltycore._checks import masked
+from loyaltycore._code_blocks import Block, BlockTaken, SpaceBlocks
+from loyaltycore._code_book import BookReading, CodeBook, CodePlan, code_rows, plan_codes
+from loyaltycore._code_space import AvoidedWords, CodeReading, CodeSpace, CodeVerdict, SecretKey
+from loyaltycore._coupon import (
+    Coupon,
+    CouponGranted,
+    CouponRedeemed,
+    CouponReleased,
+    CouponReserved,
+    CouponRevoked,
+    CouponStatus,
+    CouponUse,
+    ReadCode,
+    RedeemedCoupon,
+    UseState,
+)
+from loyaltycore._frozen import FrozenMap
+from loyaltycore._offer_kinds import FreedBy, Limits
+from loyaltycore.errors import Detail, Reason, Refusal, UsageError
 from loyaltycore.identity import fold_code
 
-__all__ = ["CODES_LIMIT", "CodeAnswer", "HumanCode", "fold_code", "read_codes"]
+__all__ = [
+    "CODES_LIMIT",
+    "CROCKFORD",
+    "DIGITS",
+    "HUMAN",
+    "UNAMBIGUOUS",
+    "WORD_SAFE",
+    "Applied",
+    "AvoidedWords",
+    "Block",
+    "BlockTaken",
+    "BookReading",
+    "Campaign",
+    "CampaignResumed",
+    "CampaignStopped",
+    "CodeAnswer",
+    "CodeBook",
+    "CodePlan",
+    "CodeReading",
+    "CodeSpace",
+    "CodeVerdict",
+    "Coupon",
+    "CouponCampaign",
+    "CouponGranted",
+    "CouponRedeemed",
+    "CouponReleased",
+    "CouponReserved",
+    "CouponRevoked",
+    "CouponStatus",
+    "CouponUse",
+    "FreedBy",
+    "HumanCode",
+    "Limits",
+    "NotApplied",
+    "ReadCode",
+    "RedeemedCoupon",
+    "SecretKey",
+    "SpaceBlocks",
+    "UseState",
+    "Validity",
+    "code_rows",
+    "fold_code",
+    "plan_codes",
+    "read_codes",
+]
 
 CODES_LIMIT: Final = 5
 """Codes of one quote: each is an attempt at a guess."""
@@ -57,23 +123,94 @@ class HumanCode:
 
 @final
 @attrs.frozen(kw_only=True)
+class Applied:
+    """The public answer to a code that applies.
+
+    Attributes:
+        offer_id: The offer it opened.
+    """
+
+    offer_id: str
+
+
+def _details(details: Mapping[str, Detail]) -> FrozenMap[str, Detail]:
+    return FrozenMap(details)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class NotApplied:
+    """The public answer to a code that does not apply: the same for every cause, unless the code is proven to be the shopper's.
+
+    Attributes:
+        reason: ``"coupon_invalid"``; of a proven code the reason itself.
+        details: Of a proven code, what is needed to act on it.
+    """
+
+    reason: str = "coupon_invalid"
+    details: FrozenMap[str, Detail] = attrs.field(default=FrozenMap[str, Detail](), converter=_details)
+
+
+_NOT_APPLIED: Final = NotApplied()
+
+_BEFORE_ANY_CODE: Final = frozenset({Reason.CODES_LIMIT_REACHED, Reason.ATTEMPTS_LIMIT_REACHED})
+"""Said before any code was looked at, and of all alike: they tell nothing of one."""
+
+
+@final
+@attrs.frozen(kw_only=True)
 class CodeAnswer:
     """What became of one entered code.
 
     Attributes:
         entered: As it was typed.
         offer_id: The offer it belongs to; ``None`` if it belongs to none.
-        refusal: Why that offer is not applied; ``None`` when it is.
+        refusal: Why that offer is not applied, for the log and for whoever answers the shopper; ``None`` when it is.
+        proven: Whether the code cannot have been guessed and is the shopper's: then he may be told why.
     """
 
-    entered: str
+    entered: str = attrs.field(repr=masked)
     offer_id: str | None
     refusal: Refusal | None
+    proven: bool = False
 
     @property
     def applied(self) -> bool:
         """Say whether the code's offer is applied."""
         return self.refusal is None
+
+    @property
+    def public(self) -> Applied | NotApplied:
+        """The answer to show: it tells nobody which codes exist.
+
+        Whether a code is unknown, expired, used, revoked, somebody else's, or made by people and not open to this basket: the
+        answer is the same.
+        """
+        if self.refusal is None:
+            assert self.offer_id is not None  # what is applied is an offer
+            return Applied(offer_id=self.offer_id)
+        if self.refusal.reason in _BEFORE_ANY_CODE:
+            return NotApplied(reason=self.refusal.reason.value, details=self.refusal.details)
+        if self.proven and self.refusal.reason not in _NEVER_TOLD:
+            return NotApplied(reason=self.refusal.reason.value, details=_told(self.refusal))
+        return _NOT_APPLIED
+
+
+_NEVER_TOLD: Final = frozenset(
+    {
+        Reason.CODE_MALFORMED,
+        Reason.CODE_UNKNOWN,
+        Reason.COUPON_NOT_FOUND,
+        Reason.COUPON_REVOKED,
+        Reason.COUPON_MEMBER_MISMATCH,
+        Reason.CAMPAIGN_STOPPED,
+    }
+)
+
+
+def _told(refusal: Refusal) -> dict[str, Detail]:
+    """Give the details that a shopper may see: not whose order holds a coupon."""
+    return {name: value for name, value in refusal.details.items() if name != "order_id"}
 
 
 def read_codes(entered: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Refusal]]:

@@ -91,7 +91,29 @@ class Reason(StrEnum):
     CODE_MALFORMED = "code_malformed"
     CODE_UNKNOWN = "code_unknown"
     CODES_LIMIT_REACHED = "codes_limit_reached"
+    ATTEMPTS_LIMIT_REACHED = "attempts_limit_reached"
     CODE_MISSING = "code_missing"
+    CODES_EXHAUSTED = "codes_exhausted"
+    CAMPAIGN_NOT_FOUND = "campaign_not_found"
+    CAMPAIGN_STOPPED = "campaign_stopped"
+    CAMPAIGN_CLOSED = "campaign_closed"
+    COUPON_NOT_FOUND = "coupon_not_found"
+    COUPON_MISSING = "coupon_missing"
+    COUPON_REVOKED = "coupon_revoked"
+    COUPON_MEMBER_MISMATCH = "coupon_member_mismatch"
+    COUPON_REDEEMED = "coupon_redeemed"
+    COUPON_RESERVED = "coupon_reserved"
+    COUPON_NOT_STARTED = "coupon_not_started"
+    COUPON_EXPIRED = "coupon_expired"
+    CARD_UNKNOWN = "card_unknown"
+    CARD_NOT_FOUND = "card_not_found"
+    CARD_BLOCKED = "card_blocked"
+    CARD_EXPIRED = "card_expired"
+    CARD_SPENT = "card_spent"
+    CARD_INSUFFICIENT = "card_insufficient"
+    CARD_GOODS_MISMATCH = "card_goods_mismatch"
+    CARD_CURRENCY_MISMATCH = "card_currency_mismatch"
+    CARDS_EXCEED_ORDER = "cards_exceed_order"
     OFFER_NOT_FOUND = "offer_not_found"
     OFFER_NOT_STARTED = "offer_not_started"
     OFFER_EXPIRED = "offer_expired"
@@ -113,8 +135,8 @@ class Reason(StrEnum):
 
     @property
     def public(self) -> str:
-        """What to show outside: reasons that would tell a guesser which codes exist are all ``coupon_invalid``."""
-        return "coupon_invalid" if self in _HIDDEN else self.value
+        """What to show outside: all that would tell a guesser which codes or cards exist is one ``…_invalid``."""
+        return _HIDDEN.get(self, self.value)
 
     @property
     def precedence(self) -> int:
@@ -122,7 +144,25 @@ class Reason(StrEnum):
         return _PRECEDENCE[self]
 
 
-_HIDDEN = frozenset({Reason.CODE_MALFORMED, Reason.CODE_UNKNOWN})
+_OF_CODES = (
+    Reason.CODE_MALFORMED,
+    Reason.CODE_UNKNOWN,
+    Reason.CAMPAIGN_STOPPED,
+    Reason.COUPON_NOT_FOUND,
+    Reason.COUPON_REVOKED,
+    Reason.COUPON_MEMBER_MISMATCH,
+    Reason.COUPON_REDEEMED,
+    Reason.COUPON_RESERVED,
+    Reason.COUPON_NOT_STARTED,
+    Reason.COUPON_EXPIRED,
+)
+_OF_CARDS = (
+    Reason.CARD_UNKNOWN,
+    Reason.CARD_NOT_FOUND,
+    Reason.CARD_BLOCKED,
+    Reason.CARD_EXPIRED,
+)
+_HIDDEN = {**dict.fromkeys(_OF_CODES, "coupon_invalid"), **dict.fromkeys(_OF_CARDS, "card_invalid")}
 _PRECEDENCE = {reason: place for place, reason in enumerate(Reason)}
 
 

@@ -32,14 +32,18 @@ __all__ = [
     "CounterId",
     "Key",
     "StreamId",
+    "campaign_stream",
+    "card_stream",
     "check_id",
     "check_name",
     "check_slug",
     "check_text",
+    "coupon_stream",
     "fold_code",
     "labels",
     "member_stream",
     "order_stream",
+    "space_stream",
     "within",
 ]
 
@@ -168,6 +172,26 @@ def member_stream(member_id: str) -> StreamId:
 def order_stream(order_id: str) -> StreamId:
     """Name the stream of an order."""
     return StreamId(f"order/{check_id('order_id', order_id)}")
+
+
+def coupon_stream(coupon_id: str) -> StreamId:
+    """Name the stream of a coupon."""
+    return StreamId(f"coupon/{check_id('coupon_id', coupon_id)}")
+
+
+def campaign_stream(campaign_id: str) -> StreamId:
+    """Name the stream of a campaign: whether it was stopped."""
+    return StreamId(f"campaign/{check_slug('campaign_id', campaign_id)}")
+
+
+def space_stream(space_id: str) -> StreamId:
+    """Name the stream of a space of codes: which blocks of them were taken."""
+    return StreamId(f"code_space/{check_id('space_id', space_id)}")
+
+
+def card_stream(card_id: str) -> StreamId:
+    """Name the stream of a gift card."""
+    return StreamId(f"gift_card/{check_id('card_id', card_id)}")
 
 
 def within(whole: str, part: str) -> str:

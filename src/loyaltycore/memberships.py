@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 import attrs
 
@@ -29,11 +29,28 @@ from loyaltycore.errors import CorruptStateError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, check_slug
 from loyaltycore.ledger import Ledger, LedgerFact
+from loyaltycore.periods import Window
 from loyaltycore.points import POINTS, PointsAccount, PointsVerbs
 from loyaltycore.tiers import Qualifying
 from loyaltycore.wire import read_state, write_state
 
-__all__ = ["MemberJoined", "Membership", "OrderCounted", "ReturnCounted", "SpendCarried"]
+__all__ = [
+    "CouponGiven",
+    "CouponGone",
+    "HeldCoupon",
+    "MemberJoined",
+    "Membership",
+    "OfferUses",
+    "OffersFreed",
+    "OffersHeld",
+    "OrderCounted",
+    "ReturnCounted",
+    "SpendCarried",
+]
+
+
+ALWAYS: Final = Window(starts_at=None, ends_at=None)
+"""All of time."""
 
 
 @final
@@ -60,6 +77,8 @@ class OrderCounted(Fact):
         qualifying_minor: What counts for tiers, in minor units.
         list_minor: What the goods cost before offers.
         discount_minor: What offers took off the goods.
+        offers: The offers it used that one member may use only so often, sorted.
+        ordered_at: When it was ordered, where that was before it was booked; ``None`` is ``at``.
     """
 
     kind: ClassVar[str] = "member.order_counted"
@@ -68,6 +87,8 @@ class OrderCounted(Fact):
     qualifying_minor: int = 0
     list_minor: int = 0
     discount_minor: int = 0
+    offers: tuple[str, ...] = ()
+    ordered_at: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no order comes to."""
@@ -112,6 +133,100 @@ class SpendCarried(Fact):
 
 @final
 @attrs.frozen(kw_only=True)
+class OffersHeld(Fact):
+    """An order that is not paid yet uses offers that one member may use only so often.
+
+    Attributes:
+        order_id: Which order.
+        offers: The offers, sorted.
+        until: First instant at which they are free again by themselves.
+    """
+
+    kind: ClassVar[str] = "member.offers_held"
+    order_id: str
+    offers: tuple[str, ...]
+    until: datetime
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OffersFreed(Fact):
+    """An order no longer uses its offers: it was given up, or all of it came back.
+
+    Attributes:
+        order_id: Which order.
+        offers: Those it no longer uses, sorted.
+    """
+
+    kind: ClassVar[str] = "member.offers_freed"
+    order_id: str
+    offers: tuple[str, ...]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CouponGiven(Fact):
+    """The member holds a coupon; what becomes of it stands in the coupon's own stream.
+
+    Attributes:
+        coupon_id: Which.
+        campaign_id: Of which campaign.
+        ends_at: First instant at which it can no longer be redeemed; ``None`` never ends by itself.
+    """
+
+    kind: ClassVar[str] = "member.coupon_given"
+    coupon_id: str
+    campaign_id: str
+    ends_at: datetime | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CouponGone(Fact):
+    """The member no longer holds a coupon: it was redeemed or revoked.
+
+    Attributes:
+        coupon_id: Which.
+    """
+
+    kind: ClassVar[str] = "member.coupon_gone"
+    coupon_id: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OfferUses:
+    """What one order uses of offers that a member may use only so often.
+
+    Attributes:
+        offers: By id.
+        at: When it was ordered.
+        until: First instant at which a reservation no longer counts; ``None`` for an order that was placed.
+    """
+
+    offers: tuple[str, ...]
+    at: datetime
+    until: datetime | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class HeldCoupon:
+    """A coupon of the member's.
+
+    Attributes:
+        campaign_id: Of which campaign.
+        ends_at: First instant at which it can no longer be redeemed; ``None`` never.
+        is_gone: Whether it was redeemed or revoked.
+    """
+
+    campaign_id: str
+    ends_at: datetime | None = None
+    is_gone: bool = False
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Membership(PointsVerbs):
     """One member's loyalty state.
 
@@ -125,6 +240,8 @@ class Membership(PointsVerbs):
         past_list_minor: What the goods of all orders cost before offers. What came back was bought all the same: no return
             lowers it, nor the next.
         past_discount_minor: What offers took off the goods of all orders.
+        uses: What orders use of offers that a member may use only so often, by order.
+        coupons: The coupons given to the member, by id.
         account: The account that the verbs act on; ``on`` turns to another.
     """
 
@@ -136,6 +253,8 @@ class Membership(PointsVerbs):
     carried: FrozenMap[str, int] = FrozenMap[str, int]()
     past_list_minor: int = 0
     past_discount_minor: int = 0
+    uses: FrozenMap[str, OfferUses] = FrozenMap[str, OfferUses]()
+    coupons: FrozenMap[str, HeldCoupon] = FrozenMap[str, HeldCoupon]()
     account: str = attrs.field(default=POINTS, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -193,6 +312,34 @@ class Membership(PointsVerbs):
         """Orders placed, whatever came back of them."""
         return len(self.orders)
 
+    def coupons_at(self, at: datetime) -> tuple[str, ...]:
+        """List the coupons the member holds at an instant, by id: those that end soonest first.
+
+        Args:
+            at: Timezone-aware; one that ends at it is left out.
+        """
+        held = {
+            coupon_id: one
+            for coupon_id, one in self.coupons.items()
+            if not one.is_gone and (one.ends_at is None or at < one.ends_at)
+        }
+        return tuple(sorted(held, key=lambda coupon_id: (_soon(held[coupon_id].ends_at), coupon_id)))
+
+    def uses_of(self, offer_id: str, *, but: str | None = None, within: Window = ALWAYS, at: datetime) -> int:
+        """Count the member's orders that use an offer of which one member has only so many.
+
+        Args:
+            offer_id: Which offer.
+            but: An order that does not count, because it is the one that asks.
+            within: Orders of this window alone.
+            at: When it is asked: reservations that have run out no longer count.
+        """
+        return sum(
+            offer_id in one.offers and within.contains(one.at) and (one.until is None or at < one.until)
+            for order_id, one in self.uses.items()
+            if order_id != but
+        )
+
     @property
     def points(self) -> PointsAccount:
         """The main account alone, as a ``PointsAccount``."""
@@ -216,6 +363,7 @@ class Membership(PointsVerbs):
         more = tuple(facts)
         joined_at = self.joined_at
         accounts, orders, carried = dict[str, None](), dict[str, Qualifying](), dict[str, int]()
+        rights = _Rights(self)
         list_minor, discount_minor = self.past_list_minor, self.past_discount_minor
         for fact in more:
             match fact:
@@ -226,12 +374,13 @@ class Membership(PointsVerbs):
                 case OrderCounted():
                     orders[fact.order_id] = Qualifying(day=fact.day, units=fact.qualifying_minor)
                     list_minor, discount_minor = list_minor + fact.list_minor, discount_minor + fact.discount_minor
+                    rights.count(fact)
                 case ReturnCounted() if fact.order_id in orders or fact.order_id in self.orders:
                     counted = orders[fact.order_id] if fact.order_id in orders else self.orders[fact.order_id]
                     orders[fact.order_id] = attrs.evolve(counted, units=max(0, counted.units - fact.qualifying_minor))
                 case SpendCarried():
                     carried[fact.rule] = carried.get(fact.rule, self.carried.get(fact.rule, 0)) + fact.minor
-                case _:
+                case _ if not rights.take(fact):
                     msg = f"member {self.member_id!r} cannot go on with {fact.kind!r}"
                     raise CorruptStateError(msg)
         return attrs.evolve(
@@ -243,6 +392,8 @@ class Membership(PointsVerbs):
             carried=self.carried.updated(carried),
             past_list_minor=list_minor,
             past_discount_minor=discount_minor,
+            uses=self.uses.updated(rights.uses),
+            coupons=self.coupons.updated(rights.coupons),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,3 +412,47 @@ class Membership(PointsVerbs):
             msg = f"the accounts of member {membership.member_id!r} do not hang together"
             raise CorruptStateError(msg)
         return membership
+
+
+def _soon(ends_at: datetime | None) -> tuple[bool, datetime | None]:
+    """Sort by an end: what never ends comes last."""
+    return (ends_at is None, ends_at)
+
+
+class _Rights:
+    """Folds what a member holds, and what the member's orders use, of offers and coupons."""
+
+    def __init__(self, before: Membership) -> None:
+        self.before = before
+        self.uses: dict[str, OfferUses] = {}
+        self.coupons: dict[str, HeldCoupon] = {}
+
+    def count(self, fact: OrderCounted) -> None:
+        """Take an order that was placed: what was held for it counts for good."""
+        if fact.offers or self._uses(fact.order_id) is not None:
+            self.uses[fact.order_id] = OfferUses(offers=fact.offers, at=fact.ordered_at or fact.at)
+
+    def take(self, fact: Fact) -> bool:
+        """Take a fact of offers or coupons; say whether it can follow."""
+        match fact:
+            case OffersHeld():
+                self.uses[fact.order_id] = OfferUses(offers=fact.offers, at=fact.at, until=fact.until)
+            case OffersFreed():
+                used = self._uses(fact.order_id)
+                if used is None:
+                    return False
+                left = tuple(offer_id for offer_id in used.offers if offer_id not in fact.offers)
+                self.uses[fact.order_id] = attrs.evolve(used, offers=left)
+            case CouponGiven():
+                self.coupons[fact.coupon_id] = HeldCoupon(campaign_id=fact.campaign_id, ends_at=fact.ends_at)
+            case CouponGone():
+                held = self.coupons.get(fact.coupon_id) or self.before.coupons.get(fact.coupon_id)
+                if held is None:
+                    return False
+                self.coupons[fact.coupon_id] = attrs.evolve(held, is_gone=True)
+            case _:
+                return False
+        return True
+
+    def _uses(self, order_id: str) -> OfferUses | None:
+        return self.uses.get(order_id) or self.before.uses.get(order_id)

@@ -39,13 +39,16 @@ from loyaltycore._offer_kinds import (
     NO_VIEW,
     AppliedOffer,
     Combines,
+    FreedBy,
     GiftGiven,
     Lane,
     Limits,
     Mode,
     Offer,
     Returns,
+    Span,
     Stacking,
+    Times,
     Used,
     View,
 )
@@ -67,6 +70,7 @@ __all__ = [
     "AppliedOffer",
     "Combines",
     "Evaluation",
+    "FreedBy",
     "GiftGiven",
     "Lane",
     "Limits",
@@ -77,7 +81,9 @@ __all__ = [
     "OfferBook",
     "OfferWarning",
     "Returns",
+    "Span",
     "Stacking",
+    "Times",
     "Used",
     "View",
     "WarningKind",
@@ -170,6 +176,8 @@ class Evaluation:
 
     def _refusals(self, offer: Offer) -> tuple[Refusal, ...]:
         """Say why an offer is not applied: by itself, then beside the others."""
+        if offer.offer_id in self.view.stopped:
+            return (Refusal(Reason.CAMPAIGN_STOPPED, {"campaign_id": offer.offer_id}),)
         left = self.left_before(offer) if offer.follows_others else None
         refusals = offer.refusals(self.situation, self.view.used_of(offer.offer_id), left=left)
         if refusals:
@@ -286,6 +294,16 @@ class OfferBook:
         return {code: offer for offer in self.offers for code in offer.codes}
 
     @cached_property
+    def limited(self) -> tuple[Offer, ...]:
+        """The offers of which there is only so much for all members together."""
+        return tuple(offer for offer in self.offers if offer.limits.are_shared)
+
+    @cached_property
+    def limited_per_member(self) -> tuple[Offer, ...]:
+        """The offers of which one member has only so many."""
+        return tuple(offer for offer in self.offers if offer.limits.are_members)
+
+    @cached_property
     def speaks_of_lines(self) -> bool:
         """Whether some offer takes something off lines: then each line is a group of its own."""
         return any(offer.speaks_of_lines for offer in self.offers)
@@ -293,6 +311,11 @@ class OfferBook:
     def offer(self, offer_id: str) -> Offer | None:
         """Find an offer by its id."""
         return self._by_id.get(offer_id)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """All codes that people made, folded."""
+        return frozenset(self._by_code)
 
     def offer_of_code(self, folded: str) -> Offer | None:
         """Find the offer a code belongs to."""
@@ -305,6 +328,7 @@ class OfferBook:
         is_member: bool = False,
         order_count: int = 0,
         codes: Iterable[str] = (),
+        coupons: Iterable[str] = (),
         tier: str | None = None,
         points: int = 0,
         past_list_minor: int = 0,
@@ -321,6 +345,7 @@ class OfferBook:
             is_member: Whether a member asks; guests are legal.
             order_count: Orders the member has placed before.
             codes: As typed.
+            coupons: The campaigns of which a coupon can be redeemed now, by id.
             tier: The member's tier.
             points: Points available to burn.
             past_list_minor: What the goods of the member's orders cost before offers.
@@ -337,6 +362,7 @@ class OfferBook:
             is_member=is_member,
             order_count=order_count,
             codes=codes,
+            coupons=coupons,
             tier=tier,
             points=points,
             past_list_minor=past_list_minor,
@@ -362,6 +388,7 @@ class OfferBook:
         Complexity:
             O(offers that could apply · groups), and in ``best`` at most ``STEPS_LIMIT`` times that.
         """
+        without = without | view.stopped
         if self.currency not in {None, situation.basket.currency}:
             raise CurrencyMismatchError(str(self.currency), situation.basket.currency)
         by_line = len(situation.groups) == len(situation.basket.lines)

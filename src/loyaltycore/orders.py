@@ -25,25 +25,39 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, ClassVar, Final, assert_never, final
+from typing import Any, Final, final
 
 import attrs
 
-from loyaltycore._checks import check_count, check_kind, shown
+from loyaltycore._checks import check_kind
 from loyaltycore._formula import POINTS, SHIPPING_LINE, Counted, EarnedPoints, Formula, Shape
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._order_facts import (
+    CardPayment,
+    NeedOf,
+    OfferCost,
+    OfferNeed,
+    OrderAttached,
+    OrderCancelled,
+    OrderCardSold,
+    OrderLine,
+    OrderPlaced,
+    OrderReserved,
+    OrderReturned,
+    TakenBack,
+)
 from loyaltycore.basket import Return
-from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused, UsageError
+from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Detail, Reason, Refusal, Refused
 from loyaltycore.facts import Fact
 from loyaltycore.identity import check_id
 from loyaltycore.periods import Calendar, check_instant
-from loyaltycore.quantities import Money, share_of_units
+from loyaltycore.quantities import share_of_units
 from loyaltycore.wire import instant_text, read_state, write_state
 
 __all__ = [
+    "CardPayment",
     "Counted",
     "EarnedPoints",
     "Formula",
@@ -53,6 +67,7 @@ __all__ = [
     "Order",
     "OrderAttached",
     "OrderCancelled",
+    "OrderCardSold",
     "OrderLine",
     "OrderPlaced",
     "OrderReserved",
@@ -63,312 +78,6 @@ __all__ = [
 
 
 _UTC: Final = Calendar("UTC")
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderLine:
-    """One line as it was booked; all amounts are of all its units, in minor units.
-
-    Attributes:
-        line_id: The shop's own.
-        product_id: The shop's own.
-        quantity: Units.
-        list_minor: Before offers.
-        discount_minor: What offers took off.
-        burn_minor: What burned points took off.
-        burn_points: The burned points that did.
-        qualifies: Whether what was paid for it counts for tiers.
-    """
-
-    line_id: str
-    product_id: str
-    quantity: int
-    list_minor: int
-    discount_minor: int = 0
-    burn_minor: int = 0
-    burn_points: int = 0
-    qualifies: bool = True
-
-    @property
-    def net_minor(self) -> int:
-        """What was paid for it."""
-        return self.list_minor - self.discount_minor - self.burn_minor
-
-    def unit_shares(self) -> tuple[int, ...]:
-        """Give what was paid for each unit, in minor units, in the order in which units come back; they sum to ``net_minor``."""
-        return tuple([share_of_units(self.net_minor, self.quantity, start=n, stop=n + 1) for n in range(self.quantity)])
-
-
-class NeedOf(StrEnum):
-    """What an offer needs so much of: list prices in minor units, units, or different products."""
-
-    SPEND = "spend"
-    UNITS = "units"
-    PRODUCTS = "products"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OfferNeed:
-    """What must be kept for an offer to stand.
-
-    Attributes:
-        of: What is counted.
-        at_least: How much of it, at least 1.
-        lines: The lines that count; empty for all.
-    """
-
-    of: NeedOf
-    at_least: int
-    lines: tuple[str, ...] = ()
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse a need of nothing."""
-        check_kind("of", self.of, NeedOf)
-        check_count("at_least", self.at_least)
-
-    def is_met(self, lines: Iterable[OrderLine], returned: Mapping[str, int]) -> bool:
-        """Say whether what is kept is enough.
-
-        Args:
-            lines: Of the order.
-            returned: Units that came back, by line id.
-        """
-        named = frozenset(self.lines)
-        kept = [(line, line.quantity - returned.get(line.line_id, 0)) for line in lines if not named or line.line_id in named]
-        match self.of:
-            case NeedOf.SPEND:
-                found = sum(share_of_units(line.list_minor, line.quantity, start=0, stop=units) for line, units in kept)
-            case NeedOf.UNITS:
-                found = sum(units for _, units in kept)
-            case NeedOf.PRODUCTS:
-                found = len({line.product_id for line, units in kept if units})
-            case _:
-                assert_never(self.of)
-        return found >= self.at_least
-
-
-def _by_line(lines: Mapping[str, int]) -> FrozenMap[str, int]:
-    return FrozenMap(lines)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OfferCost:
-    """What one offer took off the whole order; and, where returns may withdraw it, off each line, and what it needs.
-
-    Attributes:
-        offer_id: Which.
-        discount_minor: Off goods and shipping together.
-        lines: What it took off each line, by line id.
-        needs: What it needs of what is kept.
-        ways: The needs that must be met together, by their place among them; one such way is enough. Empty where nothing that is
-            kept decides: then it is never withdrawn.
-    """
-
-    offer_id: str
-    discount_minor: int
-    lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=_by_line)
-    needs: tuple[OfferNeed, ...] = ()
-    ways: tuple[tuple[int, ...], ...] = ()
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse ways that name needs which are not there."""
-        if any(place not in range(len(self.needs)) for way in self.ways for place in way):
-            msg = f"ways must name needs by their place, got {shown(self.ways)}"
-            raise UsageError(msg)
-
-    def stands(self, lines: Sequence[OrderLine], returned: Mapping[str, int]) -> bool:
-        """Say whether what is kept still earns it.
-
-        Args:
-            lines: Of the order.
-            returned: Units that came back, by line id.
-        """
-        return not self.ways or any(all(self.needs[place].is_met(lines, returned) for place in way) for way in self.ways)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderPlaced(Fact):
-    """An order was booked as quoted.
-
-    Attributes:
-        order_id: The shop's own.
-        member_id: Whose; ``None`` for a guest.
-        currency: Of all amounts.
-        lines: As booked.
-        shipping_minor: What shipping cost after offers.
-        offers: What each offer cost.
-        burn_points: Points burned.
-        earned: Points earned, by rule.
-        final_at: First instant after the return window; ``None`` never closes.
-        codes: The codes whose offers applied, as ``identity.fold_code`` gives them.
-        gifts: Units given free beside what was bought, by product; a return does not ask for them back.
-        coupons: Coupons the shop owes for it, by name; one twice where two offers gave it.
-        digest: Of the quote it books.
-        program: Digest of the program.
-        ordered_at: When it was ordered, where that was before it was booked: the instant of its reservation; ``None`` is ``at``.
-        late: Whether it was booked after its reservation had run out or was cancelled, because it was paid all the same.
-    """
-
-    kind: ClassVar[str] = "order.placed"
-    order_id: str
-    member_id: str | None = None
-    currency: str
-    lines: tuple[OrderLine, ...]
-    shipping_minor: int = 0
-    offers: tuple[OfferCost, ...] = ()
-    burn_points: int = 0
-    earned: tuple[EarnedPoints, ...] = ()
-    final_at: datetime | None = None
-    codes: tuple[str, ...] = ()
-    gifts: FrozenMap[str, int] = FrozenMap[str, int]()
-    coupons: tuple[str, ...] = ()
-    digest: str = ""
-    program: str = ""
-    ordered_at: datetime | None = None
-    late: bool = False
-
-    @property
-    def since(self) -> datetime:
-        """When it was ordered: what it earns counts from then."""
-        return self.at if self.ordered_at is None else self.ordered_at
-
-    @property
-    def goods_minor(self) -> int:
-        """What was paid for the goods."""
-        return sum(line.net_minor for line in self.lines)
-
-    @property
-    def total(self) -> Money:
-        """What was paid for goods and shipping."""
-        return Money(self.goods_minor + self.shipping_minor, self.currency)
-
-    @property
-    def points(self) -> int:
-        """Points earned on the main account; ``earned`` tells those of the others."""
-        return sum(earned.points for earned in self.earned if earned.account == POINTS)
-
-    @property
-    def shared_burn_points(self) -> int:
-        """Points burned, as they were shared out to lines."""
-        return sum(line.burn_points for line in self.lines)
-
-    @property
-    def qualifying_minor(self) -> int:
-        """What counts for tiers."""
-        return sum(line.net_minor for line in self.lines if line.qualifies)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderReserved(Fact):
-    """An order was set aside as quoted, until it is paid: what it is to burn is held.
-
-    Attributes:
-        order: What is booked when it is confirmed.
-        until: First instant at which what was held for it is free again; a confirmation is honoured after that too, and is late.
-    """
-
-    kind: ClassVar[str] = "order.reserved"
-    order: OrderPlaced
-    until: datetime
-
-    @property
-    def order_id(self) -> str:
-        """The shop's own."""
-        return self.order.order_id
-
-    @property
-    def total(self) -> Money:
-        """What is to be paid for goods and shipping."""
-        return self.order.total
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderCancelled(Fact):
-    """A reserved order was given up: what was held for it is free.
-
-    Attributes:
-        order_id: The shop's own.
-    """
-
-    kind: ClassVar[str] = "order.cancelled"
-    order_id: str
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderAttached(Fact):
-    """A guest's order found its member.
-
-    Attributes:
-        order_id: The shop's own.
-        member_id: Whose it is from now on.
-        earned: What it gave the member, as caps allowed then; what had come back by then was taken back again.
-    """
-
-    kind: ClassVar[str] = "order.attached"
-    order_id: str
-    member_id: str
-    earned: tuple[EarnedPoints, ...] = ()
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderReturned(Fact):
-    """Some of an order came back.
-
-    Attributes:
-        order_id: The order.
-        return_id: The shop's own.
-        currency: Of all amounts.
-        lines: Units by line id; empty when an amount came back.
-        amount_minor: The amount that came back without goods.
-        shipping_minor: What came back of shipping.
-        money_minor: What the shopper gets back.
-        withdrawn: Offers that what is kept no longer earns, by id: what they took off it is paid after all.
-        points_revoked: Earned points taken back on the main account.
-        points_given_back: Burned points given back.
-        qualifying_minor: What no longer counts for tiers.
-    """
-
-    kind: ClassVar[str] = "order.returned"
-    order_id: str
-    return_id: str
-    currency: str
-    lines: FrozenMap[str, int] = FrozenMap[str, int]()
-    amount_minor: int = 0
-    shipping_minor: int = 0
-    money_minor: int = 0
-    withdrawn: tuple[str, ...] = ()
-    points_revoked: int = 0
-    points_given_back: int = 0
-    qualifying_minor: int = 0
-
-    @property
-    def money(self) -> Money:
-        """What the shopper gets back."""
-        return Money(self.money_minor, self.currency)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class TakenBack:
-    """What a return takes back of one rule's points.
-
-    Attributes:
-        earned: What the order earned by the rule.
-        points: Points to take back; 0 where the spend is carried over, because what is taken then follows the member's sum.
-        carried_minor: Spend that is no longer carried over.
-    """
-
-    earned: EarnedPoints
-    points: int
-    carried_minor: int = 0
 
 
 @final
@@ -413,6 +122,7 @@ class Order:
         amount_minor: Money that came back without goods.
         shipping_minor: What came back of shipping.
         returns: Every return, by its id.
+        cards: Gift cards that were made for its units, by card: the line they are units of.
     """
 
     order_id: str
@@ -424,6 +134,7 @@ class Order:
     amount_minor: int = 0
     shipping_minor: int = 0
     returns: FrozenMap[str, OrderReturned] = FrozenMap[str, OrderReturned]()
+    cards: FrozenMap[str, str] = FrozenMap[str, str]()
 
     def __attrs_post_init__(self) -> None:
         """Check the id."""
@@ -446,7 +157,7 @@ class Order:
             CorruptStateError: A fact that cannot follow.
         """
         reserved, cancelled_at, placed = self.reserved, self.cancelled_at, self.placed
-        returned, returns = dict(self.returned), dict(self.returns)
+        returned, returns, cards = dict(self.returned), dict(self.returns), dict(self.cards)
         version, amount_minor, shipping_minor = self.version, self.amount_minor, self.shipping_minor
         for fact in facts:
             match fact:
@@ -458,6 +169,8 @@ class Order:
                     cancelled_at = fact.at if cancelled_at is None else cancelled_at
                 case OrderAttached(order_id=self.order_id) if placed is not None and placed.member_id is None:
                     placed = attrs.evolve(placed, member_id=fact.member_id, earned=fact.earned)
+                case OrderCardSold(order_id=self.order_id) if placed is not None:
+                    cards[fact.card_id] = fact.line_id
                 case OrderReturned(order_id=self.order_id) if placed is not None:
                     for line_id, units in fact.lines.items():
                         returned[line_id] = returned.get(line_id, 0) + units
@@ -478,6 +191,7 @@ class Order:
             amount_minor=amount_minor,
             shipping_minor=shipping_minor,
             returns=FrozenMap(returns),
+            cards=FrozenMap(cards),
         )
 
     def plan(self, back: Return, *, return_id: str, calendar: Calendar = _UTC, at: datetime) -> Accepted[OrderReturned] | Refused:
@@ -513,9 +227,11 @@ class Order:
         )
         before, after = self._back(), self._back(planned)
         goods_minor = _given_back(placed, before, after)
+        money_minor = goods_minor + planned.shipping_minor
         planned = attrs.evolve(
             planned,
-            money_minor=goods_minor + planned.shipping_minor,
+            money_minor=money_minor,
+            to_cards=_to_cards(placed, before.goods_minor + before.shipping_minor, money_minor),
             withdrawn=tuple(sorted(_withdrawn(placed, after.lines) - _withdrawn(placed, before.lines))),
         )
         was, now = _target(placed, before), _target(placed, self._back(planned))
@@ -546,6 +262,15 @@ class Order:
         """Whose it is, as far as is known; ``None`` for a guest's, and for one that nothing is known of."""
         known = self.reserved.order if self.placed is None and self.reserved is not None else self.placed
         return None if known is None else known.member_id
+
+    @property
+    def is_all_back(self) -> bool:
+        """Whether nothing of its goods is kept: every unit came back, or all that was paid for them."""
+        placed = self.placed
+        if placed is None:
+            return False
+        units = all(self.returned.get(line.line_id, 0) >= line.quantity for line in placed.lines)
+        return units or 0 < placed.goods_minor <= self._back().goods_minor
 
     def is_reserved(self, *, at: datetime) -> bool:
         """Say whether something is set aside for it: it was neither placed nor cancelled, and its time has not run out.
@@ -628,6 +353,22 @@ def _given_back(placed: OrderPlaced, before: _Back, after: _Back) -> int:
     by_units = max(0, before.goods_minor - before.amount_minor)
     more = max(0, placed.goods_minor - _kept_costs(placed, after.lines) - by_units)
     return max(0, min(more + after.amount_minor - before.amount_minor, placed.goods_minor - before.goods_minor))
+
+
+def _to_cards(placed: OrderPlaced, before_minor: int, money_minor: int) -> FrozenMap[str, int]:
+    """Share out what goes back to gift cards: as long as they paid anything that did not come back, all of it; the last first.
+
+    Money that a card paid goes back to it before anything is paid out, so that no card is turned into money.
+    """
+    left, skipped, found = money_minor, before_minor, dict[str, int]()
+    for payment in reversed(placed.card_payments):
+        back_already = min(skipped, payment.minor)
+        skipped -= back_already
+        part = min(left, payment.minor - back_already)
+        if part:
+            found[payment.card_id] = part
+            left -= part
+    return FrozenMap(found)
 
 
 def _kept_costs(placed: OrderPlaced, returned: Mapping[str, int]) -> int:

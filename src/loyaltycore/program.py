@@ -39,7 +39,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from os import PathLike  # noqa: TID251 - a type only
-from typing import final
+from typing import Any, Final, final
 
 import attrs
 
@@ -53,6 +53,7 @@ from loyaltycore._booking import (
     book_reserved,
     book_return,
     earned_now,
+    with_facts,
 )
 from loyaltycore._checks import check_count, check_kind, check_mapping, check_several
 from loyaltycore._decisions import (
@@ -68,34 +69,47 @@ from loyaltycore._decisions import (
     check_same_return,
     check_unchanged,
     known_order,
-    minor,
     order_posting,
     taken_since,
 )
 from loyaltycore._earning import RULES_LIMIT, Action, Combine, EarningRule, check_together
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._offer_warnings import OfferWarning, warnings_of
+from loyaltycore._placing import claims_of, order_placed
 from loyaltycore._program_file import ORDER_RULE, Problem, ProgramError, read_program
-from loyaltycore._quote import Asked, Quote, QuotedLine, giving, order_line
+from loyaltycore._quote import Asked, CardAnswer, Quote, QuotedLine
 from loyaltycore._quoting import price, tier_of
-from loyaltycore._reprice import needs_of
+from loyaltycore._redeeming import counters_of, freeing, holding
+from loyaltycore._settling import (
+    beside_cancelled,
+    beside_confirmed,
+    beside_placed,
+    beside_reserved,
+    beside_returned,
+    beside_streams,
+    counters_kept,
+    facts_cancelled,
+    facts_placed,
+    facts_reserved,
+    facts_returned,
+)
 from loyaltycore.basket import Basket, Return
 from loyaltycore.benefits import BonusPoints, PointsTimes, singles
+from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Posting
-from loyaltycore.identity import check_id, check_slug, fold_code, member_stream, order_stream
+from loyaltycore.identity import check_id, check_slug, member_stream, order_stream
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
-from loyaltycore.offers import NO_VIEW, AppliedOffer, Offer, OfferBook, Returns, View
+from loyaltycore.offers import NO_VIEW, Offer, OfferBook, View
 from loyaltycore.orders import (
-    OfferCost,
     Order,
     OrderAttached,
     OrderCancelled,
     OrderPlaced,
     OrderReserved,
 )
-from loyaltycore.periods import Calendar, Term, check_instant
+from loyaltycore.periods import Calendar, Period, Term, check_instant
 from loyaltycore.points import POINTS, BurnRule, Overdraft
 from loyaltycore.quantities import exponent_of
 from loyaltycore.tiers import TierRule, TierStatus
@@ -107,6 +121,7 @@ __all__ = [
     "Attached",
     "BurnFirst",
     "Cancelled",
+    "CardAnswer",
     "Needs",
     "Overview",
     "Placed",
@@ -127,6 +142,24 @@ def _rules(rules: Iterable[EarningRule]) -> tuple[EarningRule, ...]:
 
 def _actions(actions: Mapping[str, Action]) -> FrozenMap[str, Action]:
     return FrozenMap(check_mapping("actions", actions))
+
+
+def _campaigns(campaigns: Iterable[CouponCampaign] | Mapping[str, CouponCampaign]) -> FrozenMap[str, CouponCampaign]:
+    given = campaigns.values() if isinstance(campaigns, Mapping) else campaigns
+    several = check_several("campaigns", given, CouponCampaign, limit=CAMPAIGNS_LIMIT)
+    found = {campaign.campaign_id: campaign for campaign in several}
+    if len(found) < len(several):
+        doubled = sorted(Counter(campaign.campaign_id for campaign in several).items(), key=lambda item: -item[1])
+        msg = f"campaigns must have names of their own, got {doubled[0][0]!r} twice"
+        raise UsageError(msg)
+    return FrozenMap(found)
+
+
+_CARD_RESTORE: Final = Term(Period(months=12))
+"""How long money can be used that comes back to a gift card which has expired, where the program says nothing."""
+
+CAMPAIGNS_LIMIT: Final = 10_000
+"""Campaigns of one program."""
 
 
 class ProgramWarning(UserWarning):
@@ -153,7 +186,8 @@ class Program:
         overdraft: What happens when returned points were spent.
         restore: How long burned points can be used that come back into a lot that has expired; ``None`` leaves them there.
         tiers: Tiers; ``None`` has none.
-        book: The offers.
+        book: The offers, those of campaigns among them.
+        campaigns: What only a code or a granted coupon opens, by id; given as several ``CouponCampaign``.
     """
 
     name: str
@@ -171,6 +205,7 @@ class Program:
     restore: Term | None
     tiers: TierRule | None
     book: OfferBook
+    campaigns: FrozenMap[str, CouponCampaign] = attrs.field(default=FrozenMap[str, CouponCampaign](), converter=_campaigns)
 
     def __attrs_post_init__(self) -> None:
         """Check what the parts cannot check alone."""
@@ -188,12 +223,25 @@ class Program:
             check_slug("action", action)
             check_kind(f"action {action!r}", given, Action)
         check_together(self.earning, self.combine, self.actions, None if self.tiers is None else self.tiers.ladder)
+        self._take_campaigns()
         policy = self.book.stacking.discount_limit
         moneys = [amount for offer in self.book.offers for amount in offer.moneys]
         for amount in (*moneys, *(() if policy is None else (policy,))):
             if amount.currency != self.currency:
                 raise CurrencyMismatchError(self.currency, amount.currency)
         self._check_points_of_offers()
+
+    def _take_campaigns(self) -> None:
+        """Put the offers of the campaigns into the book."""
+        plain = [offer for offer in self.book.offers if offer.offer_id not in self.campaigns]
+        for campaign_id, campaign in self.campaigns.items():
+            known = self.book.offer(campaign_id)
+            if known is not None and known != campaign.offer:
+                msg = f"campaign and offer must have names of their own, got {campaign_id!r} for both"
+                raise UsageError(msg)
+        if len(plain) + len(self.campaigns) != len(self.book.offers):
+            offers = [*plain, *(campaign.offer for campaign in self.campaigns.values())]
+            object.__setattr__(self, "book", OfferBook(offers, stacking=self.book.stacking))
 
     def _check_points_of_offers(self) -> None:
         """Refuse offers whose points would be taken for others', or that multiply what cannot be."""
@@ -266,16 +314,27 @@ class Program:
         """Whether an order asks for all that a member ever earned, because of a cap on a span or spend that is carried over."""
         return any(rule.carries or (rule.caps is not None and rule.caps.looks_back) for rule in self.earning)
 
-    def needs(self, member_id: str | None = None, *, order_id: str | None = None) -> Needs:
-        """Name the streams to load before ``quote`` or ``place``.
+    def needs(
+        self,
+        member_id: str | None = None,
+        *,
+        order_id: str | None = None,
+        order: Order | None = None,
+        at: datetime | None = None,
+    ) -> Needs:
+        """Name the streams to load before a command, and the counters.
 
         Args:
             member_id: Whose basket; ``None`` for a guest.
             order_id: The order to place; ``None`` for a quote.
+            order: The order to confirm, cancel or refund, as far as it is known: its coupons and gift cards.
+            at: The instant, for counters that carry their day or month in their name; without it none are named.
         """
         streams = [member_stream(member_id)] if member_id is not None else []
         streams += [order_stream(order_id)] if order_id is not None else []
-        return Needs(streams=tuple(sorted(streams)))
+        streams += beside_streams(order) if order is not None else ()
+        counters = () if at is None else counters_of(self.book.limited, at=at, calendar=self.calendar)
+        return Needs(streams=tuple(sorted(streams)), counters=counters)
 
     def quote(
         self,
@@ -285,6 +344,8 @@ class Program:
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        coupons: Iterable[str] = (),
+        cards: Iterable[str] = (),
         order_id: str | None = None,
         view: View = NO_VIEW,
         at: datetime,
@@ -297,8 +358,11 @@ class Program:
             profile: What the shop tells about the person.
             codes: As typed; each gets an answer.
             burn: Points to burn, at least 0; as many as are allowed are granted, and ``quote.burn`` says why fewer.
+            coupons: Coupons of the member's that are chosen, by id; those of campaigns that say so apply by themselves.
+            cards: Gift cards that are to pay, by their ids, in the order they are asked; the view holds them.
             order_id: The order it is to become, where points are held in its name: then these are the ones to burn.
-            view: What was loaded besides the member: how much of each offer is used up, and what is out of stock.
+            view: What was loaded besides the member: how much of each offer is used up, what is out of stock, what the codes
+                came to, coupons and gift cards.
             at: Timezone-aware.
 
         Raises:
@@ -310,6 +374,8 @@ class Program:
             profile=profile or Profile(),
             codes=codes,
             burn=burn,
+            coupons=coupons,
+            cards=cards,
         )
         return price(self, asked, membership, order_id=order_id, view=view, at=at)
 
@@ -434,10 +500,19 @@ class Program:
         fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at)
         check_unchanged(quote, fresh)
         fact = OrderReserved(order=self._order_placed(fresh, order_id, at), until=until, at=at)
-        member = None if membership is None else book_reserved(membership, fact.order, until=until, burn_first=self.burn_first)
-        return Reserved(fact=fact, order=order_posting(known, (fact,)), member=member)
+        member = None
+        if membership is not None:
+            held = book_reserved(membership, fact.order, until=until, burn_first=self.burn_first)
+            member = with_facts(held, facts_reserved(fact.order, until=until))
+        return Reserved(
+            fact=fact,
+            order=order_posting(known, (fact,)),
+            member=member,
+            beside=beside_reserved(fact.order, fresh.asked.basket, view, until=until),
+            claims=claims_of(fresh, fact.order, until=until, calendar=self.calendar),
+        )
 
-    def confirm(self, order: Order, membership: Membership | None = None, *, at: datetime) -> Placed:
+    def confirm(self, order: Order, membership: Membership | None = None, *, view: View = NO_VIEW, at: datetime) -> Placed:
         """Book a reserved order, because it was paid: as it was set aside, whatever has changed since.
 
         A paid order is never refused: after its time has run out, and after it was cancelled, it is booked as well, with
@@ -447,6 +522,7 @@ class Program:
         Args:
             order: As it is now.
             membership: As it is now; must be the order's member.
+            view: The order's coupons and gift cards, where it has some: ``needs`` names their streams.
             at: Timezone-aware.
 
         Returns:
@@ -472,12 +548,17 @@ class Program:
             late = late or _is_given_up(membership, reserved.order)
             earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar, capped=not late)
         placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, final_at=self._final_at(at), at=at)
-        member = (
-            None if membership is None else book_order(membership, placed, burn_first=self.burn_first, calendar=self.calendar)
+        beside = beside_confirmed(placed, view, self.campaigns, self.calendar)
+        return Placed(
+            fact=placed,
+            order=order_posting(order, (placed,)),
+            member=self._member_placed(membership, placed, beside),
+            beside=beside,
+            # A paid order is never refused: it may take a limit beyond its end, and nothing else does.
+            claims=holding(placed.counters, order_id=order.order_id, at=at),
         )
-        return Placed(fact=placed, order=order_posting(order, (placed,)), member=member)
 
-    def cancel(self, order: Order, membership: Membership | None = None, *, at: datetime) -> Cancelled:
+    def cancel(self, order: Order, membership: Membership | None = None, *, view: View = NO_VIEW, at: datetime) -> Cancelled:
         """Give a reserved order up: what was held for it is free.
 
         A reservation frees what it holds by itself when its time has run out; cancelling is only sooner.
@@ -485,6 +566,7 @@ class Program:
         Args:
             order: As it is now.
             membership: As it is now; must be the order's member.
+            view: The order's coupons and gift cards, as for ``confirm``.
             at: Timezone-aware.
 
         Returns:
@@ -502,10 +584,20 @@ class Program:
         check_member(order.member_id, membership)
         fact = OrderCancelled(order_id=order.order_id, at=at if order.cancelled_at is None else order.cancelled_at)
         facts = (fact,) if order.cancelled_at is None else ()
-        member = None
+        if not facts:
+            again = None if membership is None else membership.posting(())
+            return Cancelled(fact=fact, order=order_posting(order, ()), member=again)
+        member, order_id = None, order.order_id
         if membership is not None:
-            member = book_cancelled(membership, order.order_id, at=at) if facts else membership.posting(())
-        return Cancelled(fact=fact, order=order_posting(order, facts), member=member)
+            freed = book_cancelled(membership, order_id, at=at)
+            member = with_facts(freed, facts_cancelled(membership, order_id, at=at))
+        return Cancelled(
+            fact=fact,
+            order=order_posting(order, facts),
+            member=member,
+            beside=beside_cancelled(order.reserved.order, view, at=at),
+            claims=freeing(order.reserved.order.counters, order_id=order_id, at=at),
+        )
 
     def attach(self, order: Order, membership: Membership, *, at: datetime) -> Attached:
         """Give a guest's order to a member: the points it earned at purchase, as caps allow now, less what came back since.
@@ -540,7 +632,14 @@ class Program:
         return Attached(fact=fact, order=order_posting(order, (fact,)), member=member)
 
     def refund(
-        self, order: Order, membership: Membership | None = None, *, back: Return, return_id: str, at: datetime
+        self,
+        order: Order,
+        membership: Membership | None = None,
+        *,
+        back: Return,
+        return_id: str,
+        view: View = NO_VIEW,
+        at: datetime,
     ) -> Refunded:
         """Take back some of an order: money, points earned, points burned and what counts for tiers, each exactly.
 
@@ -549,10 +648,12 @@ class Program:
             membership: As it is now; must be the order's member.
             back: Units by line, or an amount.
             return_id: The shop's own; the same one again changes nothing.
+            view: The order's coupons and gift cards, as for ``confirm``.
             at: Timezone-aware.
 
         Raises:
-            RefusedError: What ``Order.plan`` refuses; ``key_reused`` for another return under this id; ``points_insufficient``
+            RefusedError: What ``Order.plan`` refuses; ``card_spent`` for a gift card that was bought and used; ``key_reused``
+                for another return under this id; ``points_insufficient``
                 where the program's overdraft is ``reject``.
             UsageError: Another member's state.
         """
@@ -577,7 +678,18 @@ class Program:
                 restore=self.restore,
                 calendar=self.calendar,
             )
-        return Refunded(fact=fact, order=order_posting(order, (fact,)), member=member)
+        until = (self.restore or _CARD_RESTORE).end_after(at, calendar=self.calendar)
+        fact, beside = beside_returned(order, fact, view, self.book, card_until=until)
+        if member is not None and membership is not None:
+            member = with_facts(member, facts_returned(membership, order, fact, beside, self.book))
+        kept = counters_kept(order, fact, self.book)
+        return Refunded(
+            fact=fact,
+            order=order_posting(order, (fact,)),
+            member=member,
+            beside=beside,
+            claims=freeing(placed.counters, order_id=order.order_id, at=at, but=kept),
+        )
 
     def record(self, action: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
         """Give the points of a named action, such as a review.
@@ -647,45 +759,26 @@ class Program:
     def _book(self, quote: Quote, membership: Membership | None, order: Order) -> Placed:
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
-        member = (
-            None if membership is None else book_order(membership, placed, burn_first=self.burn_first, calendar=self.calendar)
+        beside = beside_placed(placed, quote.asked.basket, quote.view, self.campaigns, self.calendar)
+        return Placed(
+            fact=placed,
+            order=order_posting(order, (placed,)),
+            member=self._member_placed(membership, placed, beside),
+            beside=beside,
+            claims=claims_of(quote, placed, until=None, calendar=self.calendar),
         )
-        return Placed(fact=placed, order=order_posting(order, (placed,)), member=member)
+
+    def _member_placed(
+        self, membership: Membership | None, placed: OrderPlaced, beside: Iterable[Posting[Any]]
+    ) -> Posting[Membership] | None:
+        if membership is None:
+            return None
+        facts = facts_placed(membership, placed, beside)
+        return book_order(membership, placed, burn_first=self.burn_first, beside=facts, calendar=self.calendar)
 
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
-        gifts = Counter[str]()
-        for gift in quote.gifts:
-            gifts[gift.product_id] += gift.quantity
-        return OrderPlaced(
-            order_id=check_id("order_id", order_id),
-            member_id=quote.asked.member_id,
-            currency=self.currency,
-            lines=tuple(order_line(line) for line in quote.lines.values()),
-            shipping_minor=minor(quote.shipping) or 0,
-            offers=tuple(self._offer_cost(quote, offer) for offer in giving(quote)),
-            burn_points=quote.burn.granted,
-            earned=quote.earned,
-            final_at=self._final_at(at),
-            codes=tuple(sorted({fold_code(answer.entered) for answer in quote.codes.values() if answer.applied})),
-            gifts=FrozenMap(gifts),
-            coupons=quote.coupons,
-            digest=quote.digest,
-            program=self.digest,
-            at=at,
-        )
-
-    def _offer_cost(self, quote: Quote, applied: AppliedOffer) -> OfferCost:
-        """Freeze what an offer cost; and where returns may withdraw it, line by line, with what it needs."""
-        cost = OfferCost(offer_id=applied.offer_id, discount_minor=applied.discount_minor)
-        offer = self.book.offer(applied.offer_id)
-        if offer is None or self.book.stacking.returns is Returns.KEEP:
-            return cost
-        taken = {line.line_id: line.offers.get(applied.offer_id, 0) for line in quote.lines.values()}
-        needs, ways = needs_of(offer, quote.situation)
-        return attrs.evolve(
-            cost, lines=FrozenMap({line_id: minor for line_id, minor in taken.items() if minor}), needs=needs, ways=ways
-        )
+        return order_placed(quote, order_id, campaigns=self.campaigns, final_at=self._final_at(at), calendar=self.calendar, at=at)
 
     def _final_at(self, at: datetime) -> datetime | None:
         """Say when an order booked at an instant can no longer come back."""

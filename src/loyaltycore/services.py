@@ -27,42 +27,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, assert_never, cast, final
+from typing import final
 
 import attrs
 
 from loyaltycore._async_services import AsyncLoyalty
+from loyaltycore._attempts import Attempts
+from loyaltycore._card_desks import CardDesk
+from loyaltycore._card_steps import IssuedCard
 from loyaltycore._checks import check_kind, check_whole
+from loyaltycore._code_book import CodeBook
+from loyaltycore._code_space import AvoidedWords
+from loyaltycore._coupon_steps import Batch, Grant, UsableCoupon
+from loyaltycore._driver import Driver
 from loyaltycore._service import (
     ACTOR,
     RETRIES_LIMIT,
     SNAPSHOT_EVERY,
     SWEEP_LIMIT,
     Failed,
-    Steward,
     Swept,
     alias_or_new,
     asked_for,
     back_of,
     utc_now,
 )
-from loyaltycore._snapshots import SNAPSHOT_FORM
 from loyaltycore._statement import Statement
 from loyaltycore._steps import (
-    AskReceipt,
-    Call,
-    Commit,
-    KeepSnapshot,
-    ListDue,
-    ListStreams,
-    Load,
-    LoadTails,
     Projected,
-    Rename,
-    Steps,
+    check_avoid,
     check_service,
 )
 from loyaltycore.basket import Basket
+from loyaltycore.coupons import Campaign, Coupon
+from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -87,18 +85,30 @@ from loyaltycore.program import Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Cursor, Repository
 
-__all__ = ["ACTOR", "AsyncLoyalty", "Failed", "Loyalty", "Projected", "Swept", "utc_now"]
-
-A = TypeVar("A")
+__all__ = [
+    "ACTOR",
+    "AsyncLoyalty",
+    "Attempts",
+    "Batch",
+    "CardDesk",
+    "Failed",
+    "Grant",
+    "IssuedCard",
+    "Loyalty",
+    "Projected",
+    "Swept",
+    "UsableCoupon",
+    "utc_now",
+]
 
 
 @final
 @attrs.frozen
-class Loyalty(Steward):
+class Loyalty(Driver):
     """A program at work over a repository.
 
     Attributes:
-        program: The rules; one whose offers have limits is refused, because nothing counts their uses yet.
+        program: The rules.
         repository: Any that keeps the contract of ``Repository``.
         clock: Gives the present instant, timezone-aware.
         retries: How often a call that lost a race loads and decides again, 0 to 100.
@@ -106,6 +116,10 @@ class Loyalty(Steward):
             the commit. Needs a repository that has ``commit_then``.
         snapshot_every: After so many facts of a member what they come to is kept beside them, where the repository has
             ``Snapshots``; 0 never does. With ``project`` members are read whole.
+        codes: Reads and spells the codes that a machine makes; needed where a campaign of the program has such.
+        card_numbers: Makes and reads the numbers of gift cards; needed where there are some.
+        attempts: How many codes and card numbers may be tried in a span of time.
+        avoid: Words that no code given one by one holds.
     """
 
     program: Program
@@ -114,12 +128,22 @@ class Loyalty(Steward):
     retries: int = attrs.field(default=5, kw_only=True)
     project: Callable[[Projected], None] | None = attrs.field(default=None, kw_only=True)
     snapshot_every: int = attrs.field(default=SNAPSHOT_EVERY, kw_only=True)
+    codes: CodeBook | None = attrs.field(default=None, kw_only=True)
+    card_numbers: CardNumbers | None = attrs.field(default=None, kw_only=True)
+    attempts: Attempts = attrs.field(default=Attempts(), kw_only=True)
+    avoid: AvoidedWords = attrs.field(default=AvoidedWords(()), converter=check_avoid, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Check the numbers, that the hook could be called, and that the program asks for nothing that is not kept."""
+        """Check the numbers, that the hook could be called, and that every code of the program could be read."""
         check_whole("retries", self.retries, low=0, high=RETRIES_LIMIT)
         check_whole("snapshot_every", self.snapshot_every, low=0)
-        check_service(self.program, self.project, self.repository)
+        check_kind("attempts", self.attempts, Attempts)
+        check_service(self.program, self.codes, self.project, self.repository)
+
+    @property
+    def cards(self) -> CardDesk:
+        """Gift cards: make, load, look up, block, replace."""
+        return CardDesk(self)
 
     def quote(
         self,
@@ -129,6 +153,10 @@ class Loyalty(Steward):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        coupons: Iterable[str] = (),
+        gift_cards: Iterable[str] = (),
+        cards: Iterable[str] = (),
+        client: str | None = None,
         order_id: str | None = None,
         view: View = NO_VIEW,
     ) -> Quote:
@@ -138,12 +166,19 @@ class Loyalty(Steward):
             basket: In the program's currency.
             member_id: Whose; ``None`` for a guest.
             profile: What the shop tells about the person.
-            codes: As typed.
+            codes: As typed, at most 5; each is an attempt.
             burn: Points to burn.
+            coupons: Coupons of the member's that are chosen, by id; ``coupons`` lists them.
+            gift_cards: Numbers of gift cards as typed, at most 5, which pay in this order; each is an attempt, and stands in no
+                quote.
+            cards: Gift cards that were found before, by their own ids, as ``quote.cards`` and ``cards.find`` name them: so that
+                a shop's session keeps no number. They pay first.
+            client: Which device asks, in the shop's own words, such as an address: attempts are counted for each.
             order_id: The order it is to become, where points are held in its name.
             view: What is out of stock: an offer does not give it.
         """
-        return self._run(self._quote(asked_for(basket, member_id, profile, codes, burn), order_id, view))
+        asked = asked_for(basket, member_id, profile, codes=codes, burn=burn, coupons=coupons, cards=cards)
+        return self._run(self._quote(asked, order_id, view, gift_cards=gift_cards, client=client))
 
     def place(self, quote: Quote, *, order_id: str, view: View = NO_VIEW, actor: str = ACTOR) -> OrderPlaced:
         """Book exactly what was quoted, once.
@@ -170,6 +205,8 @@ class Loyalty(Steward):
         profile: Profile | None = None,
         codes: Iterable[str] = (),
         burn: int = 0,
+        coupons: Iterable[str] = (),
+        gift_cards: Iterable[str] = (),
         view: View = NO_VIEW,
         actor: str = ACTOR,
     ) -> OrderPlaced:
@@ -182,6 +219,8 @@ class Loyalty(Steward):
             profile: What the shop tells about the person.
             codes: As typed; those that do not apply are left out, and no order is refused for them.
             burn: Points to burn; as many as are allowed are taken.
+            coupons: Coupons of the member's that are chosen, by id; those that cannot be redeemed are left out.
+            gift_cards: Numbers of gift cards as read, which pay as much as they can in this order.
             view: What is out of stock: an offer does not give it.
             actor: Who asks.
 
@@ -189,7 +228,8 @@ class Loyalty(Steward):
             RefusedError: ``key_reused`` for another order under this id.
             ConflictError: The race was lost more often than ``retries``.
         """
-        return self._run(self._place(asked_for(basket, member_id, profile, codes, burn), None, order_id, actor, view))
+        asked = asked_for(basket, member_id, profile, codes=codes, burn=burn, coupons=coupons)
+        return self._run(self._place(asked, None, order_id, actor, view, gift_cards=gift_cards))
 
     def reserve(
         self, quote: Quote, *, order_id: str, hold_for: timedelta, view: View = NO_VIEW, actor: str = ACTOR
@@ -284,6 +324,103 @@ class Loyalty(Steward):
             ConflictError: The race was lost more often than ``retries``.
         """
         return self._run(self._attach(order_id, member_id, actor))
+
+    def grant(self, campaign_id: str, *, member_id: str | None = None, ref: str, by: str) -> Grant:
+        """Give one coupon of a campaign to one person, once for each ``ref``; ``.code`` is what to send.
+
+        Args:
+            campaign_id: One of the program's, whose codes a machine makes, or which has none.
+            member_id: Who alone may redeem it; ``None`` gives it to whoever has the code, such as a visitor who left an address.
+            ref: The shop's own name for why, such as a ticket; the same again answers with the same coupon.
+            by: Who gives it.
+
+        Raises:
+            RefusedError: ``campaign_not_found``, ``campaign_stopped``, ``campaign_closed``, ``codes_exhausted`` or
+                ``key_reused``.
+            UsageError: A campaign with one code for everybody; one without codes, for nobody.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._grant(campaign_id, member_id, ref, by))
+
+    def issue_codes(self, campaign_id: str, count: int, *, ref: str, avoid: Iterable[str] | AvoidedWords = (), by: str) -> Batch:
+        """Take a batch of codes of a campaign, once for each ``ref``, for whoever gets them; ``.codes()`` gives them.
+
+        Nothing is stored for each code. Words to avoid make the batch shorter.
+
+        Args:
+            campaign_id: One of the program's, whose codes a machine makes.
+            count: How many, at least 1.
+            ref: The shop's own name for the batch, such as the mailing.
+            avoid: Words that no code may hold, at least three letters long; the same again when the batch is asked for again.
+            by: Who asks.
+
+        Raises:
+            RefusedError: ``campaign_not_found``, ``campaign_stopped``, ``campaign_closed``, ``codes_exhausted`` or
+                ``key_reused``.
+            UsageError: A campaign without codes that a machine makes.
+            ConflictError: The race was lost more often than ``retries``.
+        """
+        return self._run(self._issue(campaign_id, count, ref, avoid, by))
+
+    def stop(self, campaign_id: str, *, reason: str = "", by: str) -> Campaign:
+        """Stop a campaign at once: none of its codes and coupons opens anything, in any basket, until ``resume``.
+
+        Orders that were reserved with it may still be confirmed.
+
+        Args:
+            campaign_id: One of the program's.
+            reason: In the shop's words.
+            by: Who stops it.
+
+        Raises:
+            RefusedError: ``campaign_not_found``.
+        """
+        return self._run(self._stop(campaign_id, reason, by))
+
+    def resume(self, campaign_id: str, *, by: str) -> Campaign:
+        """Let a campaign that was stopped go on.
+
+        Args:
+            campaign_id: One of the program's.
+            by: Who lets it go on.
+
+        Raises:
+            RefusedError: ``campaign_not_found``.
+        """
+        return self._run(self._resume(campaign_id, by))
+
+    def coupons(self, member_id: str) -> tuple[UsableCoupon, ...]:
+        """List the coupons that a member holds: those that end soonest first, at most 50.
+
+        Args:
+            member_id: Whose.
+        """
+        return self._run(self._coupons(member_id))
+
+    def coupon(self, code: str) -> Coupon:
+        """Read a code for whoever helps its holder: the coupon as it is, with its orders. It counts as no attempt.
+
+        Args:
+            code: As typed.
+
+        Raises:
+            RefusedError: ``code_unknown``, with how far it was read.
+            UsageError: There is no ``CodeBook``.
+        """
+        return self._run(self._coupon(code))
+
+    def revoke_coupon(self, coupon_id: str, *, reason: str, by: str) -> Coupon:
+        """Take a coupon back, once: nobody can redeem it any more. An order that holds it may still be confirmed.
+
+        Args:
+            coupon_id: As ``grant``, ``coupons`` and ``coupon`` name it.
+            reason: In the shop's words.
+            by: Who does it.
+
+        Raises:
+            RefusedError: ``coupon_not_found`` for one without a campaign.
+        """
+        return self._run(self._revoke(coupon_id, reason, by))
 
     def join(self, member_id: str) -> MemberJoined:
         """Make somebody a member, once.
@@ -615,49 +752,3 @@ class Loyalty(Steward):
             ConflictError: The member, or an order of the member's, was written to each time.
         """
         return self._run(self._forget(member_id, alias_or_new(alias)))
-
-    def _run(self, steps: Steps[A]) -> A:
-        """Drive a service over a synchronous repository."""
-        answer: object = None
-        error: Exception | None = None
-        while True:
-            try:
-                call = steps.send(answer) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return cast("A", stop.value)
-            answer, error = None, None
-            try:
-                answer = self._answer(call)
-            except Exception as raised:  # noqa: BLE001 - handed to the service, which lets go on what is not its own
-                error = raised
-
-    def _answer(self, call: Call) -> object:
-        repository = cast("Any", self.repository)  # what it can do besides was asked for before
-        match call:
-            case Load():
-                return repository.load(call.streams)
-            case LoadTails():
-                return repository.load_tails(call.streams, form=SNAPSHOT_FORM)
-            case AskReceipt():
-                return repository.receipt(call.command.home, call.command.key)
-            case Commit():
-                return self._commit(call)
-            case KeepSnapshot():
-                return repository.keep_snapshot(call.stream, call.snapshot)
-            case ListDue():
-                return repository.due(before=call.before, after=call.after, limit=call.limit)
-            case ListStreams():
-                return repository.streams(call.kind, after=call.after)
-            case Rename():
-                return repository.rename(call.old, call.new, facts=call.facts)
-        assert_never(call)
-
-    def _commit(self, call: Commit) -> object:
-        project = self.project
-        if project is None:
-            return self.repository.commit(call.command, call.changes)  # type: ignore[func-returns-value]  # nothing, handed on
-
-        def then(transaction: object) -> None:
-            project(attrs.evolve(call.projected, transaction=transaction))
-
-        return cast("Any", self.repository).commit_then(call.command, call.changes, then)

@@ -22,30 +22,69 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar, final
 
 import attrs
 
-from loyaltycore._checks import check_several
+from loyaltycore._checks import check_instant, check_kind, check_several
+from loyaltycore._code_book import CodeBook, SpaceBlocks
+from loyaltycore._code_space import CodeVerdict
 from loyaltycore.codec import encode_fact
-from loyaltycore.errors import ConflictError, DuplicateError, UsageError
-from loyaltycore.facts import Change, Command, Expect, Posting
-from loyaltycore.identity import Key, check_slug, member_stream, order_stream
+from loyaltycore.coupons import Coupon
+from loyaltycore.errors import ConflictError, DuplicateError, Reason, Refusal, RefusedError, UsageError
+from loyaltycore.facts import Change, Command, Expect, Fact, Posting
+from loyaltycore.gift_cards import GiftCard
+from loyaltycore.identity import (
+    Key,
+    StreamId,
+    card_stream,
+    check_slug,
+    coupon_stream,
+    member_stream,
+    order_stream,
+    space_stream,
+)
 from loyaltycore.ledger import Ledger
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order
 from loyaltycore.points import POINTS, PointsAccount
+from loyaltycore.program import Program
 from loyaltycore.repositories import Repository
 from loyaltycore.wire import digest
 
-__all__ = ["Accounts", "Memberships", "Orders", "save"]
+__all__ = ["Accounts", "Coupons", "GiftCards", "Memberships", "Orders", "save"]
 
 _ACTOR: Final = "shop"
+
+A = TypeVar("A")
+
+
+@attrs.frozen
+class _View(Generic[A]):
+    """Objects of one kind over a repository; each kind adds how one is got.
+
+    Attributes:
+        repository: Any.
+    """
+
+    repository: Repository
+
+    def save(self, *postings: Posting[A]) -> None:
+        """Keep what commands decided, together; see ``save`` of the module.
+
+        Raises:
+            ConflictError: Something moved since it was read.
+        """
+        save(self.repository, *postings)
+
+    def _facts(self, stream: StreamId) -> tuple[Fact, ...]:
+        return self.repository.load([stream])[stream].facts
 
 
 @final
 @attrs.frozen
-class Accounts:
+class Accounts(_View[PointsAccount]):
     """Points accounts by member.
 
     They are the accounts of ``Loyalty``: what it did for the member is seen here, and it sees what is saved here.
@@ -55,7 +94,6 @@ class Accounts:
         account: Which of the members' accounts; the main one unless said.
     """
 
-    repository: Repository
     account: str = attrs.field(default=POINTS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
@@ -68,12 +106,11 @@ class Accounts:
         Args:
             member_id: The shop's own.
         """
-        stream = member_stream(member_id)
         account = PointsAccount(member_id=member_id, ledger=Ledger(account=self.account))
-        return account.folded(self.repository.load([stream])[stream].facts)
+        return account.folded(self._facts(member_stream(member_id)))
 
     def save(self, *postings: Posting[PointsAccount]) -> None:
-        """Keep what commands decided, together; see ``save``.
+        """Keep what commands decided, together; see ``save`` of the module.
 
         Raises:
             ConflictError: An account moved since it was read.
@@ -88,14 +125,12 @@ class Accounts:
 
 @final
 @attrs.frozen
-class Memberships:
+class Memberships(_View[Membership]):
     """Memberships by member.
 
     Attributes:
         repository: Any.
     """
-
-    repository: Repository
 
     def get(self, member_id: str, /) -> Membership:
         """Give a member's whole state; of one never seen there is nothing.
@@ -103,28 +138,17 @@ class Memberships:
         Args:
             member_id: The shop's own.
         """
-        stream = member_stream(member_id)
-        return Membership.replay(member_id, self.repository.load([stream])[stream].facts)
-
-    def save(self, *postings: Posting[Membership]) -> None:
-        """Keep what commands decided, together; see ``save``.
-
-        Raises:
-            ConflictError: A member moved since it was read.
-        """
-        save(self.repository, *postings)
+        return Membership.replay(member_id, self._facts(member_stream(member_id)))
 
 
 @final
 @attrs.frozen
-class Orders:
-    """Orders by id.
+class Orders(_View[Order]):
+    """Orders by id. An order's member, coupons and gift cards are kept in the same ``save`` of the module.
 
     Attributes:
         repository: Any.
     """
-
-    repository: Repository
 
     def get(self, order_id: str, /) -> Order:
         """Give an order as it stands; one never placed has ``placed`` ``None``.
@@ -132,20 +156,91 @@ class Orders:
         Args:
             order_id: The shop's own.
         """
-        stream = order_stream(order_id)
-        return Order.replay(order_id, self.repository.load([stream])[stream].facts)
+        return Order.replay(order_id, self._facts(order_stream(order_id)))
 
-    def save(self, *postings: Posting[Order]) -> None:
-        """Keep what commands decided, together; see ``save``. An order's member is kept in the same ``save`` of the module.
+
+@final
+@attrs.frozen
+class Coupons(_View[Coupon]):
+    """Coupons by id, and by the code that a machine made.
+
+    Attributes:
+        repository: Any.
+    """
+
+    def get(self, coupon_id: str, /) -> Coupon:
+        """Give a coupon as it stands; of one never granted nor used there is nothing.
+
+        Args:
+            coupon_id: Unique, for ever.
+        """
+        return Coupon.replay(coupon_id, self._facts(coupon_stream(coupon_id)))
+
+    def get_by_code(self, text: str, /, *, book: CodeBook, program: Program | None = None, at: datetime) -> Coupon:
+        """Give the coupon of a code that a machine made; whether it may be redeemed, its ``check`` says.
+
+        A shop that asks this for people it does not know limits how often they ask: nothing is counted here.
+
+        Args:
+            text: As typed.
+            book: The shop's spaces and keys.
+            program: Says from when to when a coupon of a batch can be redeemed, and that its campaign is one of the shop's.
+                Without it a coupon that was not granted has no dates.
+            at: Timezone-aware; a retired key is no longer read from its date on.
 
         Raises:
-            ConflictError: An order moved since it was read.
+            RefusedError: ``code_unknown`` for any text that is no code of the shop's, or was never issued.
+            UsageError: A text that is no text, or blocks that were taken under another key of the same id.
         """
-        save(self.repository, *postings)
+        check_instant("at", at)
+        reading = check_kind("book", book, CodeBook).read(text, at=at)
+        # Without the blocks, a code that proves itself was not issued.
+        if reading.verdict is not CodeVerdict.NOT_ISSUED:
+            raise _unknown()
+        streams = {space.space_id: space_stream(space.space_id) for space in book.spaces}
+        stored = self.repository.load(list(streams.values()))
+        blocks = {space_id: SpaceBlocks.replay(space_id, stored[stream].facts) for space_id, stream in streams.items()}
+        reading = book.read(text, at=at, blocks=blocks)
+        block, coupon_id = reading.block, reading.coupon_id
+        if block is None or coupon_id is None:
+            raise _unknown()
+        starts_at = ends_at = None
+        if program is not None:
+            campaign = program.campaigns.get(block.campaign_id)
+            if campaign is None or campaign.space_id != reading.space_id:
+                raise _unknown()
+            assert block.taken_at is not None  # it was taken
+            starts_at, ends_at = campaign.dates(block.taken_at, calendar=program.calendar)
+        coupon = Coupon.issued(coupon_id)
+        if not block.holder_bound:  # else it is nobody's, and good for nothing, until it is granted
+            coupon = Coupon.issued(coupon_id, campaign_id=block.campaign_id, starts_at=starts_at, ends_at=ends_at)
+        return coupon.folded(self._facts(coupon_stream(coupon_id)))
+
+
+def _unknown() -> RefusedError:
+    return RefusedError(Refusal(Reason.CODE_UNKNOWN))
+
+
+@final
+@attrs.frozen
+class GiftCards(_View[GiftCard]):
+    """Gift cards by id.
+
+    Attributes:
+        repository: Any.
+    """
+
+    def get(self, card_id: str, /) -> GiftCard:
+        """Give a card as it stands; of one never issued there is nothing.
+
+        Args:
+            card_id: The shop's own; never the number.
+        """
+        return GiftCard.replay(card_id, self._facts(card_stream(card_id)))
 
 
 def save(repository: Repository, *postings: Posting[Any]) -> None:
-    """Keep what commands decided on members and orders, all of it or nothing.
+    """Keep what commands decided on members, orders, coupons and gift cards, all of it or nothing.
 
     Args:
         repository: Any.

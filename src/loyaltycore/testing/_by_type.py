@@ -9,13 +9,16 @@ from typing import Any, Final, get_args, get_origin
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from loyaltycore._code_blocks import SpaceBlocks
 from loyaltycore.basket import Basket, Filter, Line, Return
+from loyaltycore.coupons import Campaign, Coupon, CouponCampaign
 from loyaltycore.facts import Append, Claim, Command, Expect, Fact, Posting
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
-from loyaltycore.offers import Offer, OfferBook, Stacking
+from loyaltycore.offers import Limits, Offer, OfferBook, Stacking, View
 from loyaltycore.orders import Order
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import PointsAccount
@@ -31,6 +34,7 @@ from loyaltycore.repositories import (
     SnapshotStream,
     StoredStream,
 )
+from loyaltycore.testing import _rights_drawn as rights
 from loyaltycore.testing import strategies as own
 from loyaltycore.testing._histories import fact_kinds
 
@@ -94,8 +98,13 @@ def _values() -> dict[type, SearchStrategy[Any]]:
     return {
         Basket: own.baskets(),
         Calendar: own.calendars(),
+        Campaign: rights.campaigns(),
+        Coupon: own.coupons(),
+        CouponCampaign: rights.coupon_campaigns(),
         Filter: own.filters(),
+        GiftCard: own.gift_cards(),
         Ladder: own.ladders(),
+        Limits: rights.limits(),
         Line: own.lines(),
         Money: own.monies(),
         Offer: own.offers(),
@@ -105,8 +114,10 @@ def _values() -> dict[type, SearchStrategy[Any]]:
         Rate: own.rates(),
         Return: own.baskets(min_lines=1).flatmap(own.returns_of),
         Rung: st.builds(Rung, st.integers(0, 10**6), st.text(max_size=9)),
+        SpaceBlocks: rights.space_blocks(),
         Stacking: own.stackings(),
         Term: own.terms(),
+        View: rights.views(),
         Window: own.windows(),
     }
 

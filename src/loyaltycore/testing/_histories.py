@@ -13,16 +13,19 @@ from typing import Final, Literal, TypeVar, assert_never, cast, final
 import attrs
 from hypothesis import strategies as st
 
+from loyaltycore._code_blocks import Block
 from loyaltycore._formula import Counted, EarnedPoints, Formula, Shape, sums_by_times
 from loyaltycore._frozen import FrozenMap
-from loyaltycore.basket import Basket, Line, Return
+from loyaltycore.basket import Basket, Line, PriceState, Return
 from loyaltycore.codec import FACTS
+from loyaltycore.coupons import CouponGranted, RedeemedCoupon
 from loyaltycore.errors import Accepted, RefusedError
 from loyaltycore.facts import Fact
+from loyaltycore.gift_cards import CardGoods, CardIssued, CardUses
 from loyaltycore.identity import CODE_LENGTH_LIMIT, ID_LENGTH_LIMIT
 from loyaltycore.ledger import MovedLot, Overdraft, Part, Released, Renewed
-from loyaltycore.memberships import Membership
-from loyaltycore.orders import NeedOf, OfferCost, OfferNeed, Order, OrderLine, OrderPlaced, OrderReturned
+from loyaltycore.memberships import Membership, OffersFreed, OffersHeld, OrderCounted
+from loyaltycore.orders import CardPayment, NeedOf, OfferCost, OfferNeed, Order, OrderLine, OrderPlaced, OrderReturned
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import POINTS, Basis
 from loyaltycore.program import Program
@@ -415,6 +418,9 @@ def fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
     own, kinds = _own_fields(), dict[type[Fact], st.SearchStrategy[Fact]]()
     by_name = {**_fields(), "order": st.deferred(lambda: kinds[OrderPlaced])}  # what a reservation holds
     for kind in FACTS:
+        if kind is CardIssued:
+            kinds[kind] = st.sampled_from(_CURRENCIES).flatmap(_card_issued)
+            continue
         drawn = {f.name: own[kind, f.name] if (kind, f.name) in own else by_name[f.name] for f in attrs.fields(kind)}
         kinds[kind] = cast("st.SearchStrategy[Fact]", st.builds(kind, **drawn))
     return kinds
@@ -422,8 +428,11 @@ def fact_kinds() -> dict[type[Fact], st.SearchStrategy[Fact]]:
 
 def _own_fields() -> dict[tuple[type[Fact], str], st.SearchStrategy[object]]:
     """Draw the fields whose name means another type elsewhere."""
-    ids = _ids()
+    ids, slugs = _ids(), _slugs()
+    names = st.lists(slugs, max_size=2, unique=True).map(lambda found: tuple(sorted(found)))
     return {
+        **{(kind, "offers"): names for kind in (OrderCounted, OffersHeld, OffersFreed)},
+        (CouponGranted, "ref"): ids | st.just(""),
         (OrderPlaced, "member_id"): st.none() | ids,
         (Renewed, "expires_at"): _instants(),
         (Released, "lots"): st.lists(ids, max_size=3).map(tuple),
@@ -435,6 +444,13 @@ def _instants() -> st.SearchStrategy[datetime]:
     return st.datetimes(datetime(1990, 1, 1), datetime(2110, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 
 
+_CURRENCIES: Final = ("EUR", "JPY", "KWD")
+
+
+def _slugs() -> st.SearchStrategy[str]:
+    return st.sampled_from(("order", "base", "review", "a.b:c-d_e"))
+
+
 def _ids() -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20) | st.just("x" * ID_LENGTH_LIMIT)
 
@@ -442,7 +458,7 @@ def _ids() -> st.SearchStrategy[str]:
 def _fields() -> dict[str, st.SearchStrategy[object]]:
     """Draw each field by its name; fields of one name are of one type."""
     ids = _ids()
-    slugs = st.sampled_from(("order", "base", "review", "a.b:c-d_e"))
+    slugs = _slugs()
     counts, wholes = st.integers(1, 2**63 - 1), st.integers(0, 2**63 - 1)
     instants = _instants()
     parts = st.lists(st.builds(Part, ids, counts), min_size=1, max_size=3).map(tuple)
@@ -487,7 +503,7 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         **dict.fromkeys(("available_at", "until"), instants),
         **dict.fromkeys(("expires_at", "final_at", "ordered_at"), st.none() | instants),
         "day": st.dates(date(1990, 1, 1), date(2110, 1, 1)),
-        "currency": st.sampled_from(("EUR", "JPY", "KWD")),
+        "currency": st.sampled_from(_CURRENCIES),
         "lines": st.lists(line, max_size=3).map(tuple),
         "offers": st.lists(_offer_costs(ids, slugs), max_size=2).map(tuple),
         "gifts": st.dictionaries(ids, counts, max_size=2).map(FrozenMap[str, int]),
@@ -500,6 +516,7 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         ),
         **dict.fromkeys(("points_given_back", "list_minor", "discount_minor"), wholes),
         **_ledger_fields(),
+        **_rights_fields(),
     }
 
 
@@ -543,3 +560,63 @@ def _ledger_fields() -> dict[str, st.SearchStrategy[object]]:
         "minor": st.integers(-(2**63), 2**63 - 1),
         "overdraft": st.sampled_from(Overdraft),
     }
+
+
+def _rights_fields() -> dict[str, st.SearchStrategy[object]]:
+    """Draw the fields that only facts of coupons, campaigns, codes and gift cards have, and what orders hold of them."""
+    ids, slugs, instants, counts = _ids(), _slugs(), _instants(), st.integers(1, 2**63 - 1)
+    coupons = st.lists(st.builds(RedeemedCoupon, campaign_id=slugs, coupon_id=ids), max_size=2).map(tuple)
+    block = st.builds(
+        lambda start, length, **fields: Block(start=start, stop=start + length, **fields),
+        st.integers(0, 2**40),
+        st.integers(1, 2**20),
+        campaign_id=slugs,
+        key_id=ids,
+        ref=ids,
+        words_digest=st.sampled_from(("", "0123456789abcdef" * 2)),
+        holder_bound=st.booleans(),
+    )
+    return {
+        **dict.fromkeys(("coupon_id", "card_id", "line_id", "by"), ids),
+        "pepper_id": ids | st.just(""),
+        "campaign_id": slugs,
+        "holder": ids | st.just(""),
+        **dict.fromkeys(("starts_at", "ends_at"), st.none() | instants),
+        **dict.fromkeys(("coupons_redeemed", "coupons_granted"), coupons),
+        "card_payments": st.lists(st.builds(CardPayment, card_id=ids, minor=counts), max_size=2).map(tuple),
+        "counters": st.dictionaries(ids.map("offer/{}/orders".format), counts, max_size=2).map(FrozenMap[str, int]),
+        "offers_per_member": st.lists(slugs, max_size=2, unique=True).map(lambda found: tuple(sorted(found))),
+        "to_cards": st.dictionaries(ids, counts, max_size=2).map(FrozenMap[str, int]),
+        "cards_cancelled": st.lists(ids, max_size=2).map(tuple),
+        "space_id": slugs.map("{}/H1############".format),
+        "check_value": st.just("0123456789abcdef"),
+        "block": block,
+    }
+
+
+def _card_issued(currency: str) -> st.SearchStrategy[CardIssued]:
+    """Draw how a gift card began: all its money is of one currency."""
+    ids, words = _ids(), st.lists(_slugs(), max_size=2, unique=True).map(lambda found: tuple(sorted(found)))
+    money = st.none() | st.integers(1, 2**63 - 1).map(lambda minor: Money(minor, currency))
+    goods = st.builds(
+        CardGoods,
+        **dict.fromkeys(("tags", "products", "categories", "brands", "exclude_tags", "exclude_products"), words),
+        price=st.sampled_from(PriceState),
+        price_from=st.none() | st.integers(0, 1_000).map(lambda minor: Money(minor, currency)),
+        price_to=st.none() | st.integers(1_001, 10**9).map(lambda minor: Money(minor, currency)),
+    )
+    return st.builds(
+        CardIssued,
+        card_id=ids,
+        ref=ids,
+        currency=st.just(currency),
+        loaded_minor=st.integers(0, 2**63 - 1),
+        uses=st.sampled_from(CardUses),
+        minimum=money,
+        goods=st.none() | goods,
+        last_four=st.sampled_from(("", "7QX2")),
+        order_id=st.none() | ids,
+        line_id=st.none() | ids,
+        replaces=ids | st.just(""),
+        at=_instants(),
+    )

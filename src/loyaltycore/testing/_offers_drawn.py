@@ -50,6 +50,7 @@ from loyaltycore.conditions import (
     Base,
     CodePresented,
     Condition,
+    CouponHeld,
     During,
     InMarket,
     InTier,
@@ -65,7 +66,7 @@ from loyaltycore.conditions import (
     SpendAtLeast,
     ViaChannel,
 )
-from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, OfferBook, Returns, Stacking
+from loyaltycore.offers import Combines, FreedBy, Lane, Limits, Mode, Offer, OfferBook, Returns, Stacking, Times
 from loyaltycore.periods import Period, Recurrence, Schedule, Term, Weekday, Window
 from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
 
@@ -173,6 +174,7 @@ def conditions(
     *,
     only: SearchStrategy[Filter] | None = None,
     codes: Collection[str] = ("SUMMER10", "WELCOME"),
+    campaigns: Collection[str] = ("sorry", "welcome"),
     max_amount_minor: int = 100_000,
 ) -> SearchStrategy[Condition]:
     """Draw conditions of every kind but a shop's own, alone, turned around, and put together.
@@ -181,6 +183,7 @@ def conditions(
         currency: Of the thresholds.
         only: The filters that thresholds count by; ``filters(currency)`` unless said.
         codes: The codes to choose from, or none.
+        campaigns: The campaigns whose coupons are asked for, or none.
         max_amount_minor: The highest threshold, in minor units.
 
     Example:
@@ -217,6 +220,8 @@ def conditions(
     ]
     if codes:
         single.append(st.builds(CodePresented, st.sampled_from(sorted(codes))))
+    if campaigns:
+        single.append(st.builds(CouponHeld, st.sampled_from(sorted(campaigns))))
     return st.recursive(
         st.one_of(single),
         lambda inner: st.one_of(
@@ -383,7 +388,15 @@ def offers(
     """
     amounts = st.none() | _amounts(currency, 1, max_amount_minor)
     counts = st.none() | st.integers(1, 5)
-    limited = st.builds(Limits, total=counts, per_member=counts, budget=amounts, units=counts, over=st.sampled_from(Over))
+    limited = st.builds(
+        Limits,
+        total=_times(counts),
+        per_member=_times(counts),
+        budget=amounts,
+        units=counts,
+        over=st.sampled_from(Over),
+        freed_by=st.sampled_from(FreedBy),
+    )
     gives = benefits(currency) if give is None else give
     return st.builds(
         lambda offer_id, benefit, lane, **said: Offer(offer_id, give=benefit, **said, **({} if lane is None else {"lane": lane})),
@@ -399,6 +412,11 @@ def offers(
         discount_limit=amounts,
         limits=st.just(Limits()) | limited,
     )
+
+
+def _times(counts: SearchStrategy[int | None]) -> SearchStrategy[Times | int | None]:
+    """Draw how often: ever, or in spans too."""
+    return counts | st.builds(Times, per_day=counts, per_week=counts, per_month=counts, per_year=counts, lifetime=counts)
 
 
 def stackings(

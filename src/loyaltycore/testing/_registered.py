@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from loyaltycore._code_blocks import SpaceBlocks
 from loyaltycore.basket import Basket, Filter, Line, Return
 from loyaltycore.codec import FACTS
+from loyaltycore.coupons import Campaign, Coupon, CouponCampaign
 from loyaltycore.facts import Append, Claim, Command, Expect, Fact, Posting
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
-from loyaltycore.offers import Offer, OfferBook, Stacking
+from loyaltycore.offers import Limits, Offer, OfferBook, Stacking, View
 from loyaltycore.orders import Order
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import PointsAccount
@@ -31,16 +34,21 @@ DRAWN: Final[tuple[type, ...]] = (
     Append,
     Basket,
     Calendar,
+    Campaign,
     Claim,
     Claimed,
     Command,
+    Coupon,
+    CouponCampaign,
     Due,
     Expect,
     Fact,
     Filter,
+    GiftCard,
     KeptClaim,
     KeptCommit,
     Ladder,
+    Limits,
     Line,
     Membership,
     Money,
@@ -57,9 +65,11 @@ DRAWN: Final[tuple[type, ...]] = (
     Rung,
     Snapshot,
     SnapshotStream,
+    SpaceBlocks,
     Stacking,
     StoredStream,
     Term,
+    View,
     Window,
 )
 """The types that ``from_type`` draws."""

@@ -48,6 +48,7 @@ from loyaltycore.testing._offers_drawn import (
     offers,
     stackings,
 )
+from loyaltycore.testing._rights_drawn import coupons, gift_cards
 
 __all__ = [
     "PRODUCTS",
@@ -55,9 +56,11 @@ __all__ = [
     "benefits",
     "calendars",
     "conditions",
+    "coupons",
     "currencies",
     "facts",
     "filters",
+    "gift_cards",
     "ids",
     "instants",
     "ladders",
