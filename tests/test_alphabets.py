@@ -120,6 +120,7 @@ class TestCheckAlphabet:
             "AB ",
             "ABÉ",
             "AB\u0410",  # looks like an A
+            "AB\u0414",  # a letter like no other, on few keyboards
             "AB٣",
             "AB#",
         ],

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.house
 PACKAGE = ROOT / "src" / "loyaltycore"
 FUNCTION_LINES = 70
 MODULE_LINES = 800
-HEAVY = frozenset({"asyncio", "babel", "hypothesis", "rich", "sqlalchemy", "sqlite3"})
+HEAVY = frozenset({"asyncio", "babel", "hypothesis", "rich", "segno", "sqlalchemy", "sqlite3"})
 
 # Working copies that change while facts are folded or a history is read; none is handed to a user.
 WORKERS = frozenset(
@@ -39,7 +39,7 @@ WORKERS = frozenset(
 
 # What may touch the world: the floors above `services`; `program`, which loads a file at start-up; and `_chance`, the one place
 # that draws at random.
-IMPURE = re.compile(r"loyaltycore\.(__main__|cli|testing|store|replay|_columns|_history|program|_chance)\b")
+IMPURE = re.compile(r"loyaltycore\.(__main__|cli|_cli_cards|_cli_codes|testing|store|replay|_columns|_history|program|_chance)\b")
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -11,10 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Membership, Money, Order, Program, Return
-from loyaltycore._booking import BurnFirst
+from loyaltycore._booking import BurnFirst, with_facts
+from loyaltycore.benefits import PercentOff
 from loyaltycore.errors import Reason, RefusedError
 from loyaltycore.ledger import Balance, Overdraft
-from loyaltycore.memberships import SpendCarried
+from loyaltycore.memberships import CouponGiven, OfferUses, OrderCounted, SpendCarried
+from loyaltycore.offers import FreedBy, Limits, Mode, Offer, OfferBook, Stacking, Times
 from loyaltycore.orders import OrderPlaced
 from tests.programs import NOW
 
@@ -610,3 +612,77 @@ class TestReturnsAreNeverRefused:
         order, member = bought(self.RULES, member, euros(10_000), order_id, burn=500)
         order, member, points = returned(self.RULES, order, member, ALL_OF_IT, return_id)
         assert (points, member.available(at=NOW)) == (95, 1_000)
+
+
+class TestOffersOfMembers:
+    """What a member's orders use of offers of which one member has only so many, when a guest's order finds its member."""
+
+    RULES = attrs.evolve(
+        shop('earn = "1 per 1.00"'),
+        book=OfferBook(
+            [
+                Offer("kept", give=PercentOff("10"), limits=Limits(per_member=1)),
+                Offer("freed", give=PercentOff("10"), limits=Limits(per_member=Times(per_month=1), freed_by=FreedBy.RETURNED)),
+            ],
+            stacking=Stacking(Mode.ALL),
+        ),
+    )
+
+    def order(self, *backs: Return) -> Order:
+        """Let a guest order, and bring things back."""
+        placed = self.RULES.place(self.RULES.quote(euros(1_000, 2), at=NOW), order_id="1001", at=NOW)
+        order = placed.order.state
+        for number, back in enumerate(backs):
+            order = self.RULES.refund(order, back=back, return_id=f"r-{number}", at=NOW + DAY).order.state
+        return order
+
+    @pytest.mark.law(47)
+    def test_an_attached_order_uses_what_it_used(self) -> None:
+        """From when it was ordered: of that month, whenever it is attached."""
+        attached = self.RULES.attach(self.order(), NOBODY, at=NOW + 40 * DAY)
+        member = attached.membership
+        assert member.uses == {"1001": OfferUses(offers=("freed", "kept"), at=NOW)}
+        assert self.RULES.quote(euros(1_000), member, at=NOW).offers.verdict("freed").refusal is not None
+        later = self.RULES.quote(euros(1_000), member, at=NOW + 40 * DAY)
+        assert later.offers.verdict("freed").refusal is None
+        kept = later.offers.verdict("kept").refusal
+        assert kept is not None
+        assert kept.reason is Reason.OFFER_MEMBER_LIMIT_REACHED
+
+    @pytest.mark.law(47)
+    def test_an_order_that_came_back_whole_uses_no_more_than_it_would(self) -> None:
+        """What a member's own order would have freed is free; a part of it frees nothing."""
+        part = self.RULES.attach(self.order(ALL_OF_IT), NOBODY, at=NOW + 2 * DAY)
+        assert part.membership.uses["1001"].offers == ("freed", "kept")
+        whole = self.RULES.attach(self.order(ALL_OF_IT, ALL_OF_IT), NOBODY, at=NOW + 2 * DAY)
+        assert whole.membership.uses["1001"].offers == ("kept",)
+
+    @pytest.mark.law(47)
+    def test_returns_after_it_free_it(self) -> None:
+        """As of any order of the member's."""
+        attached = self.RULES.attach(self.order(ALL_OF_IT), NOBODY, at=NOW + DAY)
+        refunded = self.RULES.refund(
+            attached.order.state, attached.membership, back=ALL_OF_IT, return_id="last", at=NOW + 2 * DAY
+        )
+        assert refunded.membership.uses["1001"].offers == ("kept",)
+
+    def test_an_order_without_such_offers_leaves_no_trace(self) -> None:
+        """Nothing of it stands among the uses, nor when it was ordered."""
+        rules = shop('earn = "1 per 1.00"')
+        quote = rules.quote(euros(1_000), NOBODY, at=NOW)
+        reserved = rules.reserve(quote, NOBODY, order_id="1", until=NOW + DAY, at=NOW)
+        confirmed = rules.confirm(reserved.order.state, reserved.membership, at=NOW + DAY / 2)
+        assert not confirmed.membership.uses
+        counted = [fact for fact in (confirmed.member.facts if confirmed.member else ()) if isinstance(fact, OrderCounted)]
+        assert [(fact.offers, fact.ordered_at) for fact in counted] == [((), None)]
+
+
+class TestWithFacts:
+    def test_adds_what_needs_no_decision(self) -> None:
+        """To the same posting, on the same version; without more facts it is that posting."""
+        posting = NOBODY.earn(5, ref="gift", expires_at=None, at=NOW)
+        given = CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=NOW)
+        more = with_facts(posting, iter([given]))
+        assert (more.facts, more.version, more.stream) == ((*posting.facts, given), 0, posting.stream)
+        assert more.state == NOBODY.folded(more.facts)
+        assert with_facts(posting, ()) is posting

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore._card_facts import CardFact, CardGoods, CardIssued, CardNumbered, number_stream
+from loyaltycore._card_facts import CardFact, CardGoods, CardIssued, CardNumbered, CardUses, number_stream
 from loyaltycore.basket import Filter, PriceState
 from loyaltycore.errors import CurrencyMismatchError, UsageError
 from loyaltycore.quantities import Money
@@ -50,6 +51,17 @@ class TestGoods:
 
 
 class TestIssued:
+    def test_instants_are_aware_and_kept_in_utc(self) -> None:
+        """As in every fact."""
+        paris = CardIssued(card_id="c", ref="r", currency="EUR", loaded_minor=1, at=AT.astimezone(ZoneInfo("Europe/Paris")))
+        assert paris.at.tzinfo is UTC
+        with pytest.raises(UsageError, match="timezone-aware"):
+            CardIssued(card_id="c", ref="r", currency="EUR", loaded_minor=1, at=datetime(2026, 7, 1))  # noqa: DTZ001 - the point
+
+    def test_uses_are_stored_by_these_words(self) -> None:
+        """A promise, like every stored form."""
+        assert [use.value for use in CardUses] == ["many", "one"]
+
     def test_agreeing_names_what_was_told(self) -> None:
         """Each argument of ``issue`` by its own name; the instant is none."""
         first = CardIssued(card_id="card-7", ref="order-1", currency="EUR", loaded_minor=5000, at=AT)

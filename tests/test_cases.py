@@ -9,6 +9,7 @@ import pytest
 
 from tests.cases import Case, Differs, NotExpressible, Outcome, VendorInconsistent, Verdict, judge, load, registered, suites
 from tests.cases.promotions import promotion
+from tests.cases.vendors import worded
 from tests.vendors.peers import PEERS
 from tools.cases import in_domain
 
@@ -67,9 +68,12 @@ class TestSuites:
         }
         assert set(verdicts.values()) <= {Verdict.PASS, Verdict.VENDOR_INCONSISTENT}
 
-    @pytest.mark.parametrize("domain", ["offers", "qualification", "budgets", "campaign.schedule"])
+    @pytest.mark.parametrize(
+        "domain",
+        ["offers", "qualification", "budgets", "campaign.schedule", "coupons", "sessions", "giftcards"],
+    )
     def test_vendor_offers_are_all_expressed(self, domain: str, shared: Path) -> None:
-        """Every vendor's rule about offers is said with ours, and gives what is stated."""
+        """Every vendor's rule about offers, codes, limits and gift cards is said with ours, and gives what is stated."""
         cases = {name: case for name, case in load(shared, "vendors").items() if in_domain(case, "vendors", domain)}
         assert cases
         assert {judge(name, case, registered("vendors").get(name)).verdict for name, case in cases.items()} == {Verdict.PASS}
@@ -387,6 +391,84 @@ class TestPeers:
     def test_policy_of_the_engine(self, case: Case) -> None:
         """What the table says of an engine is what comes out."""
         assert judge("by hand", case, promotion) == Outcome("by hand", Verdict.PASS)
+
+
+def worded_case(given: str, **expect: object) -> Case:
+    """Make a case that is read by its words."""
+    return {"given": given, "expect": expect}
+
+
+CAPS = "maxApplications {}, maxApplicationsPerCustomer {}; a customer's {} use."
+LOCK = "Redemption limit {}; {} validation sessions opened."
+TOP_UP = "Campaign amount 100: reward balance {}. Existing card 46 topped up by {}."
+TWICE = "Codes '{}' and '{}' both active for the same customer scope."
+PUBLISHED = "Valid {} after publishing; published {} before campaign end."
+UNITS = "Max {} discounted units per campaign; buyers take {}."
+
+
+class TestWorded:
+    """Cases that are read by their words, with other numbers than those that are known."""
+
+    @pytest.mark.parametrize(
+        "case",
+        [
+            worded_case(CAPS.format(100, 2, "third"), state="MaxApplicationReached"),
+            worded_case(CAPS.format(100, 3, "third"), state="MatchesCart"),
+            worded_case(CAPS.format(2, 5, "3rd"), state="MaxApplicationReached"),
+            worded_case("maxApplicationsPerCustomer 2; a customer's second use.", state="MatchesCart"),
+            worded_case("maxApplications 3; a customer's fourth use.", state="MaxApplicationReached"),
+            worded_case(TWICE.format("Love-1", "L0VE-I"), allowed=False),
+            worded_case(TWICE.format("LOVE-1", "LOVE-2"), allowed=True, charset="a-z 0-9 -"),
+            worded_case(PUBLISHED.format("48 h", "two hours"), valid_for="48 h (overrides the campaign end)"),
+            worded_case(PUBLISHED.format("24 h", "three days"), valid_for="24 h"),
+            worded_case(LOCK.format(2, "three"), opened=2, third="quantity_exceeded", default_ttl="30 minutes"),
+            worded_case(LOCK.format(4, 4), opened=4),
+            worded_case(LOCK.format(1, "two"), opened=1, first=None, second="quantity_exceeded"),
+            worded_case(TOP_UP.format("0, then 10", "10"), balances=[100, 110, 56]),
+            worded_case(TOP_UP.format("2.50, 3 then 4", "0.01"), balances=["102.50", 103, 104, "46.01"]),
+            worded_case(UNITS.format(10, "5, 4, 3"), discounted=[5, 4, 1]),
+            worded_case(UNITS.format(3, "4, 1"), discounted=[3, 0]),
+        ],
+    )
+    def test_other_numbers(self, case: Case) -> None:
+        """Any case that is said so is compared."""
+        assert judge("new", case, worded) == Outcome("new", Verdict.PASS)
+
+    @pytest.mark.parametrize(
+        "case",
+        [
+            worded_case(CAPS.format(100, 2, "second"), state="MaxApplicationReached"),
+            worded_case(TWICE.format("A-1", "B-1"), allowed=False),
+            worded_case(TWICE.format("ABC-1", "abc-1"), allowed=False, charset="a-z _"),
+            worded_case(PUBLISHED.format("24 h", "one hour"), valid_for="1 h"),
+            worded_case(LOCK.format(4, "five"), opened=5),
+            worded_case(LOCK.format(4, "five"), opened=4, fourth="quantity_exceeded"),
+            worded_case(TOP_UP.format("0", "10"), balances=[100, 55]),
+            worded_case(UNITS.format(10, "5, 4, 3"), discounted=[5, 4, 3]),
+        ],
+    )
+    def test_another_answer_differs(self, case: Case) -> None:
+        """They are compared indeed."""
+        assert judge("new", case, worded).verdict is Verdict.DIFFERS
+
+    @pytest.mark.parametrize(
+        "case,why",
+        [
+            (worded_case("Redemption limit some; five validation sessions opened.", opened=4), "no number: some"),
+            (worded_case(PUBLISHED.format("24 moons", "one hour"), valid_for="24 moons"), "no span of time: 24 moons"),
+            (worded_case(LOCK.format(4, "five"), opened=4, mood="bad"), "nothing reads mood"),
+            (worded_case("The moon is full."), "no expression yet"),
+            ({}, "no expression yet"),
+        ],
+    )
+    def test_words_that_nothing_reads_are_loud(self, case: Case, why: str) -> None:
+        """Nothing is passed over in silence."""
+        assert judge("new", case, worded) == Outcome("new", Verdict.NOT_EXPRESSIBLE, why)
+
+    def test_a_case_without_a_rule_of_its_own_is_read(self) -> None:
+        """Whatever its id."""
+        assert registered("vendors").get("new") is worded
+        assert registered("vendors")["v-exclusive"] is not worded
 
 
 class TestJudge:

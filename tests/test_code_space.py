@@ -743,6 +743,11 @@ class TestAvoidedWords:
         """Something between, too short, backwards."""
         assert not AvoidedWords(["shit"]).found_in(code)
 
+    @pytest.mark.parametrize("words", [["shirt", "shit"], ["shit", "shirt"]], ids=count())
+    def test_words_that_begin_alike(self, words: list[str]) -> None:
+        """Each is looked for, whichever comes first."""
+        assert AvoidedWords(words).clean(["SHIT-00", "5H1R-T0", "SHIP-00", "SHI"]) == [False, False, True, True]
+
     @given(
         st.lists(st.text("0O1IlZ2Ee3A4sS5gG69tT7bB8UVvxXkK", min_size=3, max_size=5), max_size=5),
         st.lists(st.text("0O1ILZ2E3A4S5G69T7B8UVXK -", min_size=1, max_size=12), max_size=8),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import attrs
 import pytest
@@ -236,16 +237,17 @@ class TestGrant:
     def test_what_is_refused(self) -> None:
         """Names that are none, and a window in which nothing lies."""
         coupon = Coupon.issued("c")
-        for act in (
-            lambda: coupon.grant("a b", holder=None, ref="t", at=NOW),
-            lambda: coupon.grant("a", holder="", ref="t", at=NOW),
-            lambda: coupon.grant("a", holder=None, ref="", at=NOW),
-            lambda: coupon.grant("a", holder=None, ref="t", actor="x" * 201, at=NOW),
-            lambda: coupon.grant("a", holder=None, ref="t", starts_at=NOW, ends_at=NOW, at=NOW),
-            lambda: coupon.grant("a", holder=None, ref="t", at=datetime(2026, 7, 1)),  # noqa: DTZ001
-        ):
+        wrong: list[dict[str, Any]] = [
+            {"campaign_id": "a b"},
+            {"holder": ""},
+            {"ref": ""},
+            {"actor": "x" * 201},
+            {"starts_at": NOW, "ends_at": NOW},
+            {"at": datetime(2026, 7, 1)},  # noqa: DTZ001
+        ]
+        for said in wrong:
             with pytest.raises(UsageError):
-                act()
+                coupon.grant(**{"campaign_id": "a", "holder": None, "ref": "t", "at": NOW, **said})
         assert granted().grant("sorry", holder="m-42", ref="t-1", at=NOW).facts == ()
         with pytest.raises(UsageError, match="ref"):
             granted().grant("sorry", holder="m-42", ref="", at=NOW)
@@ -389,9 +391,11 @@ class TestRevoke:
 
     def test_what_is_refused(self) -> None:
         """Text that is none."""
-        for said in ({"reason": 5, "actor": ""}, {"reason": "", "actor": "x" * 201}):
-            with pytest.raises(UsageError):
-                granted().revoke(**said, at=NOW)  # type: ignore[arg-type]
+        wrong: list[dict[str, Any]] = [{"reason": 5, "actor": ""}, {"reason": "", "actor": "x" * 201}]
+        for coupon in (granted(), revoked(granted())):
+            for said in wrong:
+                with pytest.raises(UsageError):
+                    coupon.revoke(**said, at=NOW)
 
 
 class TestState:

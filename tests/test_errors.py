@@ -73,7 +73,21 @@ class TestReason:
     def test_other_reasons_are_public_as_they_are(self) -> None:
         """Nothing else is hidden."""
         hidden = {reason for reason in Reason if reason.public != reason.value}
-        assert hidden == {Reason.CODE_MALFORMED, Reason.CODE_UNKNOWN}
+        coupons = {reason for reason in hidden if reason.public == "coupon_invalid"}
+        assert coupons == {
+            Reason.CODE_MALFORMED,
+            Reason.CODE_UNKNOWN,
+            Reason.CAMPAIGN_STOPPED,
+            Reason.COUPON_NOT_FOUND,
+            Reason.COUPON_REVOKED,
+            Reason.COUPON_MEMBER_MISMATCH,
+            Reason.COUPON_REDEEMED,
+            Reason.COUPON_RESERVED,
+            Reason.COUPON_NOT_STARTED,
+            Reason.COUPON_EXPIRED,
+        }
+        assert {reason for reason in hidden - coupons if reason.public == "card_invalid"} == hidden - coupons
+        assert hidden - coupons == {Reason.CARD_UNKNOWN, Reason.CARD_NOT_FOUND, Reason.CARD_BLOCKED, Reason.CARD_EXPIRED}
 
 
 class TestRefusal:

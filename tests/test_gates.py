@@ -160,7 +160,7 @@ class TestFloors:
         """A floor that imports a higher one, or its neighbour, or stands nowhere, is named."""
         caught(tree, FLOORS, f"src/loyaltycore/{module}.py", f"\n{fault}", of)
 
-    @pytest.mark.parametrize("number", range(1, 7), ids=["pure", "program", "cli", "sqlalchemy", "locale", "testing"])
+    @pytest.mark.parametrize("number", range(1, 8), ids=["pure", "program", "cli", "sqlalchemy", "locale", "testing", "qr"])
     def test_forbidden_imports_are_caught(self, tree: Tree, number: int) -> None:
         """Each name on the lists of the forbidden is caught: a misspelt one would pass without a word."""
         contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

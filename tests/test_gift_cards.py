@@ -110,7 +110,7 @@ class TestIssue:
                 line_id="2",
                 at=T0,
             ),
-            Granted(account=MONEY, ref="order-1", rule="issue", units=5000, available_at=T0, expires_at=day(30), at=T0),
+            Granted(account="money", ref="order-1", rule="issue", units=5000, available_at=T0, expires_at=day(30), at=T0),
         )
         card = posting.state
         assert (card.version, card.currency, card.loaded_minor, card.is_blocked) == (2, "EUR", 5000, False)
@@ -232,7 +232,12 @@ class TestIssue:
 class TestLoad:
     def test_each_load_has_its_own_end(self) -> None:
         """What is on the card keeps its own; what ends first is paid first."""
-        card = issued(ends=30).load(eur("10"), ref="order-2", expires_at=day(10), at=day(1)).state
+        posting = issued(ends=30).load(eur("10"), ref="order-2", expires_at=day(10), at=day(1))
+        granted = Granted(
+            account="money", ref="order-2", rule="load", units=1000, available_at=day(1), expires_at=day(10), at=day(1)
+        )
+        assert posting.facts == (granted,)
+        card = posting.state
         assert [(one.expires_at, one.amount) for one in card.balance(at=day(1)).expires] == [
             (day(10), eur("10")),
             (day(30), eur("50")),

@@ -13,8 +13,22 @@ from hypothesis import strategies as st
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import CorruptStateError, UsageError
 from loyaltycore.facts import Append, Fact
-from loyaltycore.memberships import MemberJoined, Membership, OrderCounted, ReturnCounted, SpendCarried
+from loyaltycore.memberships import (
+    CouponGiven,
+    CouponGone,
+    HeldCoupon,
+    MemberJoined,
+    Membership,
+    OffersFreed,
+    OffersHeld,
+    OfferUses,
+    OrderCounted,
+    ReturnCounted,
+    SpendCarried,
+)
+from loyaltycore.offers import Span
 from loyaltycore.orders import OrderReturned
+from loyaltycore.periods import Calendar, Window
 from loyaltycore.points import PointsAccount
 from loyaltycore.testing.strategies import memberships, points_accounts
 from loyaltycore.tiers import Qualifying
@@ -138,7 +152,7 @@ class TestOrders:
     def test_no_order_costs_less_than_nothing(self, name: str) -> None:
         """An amount below zero is no fact, and no state."""
         with pytest.raises(UsageError, match=name):
-            OrderCounted(order_id="1", day=TODAY, at=AT, **{name: -1})
+            OrderCounted(order_id="1", day=TODAY, at=AT, **{name: -1})  # type: ignore[arg-type]  # one of the two
         with pytest.raises(UsageError, match=f"past_{name}"):
             Membership(member_id="m", **{f"past_{name}": -1})  # type: ignore[arg-type]  # one of the two
 
@@ -182,3 +196,143 @@ class TestValues:
         """It is letters, digits and dashes."""
         with pytest.raises(UsageError, match="account"):
             Membership.open("m").on("my points")
+
+
+HOUR = timedelta(hours=1)
+HELD = OffersHeld(order_id="1", offers=("summer", "welcome"), until=AT + HOUR, at=AT)
+GIVEN = CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=AT + HOUR, at=AT)
+
+
+def using(*offers: str, order_id: str = "1", at: datetime = AT, ordered_at: datetime | None = None) -> OrderCounted:
+    """Count an order that uses offers."""
+    return attrs.evolve(COUNTED, order_id=order_id, offers=offers, ordered_at=ordered_at, at=at)
+
+
+class TestUses:
+    """What a member's orders use of offers that one member may use only so often."""
+
+    def test_each_order_counts_once(self) -> None:
+        """By offer; the order that asks does not count itself."""
+        member = Membership.replay("m", [using("summer"), using("summer", "welcome", order_id="2"), using(order_id="3")])
+        assert [member.uses_of(name, at=AT) for name in ("summer", "welcome", "winter")] == [2, 1, 0]
+        assert [member.uses_of("summer", but=order_id, at=AT) for order_id in ("1", "2", "3", None)] == [1, 1, 2, 2]
+        assert dict(member.uses) == {
+            "1": OfferUses(offers=("summer",), at=AT),
+            "2": OfferUses(offers=("summer", "welcome"), at=AT),
+        }
+
+    def test_a_reservation_counts_until_it_runs_out(self) -> None:
+        """By itself, with nothing written."""
+        member = Membership.replay("m", [HELD])
+        instants = (AT - HOUR, AT, AT + HOUR - timedelta(microseconds=1), AT + HOUR)
+        assert [member.uses_of("summer", at=at) for at in instants] == [1, 1, 1, 0]
+
+    @pytest.mark.law(43)
+    @pytest.mark.parametrize("at", [AT + HOUR / 2, AT + 2 * HOUR])
+    def test_confirmed_it_counts_for_good(self, at: datetime) -> None:
+        """In time or late, from when it was ordered; with what it uses, and nothing else."""
+        member = Membership.replay("m", [HELD, using("summer", at=at, ordered_at=AT)])
+        assert member.uses == {"1": OfferUses(offers=("summer",), at=AT)}
+        assert [member.uses_of(name, at=at + HOUR) for name in ("summer", "welcome")] == [1, 0]
+        without = Membership.replay("m", [HELD, using(at=at, ordered_at=AT)])
+        assert without.uses_of("summer", at=at) == 0
+
+    def test_given_up_it_counts_no_more(self) -> None:
+        """Also after its time; all of it, or some of it."""
+        for at in (AT, AT + 2 * HOUR):
+            freed = OffersFreed(order_id="1", offers=("summer",), at=at)
+            member = Membership.replay("m", [HELD, freed])
+            assert [member.uses_of(name, at=AT) for name in ("summer", "welcome")] == [0, 1]
+            member = member.folded([attrs.evolve(freed, offers=("welcome",))])
+            assert member.uses_of("welcome", at=AT) == 0
+            assert member.folded([using("summer", at=at)]).uses_of("summer", at=AT) == 1
+
+    @pytest.mark.parametrize(
+        "span,expected",
+        [
+            (Span.DAY, ["a"]),
+            (Span.WEEK, ["a", "b"]),
+            (Span.MONTH, ["a", "b", "c"]),
+            (Span.YEAR, ["a", "b", "c", "d"]),
+            (Span.EVER, ["a", "b", "c", "d", "e"]),
+        ],
+    )
+    def test_within_a_span(self, span: Span, expected: list[str]) -> None:
+        """Orders of the local day, week, month or year, by when they were ordered; the first instant is inside."""
+        calendar = Calendar("Europe/Paris")
+        ordered = {
+            "a": datetime(2026, 7, 14, 22, tzinfo=UTC),  # midnight of the 15th in Paris, a Wednesday
+            "b": datetime(2026, 7, 12, 22, tzinfo=UTC),  # Monday
+            "c": datetime(2026, 6, 30, 22, tzinfo=UTC),
+            "d": datetime(2025, 12, 31, 23, tzinfo=UTC),
+            "e": datetime(2025, 12, 31, 22, 59, tzinfo=UTC),
+        }
+        at = datetime(2026, 7, 15, 12, tzinfo=UTC)
+        member = Membership.replay(
+            "m", [using("summer", order_id=name, at=at, ordered_at=when) for name, when in ordered.items()]
+        )
+        window = span.window(at, calendar)
+        assert member.uses_of("summer", within=window, at=at) == len(expected)
+        assert [name for name in ordered if member.uses_of("summer", but=name, within=window, at=at) < len(expected)] == expected
+
+    def test_the_end_of_a_window_is_outside(self) -> None:
+        """Half open, as all of them."""
+        member = Membership.replay("m", [using("summer")])
+        for window, count in ((Window(starts_at=AT, ends_at=AT + HOUR), 1), (Window(starts_at=AT - HOUR, ends_at=AT), 0)):
+            assert member.uses_of("summer", within=window, at=AT) == count
+
+    def test_reserved_again_the_later_counts(self) -> None:
+        """After it was given up an order may be set aside once more."""
+        later = attrs.evolve(HELD, offers=("winter",), until=AT + 3 * HOUR, at=AT + HOUR)
+        member = Membership.replay("m", [HELD, OffersFreed(order_id="1", offers=HELD.offers, at=AT), later])
+        assert [member.uses_of(name, at=AT + HOUR) for name in ("summer", "winter")] == [0, 1]
+
+
+class TestCoupons:
+    """The coupons of a member."""
+
+    def test_those_that_end_soonest_first(self) -> None:
+        """Those that never end last; then by id. One that has ended, and one that is gone, is not there."""
+        ends = {"b": None, "a": None, "late": AT + 2 * HOUR, "soon": AT + HOUR, "also": AT + HOUR}
+        facts: list[Fact] = [
+            CouponGiven(coupon_id=coupon_id, campaign_id="sorry", ends_at=ends_at, at=AT) for coupon_id, ends_at in ends.items()
+        ]
+        member = Membership.replay("m", facts)
+        assert member.coupons_at(AT) == ("also", "soon", "late", "a", "b")
+        assert member.coupons_at(AT + HOUR) == ("late", "a", "b")
+        assert member.folded([CouponGone(coupon_id="a", at=AT)]).coupons_at(AT + 2 * HOUR) == ("b",)
+
+    @pytest.mark.law(33)
+    def test_gone_and_given_again(self) -> None:
+        """An order came back: the member holds it as before."""
+        gone = Membership.replay("m", [GIVEN, CouponGone(coupon_id="sorry/t-1", at=AT)])
+        assert gone.coupons == {"sorry/t-1": HeldCoupon(campaign_id="sorry", ends_at=AT + HOUR, is_gone=True)}
+        assert gone.coupons_at(AT) == ()
+        assert gone.folded([GIVEN]).coupons_at(AT) == ("sorry/t-1",)
+
+    @pytest.mark.parametrize("before", [[], [GIVEN], [HELD]], ids=["nothing", "another coupon", "another order"])
+    @pytest.mark.parametrize(
+        "fact",
+        [CouponGone(coupon_id="sorry/t-2", at=AT), OffersFreed(order_id="2", offers=("summer",), at=AT)],
+        ids=lambda fact: fact.kind,
+    )
+    def test_what_was_never_there_cannot_go(self, before: list[Fact], fact: Fact) -> None:
+        """A coupon that was not given, an order that held nothing."""
+        with pytest.raises(CorruptStateError, match=f"member 'm' cannot go on with '{fact.kind}'"):
+            Membership.replay("m", [*before, fact])
+
+    def test_one_posting_after_another_and_all_at_once(self) -> None:
+        """Facts that look at facts before them find these, folded before or in the same posting."""
+        facts: list[Fact] = [
+            GIVEN,
+            HELD,
+            CouponGone(coupon_id="sorry/t-1", at=AT),
+            OffersFreed(order_id="1", offers=("summer",), at=AT),
+            using("welcome"),
+        ]
+        whole = Membership.replay("m", facts)
+        for cut in range(len(facts) + 1):
+            parts = Membership.replay("m", facts[:cut]).folded(facts[cut:])
+            assert parts == whole
+        assert Membership.from_dict(whole.to_dict()) == whole
+        assert pickle.loads(pickle.dumps(whole)) == whole

@@ -76,6 +76,11 @@ def offer(**said: Any) -> Offer:  # noqa: ANN401 - the fields of an offer
     return Offer(said.pop("offer_id", "a"), **{"give": TEN, **said})
 
 
+def limited(**said: Any) -> Limits:  # noqa: ANN401 - the fields of limits
+    """Make limits."""
+    return Limits(**said)
+
+
 def seen(**said: Any) -> Situation:  # noqa: ANN401 - the fields of a situation
     """Tell what conditions see of an empty basket."""
     return Situation(**{"basket": Basket([], currency="EUR"), "at": AT, **said})
@@ -297,10 +302,10 @@ class TestRefusals:
         """As often as it may be, and no more often; the refusal names the span."""
         used = Used(times=2, times_in={span: 2}, by_member=2, by_member_in={span: 2})
         for name, reason in (("total", Reason.OFFER_LIMIT_REACHED), ("per_member", Reason.OFFER_MEMBER_LIMIT_REACHED)):
-            (refusal,) = offer(limits=Limits(**{name: Times(**{span: 2})})).refusals(seen(), used)
+            (refusal,) = offer(limits=limited(**{name: Times(**{span: 2})})).refusals(seen(), used)
             assert refusal == Refusal(reason, {"offer_id": "a", "limit": 2, "period": span.value})
-            assert not offer(limits=Limits(**{name: Times(**{span: 2})})).holds(seen(), used)
-            assert offer(limits=Limits(**{name: Times(**{span: 3})})).holds(seen(), used)
+            assert not offer(limits=limited(**{name: Times(**{span: 2})})).holds(seen(), used)
+            assert offer(limits=limited(**{name: Times(**{span: 3})})).holds(seen(), used)
 
     def test_every_span_that_is_used_up_is_told(self) -> None:
         """Of all limits those that are reached, narrowest span first."""
@@ -342,31 +347,31 @@ class TestLimits:
     def test_limits_of_nothing_are_refused(self, said: dict[str, Any]) -> None:
         """A limit is at least one, and of its kind."""
         with pytest.raises(UsageError, match=next(iter(said))):
-            Limits(**said)
+            limited(**said)
 
     @pytest.mark.parametrize("name", ["total", "per_member"])
     @pytest.mark.parametrize("count", [0, -1, True])
     def test_no_times_are_refused(self, name: str, count: int) -> None:
         """A number is for ever, and at least one."""
         with pytest.raises(UsageError, match=f"must be a whole number in .*, got {count}"):
-            Limits(**{name: count})  # type: ignore[arg-type]
+            limited(**{name: count})
 
     @pytest.mark.parametrize("name", ["total", "per_member"])
     def test_a_number_is_for_ever(self, name: str) -> None:
         """As a table of spans says it; none says nothing."""
         assert TimesOfActions is Times
-        assert getattr(Limits(**{name: 5}), name) == Times(lifetime=5)
-        assert Limits(**{name: None}) == Limits(**{name: Times()}) == OPEN_LIMITS
+        assert getattr(limited(**{name: 5}), name) == Times(lifetime=5)
+        assert limited(**{name: None}) == limited(**{name: Times()}) == OPEN_LIMITS
 
     def test_are_open(self) -> None:
         """Nothing said is no limit, whatever should happen at one, and whatever frees it."""
         assert Limits().are_open
         assert Limits(over=Over.REFUSE, freed_by=FreedBy.RETURNED).are_open
-        some = {"total": 1, "per_member": 1, "units": 1, "budget": FIVE}
-        more = [{name: Times(**{span: 1})} for name in ("total", "per_member") for span in Span]
+        some: dict[str, Any] = {"total": 1, "per_member": 1, "units": 1, "budget": FIVE}
+        more: list[dict[str, Any]] = [{name: Times(**{span: 1})} for name in ("total", "per_member") for span in Span]
         for said in (*({name: value} for name, value in some.items()), *more):
-            assert not Limits(**said).are_open  # type: ignore[arg-type]
-            assert offer(limits=Limits(**said)).is_limited  # type: ignore[arg-type]
+            assert not limited(**said).are_open
+            assert offer(limits=limited(**said)).is_limited
         assert not offer().is_limited
 
     @pytest.mark.parametrize(
@@ -396,7 +401,8 @@ class TestLimits:
     @pytest.mark.parametrize("name", ["times", "by_member", "spent_minor", "units"])
     def test_used_counts(self, name: str) -> None:
         """Whole numbers of at least nothing."""
-        assert getattr(Used(**{name: 3}), name) == 3
+        said: dict[str, Any] = {name: 3}
+        assert getattr(Used(**said), name) == 3
         for other in (-1, 1.5, True, "1"):
             with pytest.raises(UsageError, match=name):
                 Used(**{name: other})  # type: ignore[arg-type]
@@ -404,11 +410,13 @@ class TestLimits:
     @pytest.mark.parametrize("name", ["times_in", "by_member_in"])
     def test_used_in_spans(self, name: str) -> None:
         """Counts by span, at least nothing; of a span that is not named, none."""
-        used = Used(times=7, by_member=3, **{name: {Span.DAY: 2, Span.EVER: 5}})
+        said: dict[str, Any] = {"times": 7, "by_member": 3, name: {Span.DAY: 2, Span.EVER: 5}}
+        used = Used(**said)
         ask, ever = (used.in_span, 7) if name == "times_in" else (used.by_member_in_span, 3)
         assert [ask(span) for span in Span] == [2, 0, 0, 0, ever]
         assert Used().in_span(Span.DAY) == Used().by_member_in_span(Span.DAY) == 0
-        for other in ({"per_day": 1}, {Span.DAY: -1}, {Span.DAY: True}, {Span.DAY: 1.0}, [Span.DAY], "per_day"):
+        others: tuple[Any, ...] = ({"per_day": 1}, {Span.DAY: -1}, {Span.DAY: True}, {Span.DAY: 1.0}, [Span.DAY], "per_day")
+        for other in others:
             with pytest.raises(UsageError):
                 Used(**{name: other})  # type: ignore[arg-type]
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Money, Program, ProgramError
+from loyaltycore._campaign import CAMPAIGNS_LIMIT
 from loyaltycore._code_space import CodeSpace, SecretKey
-from loyaltycore._offers_file import _SINGLES, CAMPAIGNS_LIMIT
+from loyaltycore._offers_file import _SINGLES
 from loyaltycore._phrases import EXPIRES, PENDING, TERM
 from loyaltycore._program_file import read_program
 from loyaltycore.basket import Filter, PriceState
@@ -77,7 +78,6 @@ from loyaltycore.conditions import (
 from loyaltycore.coupons import HUMAN, CouponCampaign
 from loyaltycore.offers import Combines, FreedBy, Lane, Limits, Mode, Offer, Returns, Span, Stacking, Times
 from loyaltycore.periods import Period, Recurrence, Schedule, Term, Through, Weekday, Window
-from loyaltycore.program import CAMPAIGNS_LIMIT as PROGRAM_LIMIT
 from loyaltycore.quantities import Over, Rate, Remainder, Rounding
 from tests.test_program_file import toml
 from tools.project import ROOT
@@ -1128,7 +1128,6 @@ class TestCampaigns:
 
     def test_how_many(self) -> None:
         """As many as a program has."""
-        assert CAMPAIGNS_LIMIT == PROGRAM_LIMIT
         text = "campaigns = [" + "{}," * (CAMPAIGNS_LIMIT + 1) + "]\n" + PROGRAM + STACKING
         assert problems(text, "") == [f"campaigns: must be at most {CAMPAIGNS_LIMIT} tables, got {CAMPAIGNS_LIMIT + 1}"]
 

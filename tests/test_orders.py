@@ -17,6 +17,7 @@ from loyaltycore.basket import Return
 from loyaltycore.errors import Accepted, CorruptStateError, CurrencyMismatchError, Reason, Refused, UsageError
 from loyaltycore.memberships import MemberJoined
 from loyaltycore.orders import (
+    CardPayment,
     Counted,
     EarnedPoints,
     Formula,
@@ -24,8 +25,10 @@ from loyaltycore.orders import (
     OfferCost,
     OfferNeed,
     Order,
+    OrderCardSold,
     OrderLine,
     OrderPlaced,
+    OrderReserved,
     OrderReturned,
     Shape,
 )
@@ -717,3 +720,125 @@ class TestFolded:
         """A stored order is what was written, or an error."""
         with pytest.raises(CorruptStateError):
             Order.from_dict({"form": 1, "order_id": "1001", "returned": {"1": "two"}})
+
+
+def paid_with(order: Order, *minors: int) -> Order:
+    """Let gift cards pay of an order, in this order; what there is nothing left for is not there."""
+    left, payments = booked(order).total.minor_units, list[CardPayment]()
+    for number, minor in enumerate(minors):
+        part = min(minor, left)
+        if part:
+            payments.append(CardPayment(card_id=f"card-{number}", minor=part))
+            left -= part
+    return Order.open("1001").folded([attrs.evolve(booked(order), card_payments=tuple(payments))])
+
+
+class TestCards:
+    """Money that gift cards paid goes back to them first."""
+
+    @pytest.mark.law(27, 37)
+    @given(ORDERS, st.lists(st.integers(1, 3_000), max_size=3), st.data())
+    def test_any_split_of_returns_gives_cards_what_one_return_does(
+        self, drawn: Order, minors: list[int], data: st.DataObject
+    ) -> None:
+        """Unit by unit, with amounts and shipping between: each card gets what it paid, never more; first to cards, then out."""
+        order = whole = paid_with(drawn, *minors)
+        fact = booked(order)
+        backs = [Return(lines={line_id: 1}) for line_id in units_left(order)]
+        if fact.shipping_minor:
+            first = data.draw(st.integers(1, fact.shipping_minor))
+            parts = [first, fact.shipping_minor - first] if first < fact.shipping_minor else [first]
+            backs += [Return(shipping=Money(minor, fact.currency)) for minor in parts]
+        to_cards, given = Counter[str](), 0
+        paid_last_first = [(one.card_id, one.minor) for one in reversed(fact.card_payments)]
+        for number, back in enumerate(data.draw(st.permutations(backs))):
+            order, one = came_back(order, back, number)
+            assert all(one.to_cards.values())
+            to_cards, given = to_cards + Counter(one.to_cards), given + one.money_minor
+            assert to_cards == by_hand_to_cards(paid_last_first, given)
+            assert one.to_pay_out.minor_units == one.money_minor - sum(one.to_cards.values()) >= 0
+        assert to_cards == {one.card_id: one.minor for one in fact.card_payments}
+        shipping = Money(fact.shipping_minor, fact.currency) if fact.shipping_minor else None
+        _, at_once = came_back(whole, Return(lines=Counter(units_left(whole)), shipping=shipping))
+        assert at_once.to_cards == to_cards
+
+    @pytest.mark.law(37)
+    @given(ORDERS, st.lists(st.integers(1, 3_000), max_size=3), st.data())
+    def test_no_card_gets_more_than_it_paid(self, drawn: Order, minors: list[int], data: st.DataObject) -> None:
+        """Also where amounts come back beside units."""
+        order = paid_with(drawn, *minors)
+        _, order = in_two_parts(data, order)
+        back = Counter[str]()
+        for one in order.returns.values():
+            back += Counter(one.to_cards)
+        money = sum(one.money_minor for one in order.returns.values())
+        fact = booked(order)
+        assert all(back[one.card_id] <= one.minor for one in fact.card_payments)
+        assert back.total() == min(money, fact.paid_by_cards_minor)
+
+    @pytest.mark.parametrize(
+        "minor,expected", [(1, {"b": 1}), (20, {"b": 20}), (21, {"b": 20, "a": 1}), (35, {"b": 20, "a": 10})]
+    )
+    def test_the_last_that_paid_first(self, minor: int, expected: dict[str, int]) -> None:
+        """As a purse is filled again in the other order."""
+        payments = (CardPayment(card_id="a", minor=10), CardPayment(card_id="b", minor=20))
+        order = Order.open("1001").folded([attrs.evolve(booked(placed(line(list_minor=50))), card_payments=payments)])
+        _, one = came_back(order, amount(minor))
+        assert dict(one.to_cards) == expected
+        assert one.to_pay_out == euros(max(0, minor - 30))
+
+    def test_cards_that_were_sold(self) -> None:
+        """The order knows of which line each is a unit; one that was never placed sold none."""
+        sold = OrderCardSold(order_id="1001", line_id="1", card_id="card-9", at=AT)
+        assert placed(line()).folded([sold]).cards == {"card-9": "1"}
+        with pytest.raises(CorruptStateError, match=r"order '1001' cannot go on with 'order\.card_sold'"):
+            Order.open("1001").folded([sold])
+
+
+def by_hand_to_cards(paid: list[tuple[str, int]], money: int) -> dict[str, int]:
+    """Put money back on cards cent by cent."""
+    found = Counter[str]()
+    cents = [card_id for card_id, minor in paid for _ in range(minor)]
+    for card_id in cents[:money]:
+        found[card_id] += 1
+    return found
+
+
+class TestAllBack:
+    """Whether nothing of the goods is kept."""
+
+    @pytest.mark.parametrize(
+        "backs,is_all",
+        [
+            ([], False),
+            ([Return(lines={"1": 1})], False),
+            ([Return(lines={"1": 2})], False),
+            ([Return(lines={"1": 2, "2": 1})], True),
+            ([Return(lines={"1": 1}), Return(lines={"1": 1, "2": 1})], True),
+            ([amount(2999)], False),
+            ([amount(3000)], True),
+            ([amount(1), amount(2999)], True),
+            ([Return(lines={"1": 2}), amount(999)], False),
+            ([Return(lines={"1": 2}), amount(1000)], True),
+            ([Return(shipping=euros(490))], False),
+            ([amount(2999), Return(shipping=euros(490))], False),
+        ],
+    )
+    def test_units_or_money(self, backs: list[Return], is_all: bool) -> None:  # noqa: FBT001 - pytest passes it
+        """Every unit, or all that was paid for the goods; shipping is neither."""
+        order = placed(line(quantity=2, list_minor=2000), line("2"), shipping=490)
+        for number, back in enumerate(backs):
+            order, _ = came_back(order, back, number)
+        assert order.is_all_back is is_all
+
+    def test_what_cost_nothing(self) -> None:
+        """Of goods that were free only the units tell."""
+        order = placed(line(list_minor=0))
+        assert not order.is_all_back
+        assert came_back(order, Return(lines={"1": 1}))[0].is_all_back
+
+    def test_what_was_never_placed(self) -> None:
+        """Nothing was bought: nothing came back."""
+        assert not Order.open("1001").is_all_back
+        reserved = OrderReserved(order=booked(placed(line())), until=AT + timedelta(hours=1), at=AT)
+        assert not Order.open("1001").folded([reserved]).is_all_back

@@ -122,6 +122,8 @@ class TestCommitment:
             "burn": [500, 500],
             "gifts": [],
             "coupons": [],
+            "cards": [],
+            "redeemed": [],
             "earned": [["order", "points", 66, [["helmet", 6691, 1, 1]]]],
             "to_pay": [6691, "EUR"],
         }

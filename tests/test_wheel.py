@@ -52,7 +52,7 @@ class TestMetadata:
 
     def test_extras_are_those_that_work(self, metadata: Message) -> None:
         """An extra is declared once something uses it."""
-        assert sorted(metadata.get_all("Provides-Extra", [])) == ["cli", "locale", "sqlalchemy", "testing"]
+        assert sorted(metadata.get_all("Provides-Extra", [])) == ["cli", "locale", "qr", "sqlalchemy", "testing"]
 
     def test_licence_and_version(self, metadata: Message) -> None:
         """The licence is said in the way tools read."""

@@ -54,7 +54,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="loyaltycore-") as scratch:
         folder = Path(scratch)
         # The stores, the catalogues and the kit are public too: their extras must be there to be looked at.
-        python = install(build(ROOT, folder / "dist"), folder / "environment", extras="[cli,locale,sqlalchemy,testing]")
+        python = install(build(ROOT, folder / "dist"), folder / "environment", extras="[cli,locale,qr,sqlalchemy,testing]")
         result = verify_types(python)
     print(result.stdout + result.stderr)
     return result.returncode

@@ -36,6 +36,7 @@ __all__ = [
     "book_reserved",
     "book_return",
     "earned_now",
+    "is_given_up",
     "own_hold",
     "with_facts",
 ]
@@ -270,6 +271,12 @@ def own_hold(membership: Membership, order_id: str) -> Hold | None:
     """Give the hold in an order's name that is not resolved, in time or late; ``None`` where there is none."""
     hold = membership.ledger_of(POINTS).holds.get(order_id)
     return hold if hold is not None and hold.is_open else None
+
+
+def is_given_up(membership: Membership, placed: OrderPlaced) -> bool:
+    """Whether the points an order is to burn are no longer set aside for it."""
+    hold = membership.ledger_of(POINTS).holds.get(placed.order_id)
+    return placed.burn_points > 0 and (hold is None or hold.captured == 0)
 
 
 def _granted(state: Membership, earned: EarnedPoints, order_id: str, at: datetime) -> Posting[Membership]:

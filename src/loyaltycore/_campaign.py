@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -9,8 +10,9 @@ from typing import Any, ClassVar, Final, TypeAlias, final
 
 import attrs
 
-from loyaltycore._checks import check_instant, check_kind, check_whole, shown
+from loyaltycore._checks import check_instant, check_kind, check_several, check_whole, shown
 from loyaltycore._code_space import CodeSpace
+from loyaltycore._frozen import FrozenMap
 from loyaltycore._offer_kinds import OPEN_LIMITS, Combines, Lane, Limits, Offer, own_lane
 from loyaltycore.benefits import Benefit, check_benefit
 from loyaltycore.conditions import AllOf, Base, CodePresented, Condition, CouponHeld, leaves
@@ -21,10 +23,22 @@ from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.quantities import Money
 from loyaltycore.wire import instant_text, read_state, write_state
 
-__all__ = ["HUMAN", "Campaign", "CampaignResumed", "CampaignStopped", "CouponCampaign", "Validity"]
+__all__ = [
+    "CAMPAIGNS_LIMIT",
+    "HUMAN",
+    "Campaign",
+    "CampaignResumed",
+    "CampaignStopped",
+    "CouponCampaign",
+    "Validity",
+    "campaigns_by_id",
+]
 
 HUMAN: Final = "human"
 """Says that the id of a campaign is its one code, made for people, such as ``SUMMER10``."""
+
+CAMPAIGNS_LIMIT: Final = 10_000
+"""Campaigns of one program."""
 
 LONGEST_HOURS: Final = timedelta(days=366)
 """A span counted in hours is a short one; longer ones are counted in days."""
@@ -175,6 +189,22 @@ class CouponCampaign:
             return starts_at, check_instant("the end of a coupon", since + self.valid_for)
         term = self.valid_for if isinstance(self.valid_for, Term) else Term(self.valid_for)
         return starts_at, term.end_after(since, calendar=calendar)
+
+
+def campaigns_by_id(campaigns: Iterable[CouponCampaign] | Mapping[str, CouponCampaign]) -> FrozenMap[str, CouponCampaign]:
+    """Take campaigns of a program, in any order or by their ids.
+
+    Raises:
+        UsageError: Two of one name, or too many.
+    """
+    given = campaigns.values() if isinstance(campaigns, Mapping) else campaigns
+    several = check_several("campaigns", given, CouponCampaign, limit=CAMPAIGNS_LIMIT)
+    found = {campaign.campaign_id: campaign for campaign in several}
+    if len(found) < len(several):
+        doubled = sorted(Counter(campaign.campaign_id for campaign in several).items(), key=lambda item: -item[1])
+        msg = f"campaigns must have names of their own, got {doubled[0][0]!r} twice"
+        raise UsageError(msg)
+    return FrozenMap(found)
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, cast, final
 
@@ -78,7 +78,9 @@ class CardSteps(CouponSteps):
             raise UsageError(msg)
         return self.card_numbers
 
-    def _with_cards(self, asked: Asked, numbers: Iterable[str], client: str | None) -> Steps[tuple[Asked, dict[str, Refusal]]]:
+    def _with_cards(
+        self, asked: Asked, numbers: Iterable[str], client: str | None, *, counted: bool = True
+    ) -> Steps[tuple[Asked, dict[str, Refusal]]]:
         """Put ids in the place of numbers, and say which were not looked at.
 
         A number of no card gets the id of no card in its place.
@@ -87,23 +89,25 @@ class CardSteps(CouponSteps):
         if not typed:
             return asked, {}
         try:
-            found = yield from self._cards_of(typed, client, asked.member_id)
+            found = yield from self._cards_of(typed, client, asked.member_id, counted=counted)
         except RefusedError as error:
             refused = {f"refused-{place}": error.refusal for place in range(len(typed))}
             return attrs.evolve(asked, cards=(*asked.cards, *refused)), refused
         cards = (*asked.cards, *(name or f"unknown-{place}" for place, name in enumerate(found)))
         return attrs.evolve(asked, cards=cards), {}
 
-    def _cards_of(self, typed: tuple[str, ...], client: str | None, member_id: str | None) -> Steps[tuple[str | None, ...]]:
+    def _cards_of(
+        self, typed: tuple[str, ...], client: str | None, member_id: str | None, *, counted: bool = True
+    ) -> Steps[tuple[str | None, ...]]:
         """Find the cards of numbers; ``None`` for what is the number of none, or where too many were tried."""
         cards = self._known_numbers()
         read = [cards.read(text) for text in typed]
         known = [None if isinstance(number, Refusal) else number for number in read]
         tried = dict(_weighed(cards, text, number) for text, number in zip(typed, known, strict=True))
-        if not (yield from self._attempt(tried, client, member_id)):
+        if counted and not (yield from self._attempt(tried, client, member_id)):
             raise RefusedError(Refusal(Reason.ATTEMPTS_LIMIT_REACHED))
         # What is no number is looked for all the same, under one that nobody has.
-        streams = [tuple(map(number_stream, _digests(cards, number))) for number in known]
+        streams = [_pointers(cards, number or cards.number(bytes(31) + bytes([place]))) for place, number in enumerate(known)]
         loaded = yield from self._whole(tuple(dict.fromkeys(stream for several in streams for stream in several)))
         return tuple(_card_of(several, loaded) for several in streams)
 
@@ -125,7 +129,7 @@ class CardSteps(CouponSteps):
     ) -> Steps[IssuedCard]:
         cards, card_id = self._known_numbers(), card_id_of(ref)
         number = cards.number(entropy)
-        stream, pointer = card_stream(card_id), number_stream(cards.digest(number))
+        stream, pointers = card_stream(card_id), _pointers(cards, number)
         if (order_id is None) is not (line_id is None):
             msg = f"order_id and line_id must be given together, got {order_id!r} and {line_id!r}"
             raise UsageError(msg)
@@ -134,7 +138,7 @@ class CardSteps(CouponSteps):
             Key("issue"),
             actor=actor,
             amount=plain(check_kind("amount", amount, Money)),
-            entropy=pointer,
+            entropy=pointers[-1],  # under the oldest pepper, which stays the same when another comes
             expires_at=instant_or_none(expires_at),
             uses=check_kind("uses", uses, CardUses).value,
             minimum=plain(minimum),
@@ -144,9 +148,7 @@ class CardSteps(CouponSteps):
         )
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
-            if loaded.streams[pointer].version:
-                msg = "entropy must be new for every card: this one made the number of another"
-                raise UsageError(msg)
+            _check_new(loaded, pointers)
             sold = () if order_id is None or line_id is None else (_sold(loaded.order(order_id), line_id, card_id, at),)
             issued = loaded.card(card_id).issue(
                 amount,
@@ -160,10 +162,10 @@ class CardSteps(CouponSteps):
                 line_id=line_id,
                 at=at,
             )
-            return issued, _numbered(pointer, card_id, cards.pepper_id, at), *sold
+            return issued, *_numbered(pointers, card_id, cards.pepper_id, at), *sold
 
         orders = () if order_id is None else (order_stream(order_id),)
-        yield from self._once(command, (stream, pointer, *orders), decide)
+        yield from self._once(command, (stream, *pointers, *orders), decide)
         return IssuedCard(card_id=card_id, number=number, amount=amount)
 
     def _load_card(self, card_id: str, amount: Money, *, ref: str, expires_at: datetime | None, actor: str) -> Steps[Granted]:
@@ -194,27 +196,32 @@ class CardSteps(CouponSteps):
     ) -> Steps[GiftCard]:
         """Block or unblock a card, each time it is asked for."""
         seen = yield from self._card(card_id)
-        if not turn(seen, not_before_last(None, self._now(), seen)).facts:
-            return seen
-        return seen.folded((yield from self._on_card(card_id, f"{verb}:{seen.version}", turn, actor=actor)))
+        while turn(seen, not_before_last(None, self._now(), seen)).facts:
+            try:
+                yield from self._on_card(card_id, f"{verb}:{seen.version}", turn, actor=actor)
+            except RefusedError:
+                before, seen = seen, (yield from self._card(card_id))
+                if seen.version == before.version:
+                    raise  # otherwise somebody else wrote to it, between two looks
+            else:
+                return (yield from self._card(card_id))
+        return seen
 
     def _replace_card(self, card_id: str, *, ref: str, entropy: bytes, actor: str) -> Steps[IssuedCard]:
         """Make another card with another number, and move all that is on the old one there."""
         cards, new_id = self._known_numbers(), card_id_of(ref)
         number = cards.number(entropy)
-        old, new, pointer = card_stream(card_id), card_stream(new_id), number_stream(cards.digest(number))
-        command = Command.of(old, Key(f"replace:{ref}"), actor=actor, entropy=pointer)
+        old, new, pointers = card_stream(card_id), card_stream(new_id), _pointers(cards, number)
+        command = Command.of(old, Key(f"replace:{ref}"), actor=actor, entropy=pointers[-1])
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
-            if loaded.streams[pointer].version:
-                msg = "entropy must be new for every card: this one made the number of another"
-                raise UsageError(msg)
+            _check_new(loaded, pointers)
             card = loaded.card(card_id)
             at = not_before_last(None, at, card)
             moved = card.replace(loaded.card(new_id), ref=ref, actor=actor, last_four=cards.last_four(number), at=at)
-            return moved.old, moved.new, _numbered(pointer, new_id, cards.pepper_id, at)
+            return moved.old, moved.new, *_numbered(pointers, new_id, cards.pepper_id, at)
 
-        facts = yield from self._once(command, (old, new, pointer), decide)
+        facts = yield from self._once(command, (old, new, *pointers), decide)
         made = GiftCard.replay(new_id, facts[new])
         return IssuedCard(card_id=new_id, number=number, amount=Money(made.ledger.available(at=facts[new][0].at), made.currency))
 
@@ -304,9 +311,16 @@ def _weighed(cards: CardNumbers, text: str, number: str | None) -> tuple[str, in
     return (blinded(text), 0) if number is None else (cards.digest(number)[:_NAME_LENGTH], 1)
 
 
-def _digests(cards: CardNumbers, number: str | None) -> tuple[str, ...]:
-    """Give the digests under which a number is looked for; of none, those of a number that nobody has."""
-    return cards.digests(cards.number(bytes(32)) if number is None else number)
+def _pointers(cards: CardNumbers, number: str) -> tuple[StreamId, ...]:
+    """Name the streams under which a number is looked for: that of the present pepper first, the oldest last."""
+    return tuple(map(number_stream, cards.digests(number)))
+
+
+def _check_new(loaded: Loaded, pointers: Iterable[StreamId]) -> None:
+    """Refuse entropy that made a number before, under whichever pepper that is kept."""
+    if any(loaded.streams[pointer].version for pointer in pointers):
+        msg = "entropy must be new for every card: this one made the number of another"
+        raise UsageError(msg)
 
 
 def _card_of(streams: tuple[StreamId, ...], loaded: Loaded) -> str | None:
@@ -314,8 +328,10 @@ def _card_of(streams: tuple[StreamId, ...], loaded: Loaded) -> str | None:
     return facts[0].card_id if facts else None
 
 
-def _numbered(pointer: StreamId, card_id: str, pepper_id: str, at: datetime) -> Posting[None]:
-    return Posting(None, facts=(CardNumbered(card_id=card_id, pepper_id=pepper_id, at=at),), stream=pointer, version=0)
+def _numbered(pointers: Sequence[StreamId], card_id: str, pepper_id: str, at: datetime) -> tuple[Posting[None], ...]:
+    """Let a number lead to its card, under the present pepper; under the older ones nothing may."""
+    fact = CardNumbered(card_id=card_id, pepper_id=pepper_id, at=at)
+    return tuple(Posting(None, facts=() if nth else (fact,), stream=one, version=0) for nth, one in enumerate(pointers))
 
 
 def _sold(order: Order, line_id: str, card_id: str, at: datetime) -> Posting[Order]:

@@ -370,10 +370,10 @@ class Coupon:
         if check_instant("until", until) <= check_instant("at", at):
             msg = f"until must be after {instant_text(at)}, got {instant_text(until)}"
             raise UsageError(msg)
-        campaign_id = self._checked(member_id, order_id, at)
-        use = self.uses.get(order_id)
+        use = self.uses.get(check_id("order_id", order_id))
         if use is not None and use.holds(at) and (use.until is None or use.until >= until):
             return self._posting()
+        campaign_id = self._checked(member_id, order_id, at)
         return self._posting(
             CouponReserved(coupon_id=self.coupon_id, campaign_id=campaign_id, order_id=order_id, until=until, at=at)
         )

@@ -27,7 +27,7 @@ from loyaltycore._steps import (
 )
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import CODES_LIMIT, Campaign, Coupon, CouponCampaign, CouponGranted, ReadCode
-from loyaltycore.errors import DuplicateError, LimitReachedError, Reason, Refusal, RefusedError, UsageError
+from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Command, Fact, Posting
 from loyaltycore.identity import (
     Key,
@@ -55,6 +55,9 @@ GRANT_BLOCK: Final = 4096
 
 CANDIDATES: Final = 8
 """Serials looked at for one grant; where all are given, the block is mostly full, and the next one is taken."""
+
+_TEXT_LIMIT: Final = 1000
+"""Characters of what is no code by which it is known: longer ones are no attempt."""
 
 HELD_LIMIT: Final = 50
 """Coupons of one member that are looked at for a quote: those that end soonest."""
@@ -140,18 +143,22 @@ class CouponSteps(Service):
         may_hold = bool(program.campaigns) and (asked.member_id is not None or bool(asked.codes))
 
         def more(loaded: Loaded, at: datetime) -> tuple[StreamId, ...]:
-            found = list[StreamId]()
+            presented, held = list[StreamId](), dict[StreamId, None]()
             for place, text in enumerate(self._entered(asked)):
                 reading = self._reading(text, loaded, at)
                 coupon_id, campaign_id = self._names(text, reading)
                 # What leads nowhere is looked for all the same: how much is asked of the store tells nothing.
-                found.append(coupon_stream(coupon_id or f"none-{place}"))
-                found.append(campaign_stream(campaign_id or f"none-{place}"))
+                presented.append(coupon_stream(coupon_id or f"none-{place}"))
+                presented.append(campaign_stream(campaign_id or f"none-{place}"))
             member = loaded.member_or_none(asked.member_id)
             if member is not None:
                 for coupon_id in _looked_at(member, asked, at):
-                    found += [coupon_stream(coupon_id), campaign_stream(member.coupons[coupon_id].campaign_id)]
-            return tuple(dict.fromkeys(found))
+                    campaign_id = member.coupons[coupon_id].campaign_id
+                    held |= {coupon_stream(coupon_id): None, campaign_stream(campaign_id): None}
+            found = dict.fromkeys([*presented, *held])
+            # Two codes of one campaign, or one of a campaign that the member holds a coupon of, would ask for less.
+            fewer = len(presented) + len(held) - len(found)
+            return (*found, *(campaign_stream(f"none-{CODES_LIMIT + place}") for place in range(fewer)))
 
         limited = bool(program.book.limited)
         return Sight(
@@ -274,12 +281,18 @@ class CouponSteps(Service):
         command, claims = attempt(self.attempts, tried, client=client, member_id=member_id, at=self._now())
         if (yield AskReceipt(command)) is not None or not claims:
             return True
-        try:
-            yield Commit(command, claims, Projected(command, (), self._now()))
-        except DuplicateError:
-            return True
-        except LimitReachedError:
-            return False
+        for again in range(self.retries + 1):
+            try:
+                yield Commit(command, claims, Projected(command, (), self._now()))
+            except DuplicateError:
+                break
+            except LimitReachedError:
+                return False
+            except ConflictError:
+                if again == self.retries:
+                    raise
+            else:
+                break
         return True
 
     def _try_codes(self, asked: Asked, client: str | None) -> Steps[bool]:
@@ -306,11 +319,17 @@ class CouponSteps(Service):
         """Turn a switch, each time it is asked for: stopped, resumed and stopped again is stopped."""
         stream = campaign_stream(campaign_id)
         seen = (yield from self._whole((stream,))).campaign(campaign_id)
-        if not turn(seen, self._now()).facts:
-            return seen
-        command = Command.of(stream, Key(f"{verb}:{seen.version}"), actor=by)
-        facts = yield from self._once(command, (stream,), lambda loaded, at: (turn(loaded.campaign(campaign_id), at),))
-        return seen.folded(facts[stream])
+        while turn(seen, self._now()).facts:
+            command = Command.of(stream, Key(f"{verb}:{seen.version}"), actor=by)
+            try:
+                yield from self._once(command, (stream,), lambda loaded, at: (turn(loaded.campaign(campaign_id), at),))
+            except RefusedError:
+                before, seen = seen, (yield from self._whole((stream,))).campaign(campaign_id)
+                if seen.version == before.version:
+                    raise  # otherwise somebody else turned it, between two looks
+            else:
+                return (yield from self._whole((stream,))).campaign(campaign_id)
+        return seen
 
     def _campaign(self, campaign_id: str) -> CouponCampaign:
         campaign = self.program.campaigns.get(campaign_id)
@@ -491,6 +510,8 @@ class CouponSteps(Service):
             seen = (yield from self._whole((stream,))).coupon(Coupon.issued(coupon_id))
             if seen.revoked_at is not None:
                 return seen
+            if not seen.version and not (yield from self._is_of_batch(coupon_id)):
+                raise RefusedError(Refusal(Reason.COUPON_NOT_FOUND))
             members = (member_stream(seen.holder),) if seen.holder else ()
 
             def decide(loaded: Loaded, at: datetime, seen: Coupon = seen) -> Postings:
@@ -507,10 +528,22 @@ class CouponSteps(Service):
 
             command = Command.of(stream, Key("revoke"), actor=by, reason=reason)
             try:
-                facts = yield from self._once(command, (stream, *members), decide)
+                yield from self._once(command, (stream, *members), decide)
             except _HolderMovedError:
                 continue  # it was granted between two looks; that happens once
-            return seen.folded(facts[stream])
+            except RefusedError:
+                if (yield from self._whole((stream,))).coupon(Coupon.issued(coupon_id)).revoked_at is None:
+                    raise  # otherwise somebody else took it back, between two looks
+
+    def _is_of_batch(self, coupon_id: str) -> Steps[bool]:
+        """Say whether a coupon is one of a batch: of such a one nothing is stored until it is used."""
+        named, _, serial = coupon_id.rpartition("/")
+        space_id, _, key_id = named.rpartition("/")
+        spaces = () if self.codes is None else tuple(space.space_id for space in self.codes.spaces)
+        if space_id not in spaces or not serial.isdecimal() or serial != str(int(serial)):
+            return False
+        block = (yield from self._whole((space_stream(space_id),))).space(space_id).block_of(key_id, int(serial))
+        return block is not None and not block.holder_bound
 
     def _coupon(self, code: str) -> Steps[Coupon]:
         """Read a code for whoever helps its holder."""
@@ -588,5 +621,10 @@ def _pointed_at(campaign_id: str, ref: str, block: Block) -> tuple[int, ...]:
 
 
 def blinded(text: str) -> str:
-    """Give a name of what was typed, under which nobody finds it again that does not know it."""
-    return digest(text.encode("ascii", "backslashreplace").decode()[:1000], purpose="lc.attempt.code")
+    """Give a name of what was typed, under which nobody finds it again that does not know it; typed otherwise, the same."""
+    try:
+        known = fold_code(text)
+    except UsageError:
+        # What is no code may be text of any kind and length: its beginning, with its marks written out, can be digested.
+        known = text[:_TEXT_LIMIT].encode("ascii", "backslashreplace").decode()
+    return digest(known, purpose="lc.attempt.code")

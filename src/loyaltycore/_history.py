@@ -1,6 +1,7 @@
 """A shop's history as events, and the reader of its JSON Lines form.
 
-One event a line, in order of time: ``join``, ``order``, ``return``, ``action``. See ``docs/guide/replay.md`` for the fields.
+One event a line, in order of time: ``join``, ``codes``, ``grant``, ``order``, ``card``, ``return``, ``action``. See
+``docs/guide/replay.md`` for the fields.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import IO, Any, Final, TypeAlias, final
 
 import attrs
 
-from loyaltycore._checks import check_whole, shown
+from loyaltycore._checks import check_count, check_whole, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.basket import Basket, Line, Return
 from loyaltycore.errors import LoyaltyError, UsageError
@@ -31,8 +32,12 @@ __all__ = [
     "Acted",
     "Bucket",
     "Cancelled",
+    "CardMade",
+    "CodesIssued",
+    "CouponGranted",
     "Event",
     "Fields",
+    "GrantName",
     "HistoryError",
     "Joined",
     "Ordered",
@@ -62,6 +67,25 @@ class Joined:
 
 
 @final
+@attrs.frozen
+class GrantName:
+    """What names a grant: its campaign, and the shop's own name for it."""
+
+    campaign_id: str
+    ref: str
+
+    @classmethod
+    def of(cls, text: str) -> GrantName:
+        """Take ``welcome/ticket-7`` apart; a campaign's name holds no slash.
+
+        Raises:
+            UsageError: Text without two such names.
+        """
+        campaign_id, _, ref = check_text("coupon", text).partition("/")
+        return cls(check_slug("campaign", campaign_id), check_id("ref", ref))
+
+
+@final
 @attrs.frozen(kw_only=True)
 class Ordered:
     """An order was paid.
@@ -72,6 +96,8 @@ class Ordered:
         member_id: Whose; ``None`` for a guest.
         basket: What was bought.
         codes: As typed.
+        coupons: Coupons that were chosen, each by its campaign and the ``ref`` it was granted under.
+        gift_cards: Gift cards that pay, by the ``ref`` each was made under.
         burn: Points asked to burn.
         rows: Rows of the file that went into it.
     """
@@ -81,6 +107,8 @@ class Ordered:
     member_id: str | None
     basket: Basket
     codes: tuple[str, ...] = ()
+    coupons: tuple[GrantName, ...] = ()
+    gift_cards: tuple[str, ...] = ()
     burn: int = 0
     rows: int = 1
 
@@ -118,7 +146,58 @@ class Acted:
     ref: str
 
 
-Event: TypeAlias = Joined | Ordered | ReturnedLines | Cancelled | Acted
+@final
+@attrs.frozen(kw_only=True)
+class CodesIssued:
+    """A campaign had codes made, for whoever gets them."""
+
+    at: datetime
+    campaign_id: str
+    count: int
+    ref: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CouponGranted:
+    """A campaign gave one coupon to one person.
+
+    Attributes:
+        at: When.
+        campaign_id: Which campaign.
+        member_id: Who alone may redeem it; ``None`` for whoever has its code.
+        ref: The shop's own name for it.
+    """
+
+    at: datetime
+    campaign_id: str
+    member_id: str | None
+    ref: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CardMade:
+    """A gift card was made.
+
+    Attributes:
+        at: When.
+        ref: The shop's own name for it; its number stands in no history.
+        amount: What is on it.
+        expires_at: First instant at which it no longer pays; ``None`` never.
+        order_id: The order that sold it; ``None`` where none did.
+        line_id: The line of that order.
+    """
+
+    at: datetime
+    ref: str
+    amount: Money
+    expires_at: datetime | None
+    order_id: str | None
+    line_id: str | None
+
+
+Event: TypeAlias = Joined | CodesIssued | CouponGranted | Ordered | CardMade | ReturnedLines | Cancelled | Acted
 
 
 class Bucket(StrEnum):
@@ -143,6 +222,9 @@ class Bucket(StrEnum):
     SALE_GUEST = "sale_guest"
     JOIN = "join"
     ACTION = "action"
+    CODES = "codes"
+    GRANT = "grant"
+    CARD = "card"
     REFUSED = "refused"
 
 
@@ -299,6 +381,8 @@ def _order(fields: Fields, currency: str) -> Ordered:
         member_id=None if member_id is None else check_id("member_id", member_id),
         basket=take_basket(fields, currency=currency),
         codes=tuple([check_text("code", code) for code in fields.take("codes", list, [])]),
+        coupons=tuple([GrantName.of(name) for name in fields.take("coupons", list, [])]),
+        gift_cards=tuple([check_id("gift card", ref) for ref in fields.take("gift_cards", list, [])]),
         burn=check_whole("burn", fields.take("burn", int, 0), low=0),
     )
 
@@ -358,6 +442,41 @@ def _return(fields: Fields, currency: str) -> ReturnedLines:
     )
 
 
+def _codes(fields: Fields, _currency: str) -> CodesIssued:
+    return CodesIssued(
+        at=fields.at(),
+        campaign_id=check_slug("campaign", fields.take("campaign", str)),
+        count=check_count("count", fields.take("count", int)),
+        ref=check_id("ref", fields.take("ref", str)),
+    )
+
+
+def _grant(fields: Fields, _currency: str) -> CouponGranted:
+    member_id = fields.take("member_id", str, None)
+    return CouponGranted(
+        at=fields.at(),
+        campaign_id=check_slug("campaign", fields.take("campaign", str)),
+        member_id=None if member_id is None else check_id("member_id", member_id),
+        ref=check_id("ref", fields.take("ref", str)),
+    )
+
+
+def _card(fields: Fields, currency: str) -> CardMade:
+    expires_at = fields.take("expires_at", str, None)
+    order_id, line_id = fields.take("order_id", str, None), fields.take("line_id", str, None)
+    if (order_id is None) is not (line_id is None):
+        msg = f"order_id and line_id must be given together, got {shown(order_id)} and {shown(line_id)}"
+        raise UsageError(msg)
+    return CardMade(
+        at=fields.at(),
+        ref=check_id("ref", fields.take("ref", str)),
+        amount=Money.of(fields.take("amount", str), currency),
+        expires_at=None if expires_at is None else parse_instant(expires_at),
+        order_id=None if order_id is None else check_id("order_id", order_id),
+        line_id=None if line_id is None else check_id("line_id", line_id),
+    )
+
+
 def _action(fields: Fields, _currency: str) -> Acted:
     return Acted(
         at=fields.at(),
@@ -374,4 +493,7 @@ _READERS: Final[Mapping[str, Callable[[Fields, str], Event]]] = {
     "order": _order,
     "return": _return,
     "action": _action,
+    "codes": _codes,
+    "grant": _grant,
+    "card": _card,
 }

@@ -12,8 +12,9 @@ from typing import Any, Final, TypeAlias, TypeVar, final
 
 import attrs
 
+from loyaltycore._campaign import CAMPAIGNS_LIMIT
 from loyaltycore._checks import check_count, check_whole
-from loyaltycore._code_space import _Pattern
+from loyaltycore._code_space import space_id_of
 from loyaltycore._phrases import EXPIRES, PENDING, TERM, read_expires, read_pending, read_term
 from loyaltycore._tables import (
     Problem,
@@ -105,7 +106,7 @@ from loyaltycore.offers import (
 from loyaltycore.periods import Calendar, Expires, Pending, Recurrence, Window
 from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
 
-__all__ = ["CAMPAIGNS_LIMIT", "OfferTerms", "coupons_of", "read_offers"]
+__all__ = ["OfferTerms", "coupons_of", "read_offers"]
 
 T = TypeVar("T")
 
@@ -118,9 +119,6 @@ _RECURS: Final = 'a rule of RFC 5545 such as "FREQ=MONTHLY;BYDAY=1SU"'
 _CODES: Final = f'"{HUMAN}", or a pattern such as "HI-####-####-####"'
 _HOURS: Final = re.compile(r"([0-9]{1,4}) hours?")
 _VALID: Final = f'"N hours", such as "24 hours", or {TERM}'
-
-CAMPAIGNS_LIMIT: Final = 10_000
-"""Campaigns of one program."""
 
 
 @final
@@ -256,7 +254,7 @@ def _campaign(table: Table, terms: OfferTerms) -> CouponCampaign | None:
 
 def _codes(text: str, terms: OfferTerms) -> str:
     """Read what codes look like: the id of the campaign is the one code, or the space of a pattern that a machine fills."""
-    return text if text == HUMAN else f"{terms.name}/{_Pattern.of(text).folded}"
+    return text if text == HUMAN else space_id_of(text, context=terms.name)
 
 
 def _valid_for(text: str) -> Validity:

@@ -12,7 +12,7 @@ from loyaltycore._coupon import Coupon, ReadCode
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._quote import Asked, CardAnswer
 from loyaltycore.basket import UnitGroup
-from loyaltycore.coupons import CodeAnswer, CouponCampaign
+from loyaltycore.coupons import CODES_LIMIT, CodeAnswer, CouponCampaign
 from loyaltycore.errors import Reason, Refusal, Refused
 from loyaltycore.facts import Claim
 from loyaltycore.identity import CounterId, Key, order_stream
@@ -66,8 +66,8 @@ def present(
 ) -> Presented:
     """Look at every coupon that is presented: by a code, because the member chose it, or because it applies by itself.
 
-    Of one campaign one coupon counts: that of a code before one that was chosen, and this before one that applies by itself;
-    then the one that ends soonest.
+    Of one campaign one coupon counts: the first of the codes, then the first that was chosen, then of those that apply by
+    themselves the one that ends soonest.
 
     Args:
         campaigns: Those of the program, by id.
@@ -102,7 +102,7 @@ def present(
 
 def _presented(campaigns: Mapping[str, CouponCampaign], asked: Asked, view: View) -> Iterator[tuple[str, ReadCode]]:
     """Go through what is presented, each under its name: the text as it was entered, or the id of the coupon."""
-    for text in dict.fromkeys(asked.codes):
+    for text in tuple(dict.fromkeys(asked.codes))[:CODES_LIMIT]:
         if text in view.codes:
             yield text, view.codes[text]
     held = {coupon.coupon_id: coupon for coupon in view.coupons}
@@ -110,7 +110,7 @@ def _presented(campaigns: Mapping[str, CouponCampaign], asked: Asked, view: View
         coupon = held.pop(coupon_id, None)
         unknown = Refusal(Reason.COUPON_NOT_FOUND)
         yield coupon_id, ReadCode(refusal=unknown) if coupon is None else ReadCode(coupon=coupon)
-    for coupon_id, coupon in held.items():
+    for coupon_id, coupon in sorted(held.items(), key=lambda item: (item[1].ends_at is None, item[1].ends_at, item[0])):
         campaign = campaigns.get(coupon.campaign_id or "")
         if campaign is not None and campaign.automatic:
             yield coupon_id, ReadCode(coupon=coupon)

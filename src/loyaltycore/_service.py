@@ -189,7 +189,8 @@ class Steward(CardSteps):
         *,
         gift_cards: Iterable[str] = (),
     ) -> Steps[OrderPlaced]:
-        asked, _ = yield from self._with_cards(asked, gift_cards, None)
+        # An order that was paid elsewhere is no guess, and is not refused for the guesses of others.
+        asked, _ = yield from self._with_cards(asked, gift_cards, None, counted=False)
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
@@ -613,7 +614,10 @@ class Steward(CardSteps):
             others = (yield from self._whole(tuple(name for name in page if name not in facts))).streams
             orders = {name: Order.replay(name.partition("/")[2], one.facts) for name, one in others.items()}
             facts |= {name: others[name].facts for name, order in orders.items() if order.member_id == member_id}
-        return FrozenMap(facts)
+        of_orders = [fact for name, several in facts.items() if name.startswith("order/") for fact in several]
+        more = tuple(name for name in linked_streams(member_id, of_orders) if name not in facts)
+        beside = (yield from self._whole(more)).streams
+        return FrozenMap(facts | {name: one.facts for name, one in beside.items() if one.facts})
 
 
 def utc_now() -> datetime:

@@ -37,6 +37,7 @@ __all__ = [
     "facts_placed",
     "facts_reserved",
     "facts_returned",
+    "offers_kept",
 ]
 
 Beside: TypeAlias = tuple[Posting[Any], ...]
@@ -114,7 +115,7 @@ def beside_confirmed(placed: OrderPlaced, view: View, campaigns: Mapping[str, Co
     """Redeem what was set aside, whatever became of it meanwhile: the order was paid."""
     order_id, at = placed.order_id, placed.at
     used = [
-        _coupon(view, one.coupon_id).redeem(order_id, member_id=placed.member_id, late=placed.late, at=at)
+        _coupon(view, one.coupon_id).redeem(order_id, member_id=placed.member_id, late=True, at=at)
         for one in placed.coupons_redeemed
     ]
     paid = [_card(view, one.card_id).capture(order_id, given_up=True, at=at) for one in placed.card_payments]
@@ -197,34 +198,49 @@ def beside_returned(
 def _refunded(
     view: View, card_id: str, money: Money, fact: OrderReturned, *, ref: str, until: datetime
 ) -> tuple[Posting[GiftCard], ...]:
-    """Give money back to a card; where another took its place, the money goes on to that one."""
-    card = _card(view, card_id)
-    back = card.refund(fact.order_id, money, ref=ref, extended_until=until, at=fact.at)
-    other = view.cards.get(card.replaced_by)
-    if other is None or not back.facts:
-        return (back,)
-    moved = back.state.replace(other, ref=ref, actor=_ACTOR, at=fact.at)
-    both = Posting(moved.old.state, facts=(*back.facts, *moved.old.facts), stream=back.stream, version=back.version)
-    return both, moved.new
+    """Give money back to a card; where another took its place, the money goes on to that one, and to the last of them."""
+    posting = _card(view, card_id).refund(fact.order_id, money, ref=ref, extended_until=until, at=fact.at)
+    found = list[Posting[GiftCard]]()
+    while posting.facts and posting.state.replaced_by in view.cards:
+        moved = posting.state.replace(view.cards[posting.state.replaced_by], ref=ref, actor=_ACTOR, at=fact.at)
+        both = (*posting.facts, *moved.old.facts)
+        found.append(Posting(moved.old.state, facts=both, stream=posting.stream, version=posting.version))
+        posting = moved.new
+    return (*found, posting)
 
 
 def _cards_cancelled(order: Order, fact: OrderReturned, view: View, ref: str) -> list[Posting[GiftCard]]:
     """Cancel a gift card for each unit of it that came back: those of which nothing was spent, the last made first."""
-    found = list[Posting[GiftCard]]()
-    for line_id, units in fact.lines.items():
-        sold = [_card(view, card_id) for card_id, line in order.cards.items() if line == line_id]
+    found, all_back = list[Posting[GiftCard]](), order.folded([fact]).is_all_back
+    for line_id in dict.fromkeys(order.cards.values()):
+        sold = [_last(view, card_id) for card_id, line in order.cards.items() if line == line_id]
         left = [card for card in sold if card.loaded_minor]
-        kept = _units_kept(order, line_id) - units
         # Units of which no card was made yet come back first; only then is there a card too many.
-        too_many, unspent = max(0, len(left) - kept), [card for card in reversed(left) if _can_be_cancelled(card, ref, fact.at)]
-        chosen = [*unspent, *(card for card in left if card not in unspent)][:too_many]
-        found += [card.cancel(ref=ref, at=fact.at) for card in chosen]
+        kept = 0 if all_back else _units_kept(order, line_id) - fact.lines.get(line_id, 0)
+        unspent = [card for card in reversed(left) if _can_be_cancelled(card, ref, fact.at)]
+        chosen = [*unspent, *(card for card in left if card not in unspent)][: max(0, len(left) - kept)]
+        found += [_cancelled(card, ref, fact.at) for card in chosen]
     return found
+
+
+def _last(view: View, card_id: str) -> GiftCard:
+    """Give the card that took the place of one, and of that one, and so on; or the one itself."""
+    card = _card(view, card_id)
+    while card.replaced_by in view.cards:
+        card = view.cards[card.replaced_by]
+    return card
+
+
+def _cancelled(card: GiftCard, ref: str, at: datetime) -> Posting[GiftCard]:
+    """Take off what an order sold: of a card that took another's place all that is on it, for its loads cannot be told apart."""
+    issued = card.issued
+    assert issued is not None  # it was sold
+    return card.cancel(None if issued.replaces else issued.ref, ref=ref, at=at)
 
 
 def _can_be_cancelled(card: GiftCard, ref: str, at: datetime) -> bool:
     try:
-        card.cancel(ref=ref, at=at)
+        _cancelled(card, ref, at)
     except RefusedError:
         return False
     return True
@@ -300,7 +316,7 @@ def facts_returned(membership: Membership, order: Order, fact: OrderReturned, be
             held = membership.coupons[coupon.coupon_id]
             if coupon.revoked_at is not None:
                 found.append(CouponGone(coupon_id=coupon.coupon_id, at=fact.at))
-            elif held.is_gone:
+            elif held.is_gone and not any(use.holds(fact.at) for use in coupon.uses.values()):
                 found.append(
                     CouponGiven(coupon_id=coupon.coupon_id, campaign_id=held.campaign_id, ends_at=held.ends_at, at=fact.at)
                 )
@@ -317,6 +333,12 @@ def counters_kept(order: Order, fact: OrderReturned, book: OfferBook) -> tuple[s
     if order.is_all_back or not order.folded([fact]).is_all_back:
         return tuple(names)
     return tuple(name for name in names if not _frees(book, name.split("/")[1]))
+
+
+def offers_kept(order: Order, book: OfferBook) -> tuple[str, ...]:
+    """Name the offers that an order uses of its member's: where all came back, those that a return does not free."""
+    assert order.placed is not None  # it is a guest's that was placed
+    return tuple(name for name in order.placed.offers_per_member if not (order.is_all_back and _frees(book, name)))
 
 
 def _frees(book: OfferBook, offer_id: str) -> bool:

@@ -80,8 +80,6 @@ class Lanes:
         the point, and that is the first byte of its lane. The fractions have twice the bits of the numbers, so that what they
         are rounded up by never reaches a digit; those of powers of two are exact.
         """
-        if places == 0:
-            return []
         bits = (base**places - 1).bit_length()
         behind_point = _bytes_for(bits if base & (base - 1) == 0 else 2 * bits)
         width, point = behind_point + 1, 2 ** (8 * behind_point)

@@ -336,8 +336,10 @@ class Service:
     def _more(self, sight: Sight, loaded: Loaded) -> Steps[Loaded]:
         """Load what is known only now, and ask about the counters."""
         at = self._now()
-        more = () if sight.more is None else sight.more(loaded, at)
-        if more:
+        while sight.more is not None:
+            more = tuple(stream for stream in sight.more(loaded, at) if stream not in loaded.streams)
+            if not more:
+                break
             loaded = Loaded({**loaded.streams, **(yield from self._whole(more)).streams})
         counters = () if sight.counters is None else sight.counters(at)
         if counters:
@@ -361,8 +363,10 @@ class Service:
             return
         for posting in postings:
             member = posting.state
+            if not isinstance(member, Membership) or not posting.facts:
+                continue
             since = len(loaded.streams[posting.stream].facts) + len(posting.facts)
-            if isinstance(member, Membership) and posting.facts and since >= self.snapshot_every:
+            if since >= self.snapshot_every:
                 try:
                     yield KeepSnapshot(posting.stream, compact(member))
                 except Exception:  # noqa: BLE001, S112 - the command is kept, and its answer matters; a snapshot only saves reading
@@ -379,9 +383,12 @@ class Service:
 
 
 def check_service(program: Program, codes: CodeBook | None, project: object, repository: object) -> None:
-    """Refuse a hook that a repository could never call, and codes that nobody could read."""
+    """Refuse a hook that a repository could never call, and a book that lacks codes of the program.
+
+    Without a book nothing is refused: a worker that only sweeps or refunds needs no keys.
+    """
     known = frozenset[str]() if codes is None else frozenset(space.space_id for space in codes.spaces)
-    for campaign in program.campaigns.values():
+    for campaign in program.campaigns.values() if codes is not None else ():
         if campaign.space_id is not None and campaign.space_id not in known:
             msg = (
                 f"codes must be a CodeBook with the space of campaign {campaign.campaign_id!r}, {campaign.space_id!r}, "

@@ -34,7 +34,6 @@ Invariants:
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
@@ -53,8 +52,10 @@ from loyaltycore._booking import (
     book_reserved,
     book_return,
     earned_now,
+    is_given_up,
     with_facts,
 )
+from loyaltycore._campaign import campaigns_by_id
 from loyaltycore._checks import check_count, check_kind, check_mapping, check_several
 from loyaltycore._decisions import (
     Attached,
@@ -92,6 +93,7 @@ from loyaltycore._settling import (
     facts_placed,
     facts_reserved,
     facts_returned,
+    offers_kept,
 )
 from loyaltycore.basket import Basket, Return
 from loyaltycore.benefits import BonusPoints, PointsTimes, singles
@@ -144,22 +146,8 @@ def _actions(actions: Mapping[str, Action]) -> FrozenMap[str, Action]:
     return FrozenMap(check_mapping("actions", actions))
 
 
-def _campaigns(campaigns: Iterable[CouponCampaign] | Mapping[str, CouponCampaign]) -> FrozenMap[str, CouponCampaign]:
-    given = campaigns.values() if isinstance(campaigns, Mapping) else campaigns
-    several = check_several("campaigns", given, CouponCampaign, limit=CAMPAIGNS_LIMIT)
-    found = {campaign.campaign_id: campaign for campaign in several}
-    if len(found) < len(several):
-        doubled = sorted(Counter(campaign.campaign_id for campaign in several).items(), key=lambda item: -item[1])
-        msg = f"campaigns must have names of their own, got {doubled[0][0]!r} twice"
-        raise UsageError(msg)
-    return FrozenMap(found)
-
-
 _CARD_RESTORE: Final = Term(Period(months=12))
 """How long money can be used that comes back to a gift card which has expired, where the program says nothing."""
-
-CAMPAIGNS_LIMIT: Final = 10_000
-"""Campaigns of one program."""
 
 
 class ProgramWarning(UserWarning):
@@ -205,7 +193,7 @@ class Program:
     restore: Term | None
     tiers: TierRule | None
     book: OfferBook
-    campaigns: FrozenMap[str, CouponCampaign] = attrs.field(default=FrozenMap[str, CouponCampaign](), converter=_campaigns)
+    campaigns: FrozenMap[str, CouponCampaign] = attrs.field(default=FrozenMap[str, CouponCampaign](), converter=campaigns_by_id)
 
     def __attrs_post_init__(self) -> None:
         """Check what the parts cannot check alone."""
@@ -545,7 +533,7 @@ class Program:
         late = not order.is_reserved(at=at)
         earned, since = reserved.order.earned, reserved.order.at
         if membership is not None:
-            late = late or _is_given_up(membership, reserved.order)
+            late = late or is_given_up(membership, reserved.order)
             earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar, capped=not late)
         placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, final_at=self._final_at(at), at=at)
         beside = beside_confirmed(placed, view, self.campaigns, self.calendar)
@@ -620,7 +608,14 @@ class Program:
             raise RefusedError(Refusal(Reason.ORDER_HAS_MEMBER, {"order_id": order_id, "member_id": placed.member_id}))
         earned = earned_now(self.earning, placed.earned, membership, since=placed.since, calendar=self.calendar)
         fact = OrderAttached(order_id=order_id, member_id=membership.member_id, earned=earned, at=at)
-        own = attrs.evolve(placed, member_id=membership.member_id, earned=earned, ordered_at=placed.since, at=at)
+        own = attrs.evolve(
+            placed,
+            member_id=membership.member_id,
+            earned=earned,
+            offers_per_member=offers_kept(order, self.book),
+            ordered_at=placed.since,
+            at=at,
+        )
         member = book_attached(
             membership,
             own,
@@ -793,9 +788,3 @@ class Program:
 def _gives(offer: Offer, kind: type[BonusPoints | PointsTimes]) -> bool:
     """Whether a benefit of an offer is of a kind."""
     return any(isinstance(one, kind) for one in singles(offer.give))
-
-
-def _is_given_up(membership: Membership, placed: OrderPlaced) -> bool:
-    """Whether the points an order is to burn are no longer set aside for it."""
-    hold = membership.ledger_of(POINTS).holds.get(placed.order_id)
-    return placed.burn_points > 0 and (hold is None or hold.captured == 0)

@@ -1,7 +1,8 @@
 """Replay: a shop's whole history through a program, before anyone signs it.
 
 Every row of the history ends in exactly one bucket; what could not be booked is counted with its reason. Events are booked in
-order of time; at one instant joinings come first, then orders, returns and actions, each by its id.
+order of time; at one instant joinings come first, then codes and coupons, orders, gift cards, returns and actions, each by its
+id.
 
 Invariants:
     1. ``sum(report.buckets.values()) == report.read``.
@@ -9,6 +10,7 @@ Invariants:
     3. The books balance: what was granted, less what was revoked and burned, is what the lots hold.
     4. A history that is sorted by time, replayed again into its own store, changes nothing and gives the same report.
     5. Memory follows the members and what is open, not the length of the history.
+    6. What left gift cards is what reached orders.
 
 >>> from pathlib import Path
 >>> from tempfile import TemporaryDirectory
@@ -36,26 +38,47 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, assert_never, cast, final
 
 import attrs
 
+from loyaltycore._card_steps import card_id_of
 from loyaltycore._columns import ColumnMap, read_rows
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._history import Acted, Bucket, Cancelled, Event, HistoryError, Joined, Ordered, ReturnedLines, Tally, read_jsonl
+from loyaltycore._history import (
+    Acted,
+    Bucket,
+    Cancelled,
+    CardMade,
+    CodesIssued,
+    CouponGranted,
+    Event,
+    GrantName,
+    HistoryError,
+    Joined,
+    Ordered,
+    ReturnedLines,
+    Tally,
+    read_jsonl,
+)
+from loyaltycore._takings import takings
 from loyaltycore.basket import Return
 from loyaltycore.codec import fact_from_text, fact_text
+from loyaltycore.coupons import CodeBook
+from loyaltycore.coupons import CouponGranted as GrantedFact
 from loyaltycore.errors import Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Append, Change, Command, Expect, Fact
-from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream, within
+from loyaltycore.gift_cards import CardNumbers
+from loyaltycore.identity import CounterId, Key, StreamId, campaign_stream, member_stream, order_stream, within
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded, Granted, Revoked
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order, OrderPlaced, OrderReturned
 from loyaltycore.program import Program
 from loyaltycore.repositories import Claimed, Cursor, Due, Enumerable, Receipt, Repository, StoredStream, every_stream
-from loyaltycore.services import Loyalty
+from loyaltycore.services import Attempts, Loyalty
 from loyaltycore.wire import instant_text, plain
 
 __all__ = ["Bucket", "ColumnMap", "HistoryError", "Report", "StoredRepository", "replay", "summarise"]
@@ -63,7 +86,7 @@ __all__ = ["Bucket", "ColumnMap", "HistoryError", "Report", "StoredRepository", 
 ACTOR: Final = "replay"
 """Who acts in what a replay books by itself: adjustments for late returns."""
 
-_ORDER: Final = "2"
+_ORDER: Final = "4"
 """Place of orders among what happens at one instant."""
 
 _MEMBER: Final = "member/"
@@ -94,10 +117,13 @@ class Report:
         orders: Orders booked, of members and guests.
         points: Where all points are: earned, pending, available, debt, burned, adjusted, expired, revoked.
         tiers: Members by tier at the end.
-        offers: Uses and cost in minor units, by offer.
+        offers: Uses and cost in minor units, by offer; those of campaigns too.
+        campaigns: What each campaign of the program gave out, and what its orders brought and cost.
+        gift_cards: What was sold, loaded, paid and left, in minor units of the program's currency; empty without gift cards.
         ends_at: The last instant of the history, at which points are summed up; where it is empty, that of the store, and
             ``None`` when that is empty too.
-        balanced: Whether the books balance, computed twice: over all facts, and over all lots.
+        balanced: Whether the books balance, computed twice: over all facts, and over all lots; and those of gift cards, by what
+            the cards say and by what orders say.
     """
 
     program: str
@@ -110,11 +136,17 @@ class Report:
     points: Mapping[str, int]
     tiers: Mapping[str, int]
     offers: Mapping[str, Mapping[str, int]]
+    campaigns: Mapping[str, Mapping[str, int]] = FrozenMap[str, Mapping[str, int]]()
+    gift_cards: Mapping[str, int] = FrozenMap[str, int]()
     ends_at: datetime | None
     balanced: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as JSON values, without times of running or sizes of anything: twice the same is the same bytes."""
+        """Write it as JSON values, without times of running or sizes of anything: twice the same is the same bytes.
+
+        What there is none of, campaigns or gift cards, is not named.
+        """
+        campaigns = {"campaigns": {campaign_id: dict(one) for campaign_id, one in self.campaigns.items()}}
         return {
             "program": self.program,
             "digest": self.digest,
@@ -125,6 +157,8 @@ class Report:
             "points": dict(self.points),
             "tiers": dict(self.tiers),
             "offers": {offer_id: dict(one) for offer_id, one in self.offers.items()},
+            **(campaigns if self.campaigns else {}),
+            **({"gift_cards": dict(self.gift_cards)} if self.gift_cards else {}),
             "balanced": self.balanced,
         }
 
@@ -135,6 +169,8 @@ def replay(
     repository: StoredRepository,
     *,
     columns: ColumnMap | None = None,
+    codes: CodeBook | None = None,
+    card_numbers: CardNumbers | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Book a history and sum it up.
@@ -145,18 +181,22 @@ def replay(
             sorted by time.
         repository: Where it is booked; best a new one. Nobody else should write into it meanwhile.
         columns: What the columns of CSV files mean.
+        codes: Reads the codes that a machine made; needed where a campaign of the program has such.
+        card_numbers: Makes the numbers of gift cards, one for each ``ref``, the same every time; nobody is told them. Needed
+            where the history makes gift cards.
         progress: Called before each event with the bytes read since the last call; what it raises stops the replay between
             two commits.
 
     Raises:
-        HistoryError: A file cannot be read to its end, or the map's currency is not the program's; what was booked before
-            stays booked.
+        HistoryError: A file cannot be read to its end, the map's currency is not the program's, or it makes gift cards and there
+            are no ``card_numbers``; what was booked before stays booked.
+        UsageError: A campaign has codes that a machine makes, and ``codes`` cannot read them.
         ConflictError: Others wrote, and were faster again and again.
     """
     tally = Tally()
     events = _merged(program, histories, columns, tally, progress)
     with _Notes() as notes:
-        fold = _Fold(program, repository, tally, notes)
+        fold = _Fold(program, repository, tally, notes, codes=codes, card_numbers=card_numbers)
         for event in events:
             fold.take_in(event)
     return summarise(program, repository, at=fold.ends_at, tally=tally, orders=fold.orders, offers=fold.offers)
@@ -201,14 +241,20 @@ def _key(event: Event) -> tuple[str, ...]:
     match event:
         case Joined():
             return ("1", event.member_id)
+        case CodesIssued():
+            return ("2", event.campaign_id, event.ref)
+        case CouponGranted():
+            return ("3", event.campaign_id, event.ref)
         case Ordered():
             return (_ORDER, event.order_id)
+        case CardMade():
+            return ("5", event.ref)
         case ReturnedLines():
-            return ("3", event.order_id, event.return_id)
+            return ("6", event.order_id, event.return_id)
         case Cancelled():
-            return ("4", event.return_id)
+            return ("7", event.return_id)
         case Acted():
-            return ("5", event.member_id, event.ref)
+            return ("8", event.member_id, event.ref)
     assert_never(event)
 
 
@@ -351,14 +397,30 @@ class _Recent:
         return self.inner.due(before=before, after=after, limit=limit)
 
 
+_UNLIMITED: Final = Attempts(per_client=None, per_member=None, per_shop=None)
+"""A history guesses nothing."""
+
+
 class _Fold:
     """Books events one by one, each at its own time."""
 
-    def __init__(self, program: Program, repository: Repository, tally: Tally, notes: _Notes) -> None:
+    def __init__(
+        self,
+        program: Program,
+        repository: Repository,
+        tally: Tally,
+        notes: _Notes,
+        *,
+        codes: CodeBook | None,
+        card_numbers: CardNumbers | None,
+    ) -> None:
         self.now = datetime.min.replace(tzinfo=UTC)
         self.ends_at: datetime | None = None
         self.repository = _Recent(repository)
-        self.shop = Loyalty(program, self.repository, clock=lambda: self.now)
+        self.codes, self.card_numbers = codes, card_numbers
+        self.shop = Loyalty(
+            program, self.repository, clock=lambda: self.now, codes=codes, card_numbers=card_numbers, attempts=_UNLIMITED
+        )
         self.tally = tally
         self.notes = notes
         self.orders: Counter[str] = Counter()
@@ -374,6 +436,9 @@ class _Fold:
         if isinstance(event, Cancelled):
             self._cancelled(event)
             return
+        if isinstance(event, CardMade) and self.card_numbers is None:
+            msg = f"gift card {event.ref!r} is made, and there is no key for its number: card_numbers must be given"
+            raise HistoryError(msg)
         try:
             bucket = self._booked(event)
         except (RefusedError, UsageError) as error:
@@ -385,7 +450,7 @@ class _Fold:
         self.tally.beside[f"refused.{type(event).__name__.lower()}.{why}"] += 1
         return Bucket.REFUSED
 
-    def _booked(self, event: Joined | Ordered | ReturnedLines | Acted) -> Bucket:
+    def _booked(self, event: Joined | CodesIssued | CouponGranted | Ordered | CardMade | ReturnedLines | Acted) -> Bucket:
         match event:
             case Joined():
                 self.shop.join(event.member_id)
@@ -393,6 +458,15 @@ class _Fold:
             case Acted():
                 self.shop.record(event.action, member_id=event.member_id, ref=event.ref)
                 bucket = Bucket.ACTION
+            case CodesIssued():
+                self.shop.issue_codes(event.campaign_id, event.count, ref=event.ref, by=ACTOR)
+                bucket = Bucket.CODES
+            case CouponGranted():
+                self.shop.grant(event.campaign_id, member_id=event.member_id, ref=event.ref, by=ACTOR)
+                bucket = Bucket.GRANT
+            case CardMade():
+                self._make_card(event)
+                bucket = Bucket.CARD
             case Ordered():
                 return self._ordered(event)
             case ReturnedLines():
@@ -403,12 +477,17 @@ class _Fold:
         return bucket if self.notes.is_first(event) else Bucket.REPEATED
 
     def _ordered(self, event: Ordered) -> Bucket:
+        granted = [self._granted(name) for name in event.coupons]
+        coupons = [grant.coupon_id for grant in granted if grant is not None]
+        cards = [self._number(ref) for ref in event.gift_cards if self._is_made(ref)]
         placed = self.shop.place_unseen(
             event.basket,
             order_id=event.order_id,
             member_id=event.member_id,
-            codes=event.codes,
+            codes=(*event.codes, *(self._code(grant) for grant in granted if grant is not None and not grant.holder)),
+            coupons=[grant.coupon_id for grant in granted if grant is not None and grant.holder],
             burn=event.burn,
+            gift_cards=cards,
             actor=ACTOR,
         )
         if not self.notes.is_first(event):
@@ -416,13 +495,60 @@ class _Fold:
         for offer in placed.offers:
             self.offers.setdefault(offer.offer_id, Counter()).update(uses=1, cost_minor=offer.discount_minor)
         self.tally.beside["burns_cut"] += placed.burn_points < event.burn
-        self.tally.beside["codes_not_applied"] += len(set(event.codes)) - len(set(placed.codes))
+        redeemed = {one.coupon_id for one in placed.coupons_redeemed}
+        made = sum(self._coupon_of(code) in redeemed for code in set(event.codes)) if redeemed else 0
+        self.tally.beside["codes_not_applied"] += len(set(event.codes)) - len(set(placed.codes)) - made
+        self.tally.beside["coupons_not_redeemed"] += len(event.coupons) - len(redeemed.intersection(coupons))
+        self.tally.beside["gift_cards_not_paid"] += len(event.gift_cards) - len(placed.card_payments)
         if event.member_id is None:
             self.orders["guest"] += 1
             return Bucket.SALE_GUEST
         self.orders["member"] += 1
         self.notes.bought(placed)
         return Bucket.SALE_MEMBER
+
+    def _granted(self, name: GrantName) -> GrantedFact | None:
+        """Find what was granted under a name; ``None`` where nothing was, or not yet at this time."""
+        receipt = self.repository.receipt(campaign_stream(name.campaign_id), Key(f"grant:{name.ref}"))
+        facts = () if receipt is None else (fact for several in receipt.facts.values() for fact in several)
+        return next((fact for fact in facts if isinstance(fact, GrantedFact) and fact.at <= self.now), None)
+
+    def _code(self, grant: GrantedFact) -> str:
+        assert self.codes is not None  # only coupons with codes are granted to whoever has them
+        return self.codes.code(grant.coupon_id)
+
+    def _coupon_of(self, code: str) -> str | None:
+        """Name the coupon of a code that a machine made."""
+        try:
+            return None if self.codes is None else self.shop.coupon(code).coupon_id
+        except RefusedError:
+            return None
+
+    def _make_card(self, event: CardMade) -> None:
+        self.shop.cards.issue(
+            event.amount,
+            ref=event.ref,
+            entropy=self._entropy(event.ref),
+            expires_at=event.expires_at,
+            order_id=event.order_id,
+            line_id=event.line_id,
+            actor=ACTOR,
+        )
+
+    def _is_made(self, ref: str) -> bool:
+        """Whether there is a gift card of this name, and was at this time."""
+        issued = self.shop.cards.card(card_id_of(ref)).issued
+        return self.card_numbers is not None and issued is not None and issued.at <= self.now
+
+    def _number(self, ref: str) -> str:
+        assert self.card_numbers is not None  # there is such a card
+        return self.card_numbers.number(self._entropy(ref))
+
+    def _entropy(self, ref: str) -> bytes:
+        """Give the entropy of a card: the same every time, and known to nobody without the pepper."""
+        assert self.card_numbers is not None  # whoever makes a card was asked for it
+        name = self.card_numbers.number(blake2b(ref.encode(), digest_size=32, person=b"lc.replay.card").digest())
+        return bytes.fromhex(self.card_numbers.digests(name)[-1])  # the oldest pepper's: it outlives a rotation
 
     def _check_known(self, order_id: str) -> None:
         """Refuse an order that is in the store from an earlier replay, but at this time was not placed yet."""
@@ -573,7 +699,7 @@ def summarise(
     orders: Mapping[str, int] | None = None,
     offers: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Report:
-    """Sum a store up: every member's lots and facts.
+    """Sum a store up: every member's lots and facts, its campaigns and its gift cards.
 
     Args:
         program: For tiers, and named in the report.
@@ -606,6 +732,7 @@ def summarise(
         "expired": books.expired,
         "revoked": books.revoked,
     }
+    others = takings(program, repository, at=instant)
     names = [rung.value for rung in program.tiers.ladder.rungs] if program.tiers is not None else []
     return Report(
         program=f"{program.name} {program.version}",
@@ -618,8 +745,10 @@ def summarise(
         points=points,
         tiers={name: sums.tiers[name] for name in [*names, "none"] if sums.tiers[name] or name in names},
         offers={offer_id: dict(one) for offer_id, one in sorted((offers or {}).items())},
+        campaigns=others.campaigns,
+        gift_cards=others.gift_cards,
         ends_at=ends_at,
-        balanced=sums.balanced,
+        balanced=sums.balanced and others.balanced,
     )
 
 

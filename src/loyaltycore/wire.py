@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
@@ -242,6 +242,8 @@ def _plain(value: Any) -> Json:
             return instant_text(value)
         case date() | time():
             return value.isoformat()
+        case timedelta():
+            return f"{value // timedelta(microseconds=1)} µs"
         case Fraction():
             return f"{value.numerator}/{value.denominator}"
         case frozenset():

@@ -36,6 +36,7 @@ from loyaltycore.conditions import (
     spend_at_least,
 )
 from loyaltycore.errors import Reason, Refused, UsageError
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.members import Profile
 from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, OfferBook, Stacking, Used, View
 from loyaltycore.program import Quote
@@ -203,13 +204,11 @@ class Bought:
         quote: The whole quote.
         skus: What the case calls the products.
         peer: The policy it was made under.
-        cards: What gift cards hold, by id, in their order, in minor units.
     """
 
     quote: Quote
     skus: Mapping[str, str]
     peer: Peer
-    cards: Mapping[str, int]
 
     @property
     def currency(self) -> str:
@@ -224,15 +223,8 @@ class Bought:
             raise NotExpressible(str(error)) from error
 
     def paid(self) -> dict[str, int]:
-        """Say what each gift card pays.
-
-        Cards are no part of a quote yet: they pay after it, what is left to pay, one after the other. This stands for them.
-        """
-        left, paid = self.quote.to_pay.minor_units, dict[str, int]()
-        for card, balance in self.cards.items():
-            paid[card] = min(balance, left)
-            left -= paid[card]
-        return paid
+        """Say what each gift card pays."""
+        return {card: answer.paid.minor_units for card, answer in self.quote.cards.items()}
 
 
 def member_with(orders: int, currency: str) -> Membership:
@@ -257,8 +249,7 @@ class Asked:
         basket: What is bought.
         names: Its products, by sku.
         book: The offers.
-        view: What was used of them.
-        cards: What gift cards hold, by id, in their order, in minor units.
+        view: What was used of them, and the gift cards that are to pay, in their order.
     """
 
     peer: Peer
@@ -266,7 +257,12 @@ class Asked:
     names: Mapping[str, str]
     book: OfferBook
     view: View
-    cards: Mapping[str, int]
+
+
+def card_of(card_id: str, balance: Money) -> GiftCard:
+    """Issue a gift card; one that never held anything was not issued."""
+    card = GiftCard.open(card_id)
+    return card if not balance.minor_units else card.issue(balance, ref="sale", expires_at=None, at=AT).state
 
 
 def asked(case: Case) -> Asked:
@@ -282,13 +278,13 @@ def asked(case: Case) -> Asked:
     # All of a program is in one currency: an offer in another belongs to another program.
     own = [one for one in said if one["kind"] != "gift_card" and one.get("currency", currency) == currency]
     offers = [promised(one, case, basket, names, peer) for one in own]
+    cards = {one["id"]: card_of(one["id"], Money.of(one["balance"], currency)) for one in said if one["kind"] == "gift_card"}
     return Asked(
         peer=peer,
         basket=basket,
         names=names,
         book=OfferBook([one.offer for one in offers], stacking=stacking_of(offers, peer)),
-        view=View(used={one.offer.offer_id: one.used for one in offers}),
-        cards={one["id"]: Money.of(one["balance"], currency).minor_units for one in said if one["kind"] == "gift_card"},
+        view=View(used={one.offer.offer_id: one.used for one in offers}, cards=cards),
     )
 
 
@@ -307,12 +303,13 @@ def bought(case: Case) -> Bought:
         member_with(context.take("previous_orders", default=0), currency),
         profile=Profile(tags=context.take("customer_groups", default=())),
         codes=[typed(code) for code in context.take("codes", default=())],
+        cards=list(ours.view.cards),
         view=ours.view,
         at=AT,
     )
     context.finish()
     skus = {product: sku for sku, product in ours.names.items()}
-    return Bought(quote=quote, skus=skus, peer=ours.peer, cards=ours.cards)
+    return Bought(quote=quote, skus=skus, peer=ours.peer)
 
 
 # ---- what the case expects ----
@@ -333,7 +330,7 @@ def shipping_discount(done: Bought, said: str) -> Compared:
 
 def total(done: Bought, said: str) -> Compared:
     """What is left to pay, with shipping, after gift cards."""
-    return done.quote.to_pay.minor_units - sum(done.paid().values()), done.minor(said)
+    return done.quote.to_pay.minor_units, done.minor(said)
 
 
 def line_discounts(done: Bought, said: Mapping[str, str]) -> Compared:

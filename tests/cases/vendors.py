@@ -1,19 +1,22 @@
 """Vendors: rules and examples from the documentation of others.
 
-What ours gives is worked out in ``tests/vendors``: points in ``rules.py``, offers in ``deals.py``.
+What ours gives is worked out in ``tests/vendors``: points in ``rules.py``, offers in ``deals.py``, and codes, limits and gift
+cards in ``opened.py``. The last are read by their words: whatever the numbers, a case that is said so is compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any, Final, final
 
 from loyaltycore.errors import Reason
-from tests.cases import Case, Differs, Expression, VendorInconsistent
-from tests.vendors import deals, rules
+from tests.cases import Case, Differs, Expression, NotExpressible, VendorInconsistent
+from tests.vendors import deals, opened, rules
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "worded"]
 
 
 def same(ours: object, expected: object) -> None:
@@ -207,12 +210,147 @@ def eligibility(case: Case) -> None:
     same(deals.eligibility(), (["for-all"], case["expect"]["discount"], case["expect"]["total"]))
 
 
-def units_of_a_campaign(case: Case) -> None:
+# ---- read by their words ----
+
+Found = re.Match[str]
+
+ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+SPANS: Final = {"h": "hours", "hour": "hours", "day": "days", "minute": "minutes", "week": "weeks"}
+
+
+def number(word: str) -> int:
+    """Read ``5``, ``five``, ``fifth`` or ``5th``."""
+    for words in (NUMBERS, ORDINALS):
+        if word.lower() in words:
+            return words.index(word.lower()) + 1
+    digits = re.match(r"\d+", word)
+    if digits is None:
+        why = f"no number: {word}"
+        raise NotExpressible(why)
+    return int(digits[0])
+
+
+def span(text: str) -> timedelta:
+    """Read ``24 h``, ``one hour`` or ``7 days``."""
+    count, unit = text.split()
+    if unit.removesuffix("s") not in SPANS:
+        why = f"no span of time: {text}"
+        raise NotExpressible(why)
+    return timedelta(**{SPANS[unit.removesuffix("s")]: number(count)})
+
+
+def needs(case: Case, *words: str) -> list[Any]:
+    """Take what a case expects; a word that nothing here reads makes it not expressible."""
+    strange = sorted(set(case["expect"]) - set(words))
+    if strange:
+        why = f"nothing reads {', '.join(strange)}"
+        raise NotExpressible(why)
+    return [case["expect"].get(word) for word in words]
+
+
+def capped_code(found: Found, case: Case) -> None:
+    """A use beyond a cap: of the customer's own, or of all, to which his own count too."""
+    (state,) = needs(case, "state")
+    total, per_member = (None if found[name] is None else int(found[name]) for name in ("total", "own"))
+    reason = opened.code_uses(total, per_member, before=["customer"] * (number(found["use"]) - 1), member_id="customer")
+    reached = {Reason.OFFER_LIMIT_REACHED: "MaxApplicationReached", Reason.OFFER_MEMBER_LIMIT_REACHED: "MaxApplicationReached"}
+    same("MatchesCart" if reason is None else reached.get(reason, reason.value), state)
+
+
+def same_code_twice(found: Found, case: Case) -> None:
+    """Codes that differ only in how they are typed are one code; letters, digits and dashes make one."""
+    allowed, charset = needs(case, "allowed", "charset")
+    same(opened.codes_together(found["first"], found["second"]), allowed)
+    for signs in str(charset or "").split():
+        low, _, high = signs.partition("-") if len(signs) > 1 else (signs, "", "")
+        for sign in map(chr, range(ord(low), ord(high or low) + 1)):
+            same((sign, opened.is_plain_code(f"AB{sign}CD")), (sign, True))
+
+
+def valid_after_publishing(found: Found, case: Case) -> None:
+    """A coupon counts its own time, whenever its campaign ends."""
+    (said,) = needs(case, "valid_for")
+    expected = re.match(r"\w+ \w+", str(said))
+    assert expected is not None
+    same(opened.validity(span(found["valid"]), before_end=span(found["before"])), span(expected[0]))
+
+
+def locked_sessions(found: Found, case: Case) -> None:
+    """What is set aside counts against the limit until its time has run out; how long is the shop's to say."""
+    limit, asked = number(found["limit"]), number(found["opened"])
+    words = [word for word in case["expect"] if word in ORDINALS]
+    count, ttl, *why = needs(case, "opened", "default_ttl", *words)
+    found_open, reasons, later = opened.sessions(limit, asked, span(str(ttl or "7 days")))
+    same((found_open, later), (count, min(limit, asked)))
+    for word, said in zip(words, why, strict=True):
+        refused = reasons[number(word) - limit - 1 : number(word) - limit] if number(word) > limit else []
+        same(["quantity_exceeded" if reason is Reason.OFFER_LIMIT_REACHED else reason.value for reason in refused], said_of(said))
+
+
+def said_of(said: object) -> list[object]:
+    """Take what is said of one session: nothing of one that is opened."""
+    return [] if said is None else [said]
+
+
+def topped_up_cards(found: Found, case: Case) -> None:
+    """A reward comes on top of what a card begins with, or of what it holds."""
+    (balances,) = needs(case, "balances")
+    rewards = re.split(r",? then |, ", found["rewards"])
+    ours = opened.topped_up(found["amount"], rewards=rewards, card=found["card"], by=found["by"])
+    same(amounts(ours), amounts(balances))
+
+
+def units_of_a_campaign(found: Found, case: Case) -> None:
     """The last buyer gets what is left of the units."""
-    same(deals.units_of_a_campaign(), case["expect"]["discounted"])
+    (discounted,) = needs(case, "discounted")
+    same(opened.discounted_units(number(found["limit"]), [int(units) for units in found["buyers"].split(", ")]), discounted)
 
 
-CASES: dict[str, Expression] = {
+_AMOUNT: Final = r"\d+(?:\.\d+)?"
+WORDED: Final[tuple[tuple[re.Pattern[str], Callable[[Found, Case], None]], ...]] = tuple(
+    (re.compile(pattern), read)
+    for pattern, read in (
+        (
+            (
+                r"(?:maxApplications (?P<total>\d+))?(?:, )?(?:maxApplicationsPerCustomer (?P<own>\d+))?"
+                r"; a customer's (?P<use>\w+) use\."
+            ),
+            capped_code,
+        ),
+        (r"Codes '(?P<first>[^']+)' and '(?P<second>[^']+)' both active for the same customer scope\.", same_code_twice),
+        (
+            r"Valid (?P<valid>\w+ \w+) after publishing; published (?P<before>\w+ \w+) before campaign end\.",
+            valid_after_publishing,
+        ),
+        (r"Redemption limit (?P<limit>\w+); (?P<opened>\w+) validation sessions opened\.", locked_sessions),
+        (
+            (
+                rf"Campaign amount (?P<amount>{_AMOUNT}): reward balance (?P<rewards>{_AMOUNT}(?:(?:, |,? then )+{_AMOUNT})*)\."
+                rf" Existing card (?P<card>{_AMOUNT}) topped up by (?P<by>{_AMOUNT})\."
+            ),
+            topped_up_cards,
+        ),
+        (
+            r"Max (?P<limit>\w+) discounted units per campaign; buyers take (?P<buyers>\d+(?:, \d+)*)\.",
+            units_of_a_campaign,
+        ),
+    )
+)
+
+
+def worded(case: Case) -> None:
+    """Compare a case whose words say it all."""
+    for pattern, read in WORDED:
+        found = pattern.fullmatch(str(case.get("given", "")))
+        if found is not None:
+            read(found, case)
+            return
+    why = "no expression yet"
+    raise NotExpressible(why)
+
+
+NAMED: Final[Mapping[str, Expression]] = {
     "sq-earn-step-floor": step_floor,
     "sq-promo-multiplier-fraction": promotion_multiplier,
     "sq-latest-promo": latest_promotion,
@@ -244,5 +382,24 @@ CASES: dict[str, Expression] = {
     "shopify-two-order-pct": two_order_discounts,
     "ct-best-deal": best_deal,
     "v-qualify-10pct": eligibility,
-    "v-campaign-units": units_of_a_campaign,
 }
+
+
+@final
+class Cases(Mapping[str, Expression]):
+    """The rules that are named, and for any other case its words."""
+
+    def __getitem__(self, case_id: str) -> Expression:
+        """Give the rule."""
+        return NAMED.get(case_id, worded)
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the cases that have a rule of their own."""
+        return iter(NAMED)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(NAMED)
+
+
+CASES: Final = Cases()
