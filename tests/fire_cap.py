@@ -4,14 +4,21 @@ Each attempt reserves one place of a counter for a moment, and then confirms it,
 three things at once: the order, the points of a member, and the claim. Workers are killed at random and started again; each
 goes on where it last heard an answer, so that the call whose answer it missed is made a second time, and many others are too.
 
-At the end:
+At the end of the first fire:
 
 - Exactly as many orders are confirmed as the cap allows, and exactly those claims count.
 - Every answer that a worker heard was kept; every commit is there whole: order, points, claim and receipt.
 - No call was counted twice: a member has the points of its confirmed orders, and the books balance.
 - Nothing hung: a deadlock would be told by the database, or by the clock.
 
-Run it by ``python -m tests.fire_cap URL``, which ends with code 1 when the cap burns; URL is ``sqlite:///FILE``, one of
+The second fire goes through ``Loyalty``: a code for everybody with few places, and codes for one order each, of which two orders
+want every one. At its end:
+
+- As many orders have the code for everybody as there are places, and beside them only those that were paid late, and say so.
+- Each single-use code was redeemed exactly once, by the order whose shopper heard so.
+- Every answer was kept, every order is there whole, its points with it, and no call was counted twice.
+
+Run it by ``python -m tests.fire_cap URL``, which ends with code 1 when a cap burns; URL is ``sqlite:///FILE``, one of
 SQLAlchemy, or ``postgresql`` for a throwaway server.
 """
 
@@ -26,20 +33,31 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
+import attrs
+
+from loyaltycore import Basket, Loyalty, Program
+from loyaltycore._code_book import CodeBook
+from loyaltycore._code_space import CodeSpace, SecretKey
+from loyaltycore.benefits import PercentOff
+from loyaltycore.coupons import CouponCampaign, Limits
+from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Reason, RefusedError
 from loyaltycore.facts import Append, Claim, Command
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.orders import OrderLine, OrderPlaced, OrderReserved
+from loyaltycore.points import POINTS as POINTS_ACCOUNT
 from loyaltycore.points import PointsAccount
+from loyaltycore.quantities import Money
+from loyaltycore.services import Attempts
 from loyaltycore.store.sqlite import SQLiteRepository
 from tests import postgres
 
-__all__ = ["Seen", "burn", "main"]
+__all__ = ["Seen", "Shopper", "burn", "burn_campaign", "main"]
 
 COUNTER: Final = CounterId("coupon/FIRE")
 MEMBERS: Final = 40
@@ -174,10 +192,94 @@ class Worker:
         raise AssertionError(msg)
 
 
-def work(url: str, log: Path, *, first: int, step: int, stop: int, cap: int, seed: int, honest: int) -> None:
+SHOP: Final = Program.parse("""
+program = { name = "fire", version = 1, currency = "EUR", zone = "Europe/Paris", starts_on = 2026-01-01 }
+stacking = { mode = "best" }
+points = { earn = "1 per 1.00", basis = "paid", expires = "never", overdraft = "carry" }
+""")
+SPACE: Final = CodeSpace(SecretKey("fire", bytes(range(32))), pattern="F-####-####-####", context="fire")
+GOODS: Final = Basket.of("EUR", {"bell": "20.00"})
+SINGLE: Final = "single"
+EVERYBODY: Final = "FIRE"
+
+
+def shop_of(url: str, *, cap: int, keeps: bool = False) -> Loyalty:
+    """Open the shop of the second fire."""
+    campaigns = [
+        CouponCampaign(EVERYBODY, give=PercentOff("25"), codes="human", limits=Limits(total=cap)),
+        CouponCampaign(SINGLE, give=PercentOff("25"), codes=SPACE),
+    ]
+    program = attrs.evolve(SHOP, campaigns=campaigns)
+    free = Attempts(per_client=None, per_member=None, per_shop=None)
+    return Loyalty(program, repository_of(url, keeps=keeps), codes=CodeBook([SPACE]), attempts=free, retries=100)
+
+
+def single_codes(shop: Loyalty, attempts: int) -> list[str]:
+    """Give the codes that are for one order each: every fourth attempt has one of its own."""
+    return list(shop.issue_codes(SINGLE, max(1, attempts // 4), ref="fire", by="fire").codes())
+
+
+class Shopper:
+    """One of many who want what a campaign has few of."""
+
+    def __init__(self, url: str, *, cap: int, seed: int, attempts: int) -> None:
+        """Open the shop.
+
+        Args:
+            url: Where it keeps its books.
+            cap: How many may have the code for everybody.
+            seed: Decides what becomes of each attempt; the same attempt again is the same.
+            attempts: In all.
+        """
+        self.shop = shop_of(url, cap=cap, keeps=True)
+        self.codes = single_codes(self.shop, attempts)
+        self.seed = seed
+
+    def attempt(self, number: int, *, honest: bool) -> str:
+        """Try for a discount, and give what became of it.
+
+        Args:
+            number: Which attempt; it names the order. Even ones type the code for everybody, and of odd ones two share a code.
+            honest: Whether it is to be paid at once, whatever chance says.
+        """
+        order_id = f"c-{number}"
+        if self.shop.order(order_id).placed is not None:
+            return CONFIRMED  # it was, and the shopper was gone before he heard
+        code = self.codes[number // 4] if number % 2 else EVERYBODY
+        quote = self.shop.quote(GOODS, member_id=f"m-{number % MEMBERS}", codes=[code], order_id=order_id)
+        if not quote.codes[code].applied:
+            return FULL
+        chance = random.Random(f"{self.seed} {number}")
+        fate, again = chance.random(), chance.random() < 0.5
+        try:
+            if honest or number % 2 or fate < 0.5:
+                self.twice(again, lambda: self.shop.place(quote, order_id=order_id))
+                return CONFIRMED
+            self.twice(again, lambda: self.shop.reserve(quote, order_id=order_id, hold_for=HELD))
+        except RefusedError as refused:
+            if refused.refusal.reason is not Reason.QUOTE_CHANGED:
+                raise
+            return FULL
+        if fate > 0.85:
+            return FORGOTTEN
+        if fate > 0.7:
+            self.twice(again, lambda: self.shop.cancel(order_id))
+            return GIVEN_UP
+        if fate > 0.65:
+            time.sleep(1.5 * HELD.total_seconds())  # the bank's page was open for too long
+        self.twice(again, lambda: self.shop.confirm(order_id))
+        return CONFIRMED
+
+    def twice(self, again: bool, call: Callable[[], object]) -> None:  # noqa: FBT001  # a draw
+        """Make a call, and perhaps once more: the answers are the same."""
+        answer = call()
+        assert not again or call() == answer, "a call made twice had two answers"
+
+
+def work(url: str, log: Path, *, first: int, step: int, stop: int, cap: int, seed: int, honest: int, shops: int = 0) -> None:
     """Make every ``step``-th attempt from ``first`` on; go on after the last answer that was written down."""
     done = len(log.read_bytes().splitlines()) if log.exists() else 0
-    worker = Worker(url, cap=cap, seed=seed)
+    worker = Shopper(url, cap=cap, seed=seed, attempts=stop) if shops else Worker(url, cap=cap, seed=seed)
     numbers, is_waiting = range(first + done * step, stop, step), True
     with log.open("ab", buffering=0) as answers:
         for number in numbers:
@@ -208,18 +310,57 @@ def burn(url: str, folder: Path, *, cap: int, processes: int, attempts: int, kil
     """
     if not url.startswith("sqlite:///"):
         repository_of(url).create_tables()
-    seen, chance, began = Seen(), random.Random(f"kills {seed}"), time.monotonic()
     # Whoever comes last still has as many attempts as there are places, when every forgotten one is free again.
     honest = max(attempts // 2, attempts - processes * cap)
     logs = [folder / f"worker-{number}.log" for number in range(processes)]
+    seen = _fought(url, logs, kills=kills, seed=seed, passed=(processes, attempts, cap, seed, honest, 0))
+    _look(repository_of(url), logs, seen, cap=cap, attempts=attempts)
+    return seen
+
+
+def burn_campaign(url: str, folder: Path, *, cap: int, processes: int, attempts: int, kills: int, seed: int = 0) -> Seen:
+    """Let processes fight for a campaign through ``Loyalty``, kill some, and look at what is left.
+
+    Args:
+        url: A store; what the first fire left there does not matter.
+        folder: For the answers that were heard.
+        cap: Orders that may have the code for everybody.
+        processes: Workers at once, an even number, so that two want each single-use code.
+        attempts: In all, a multiple of four; the second half pays at once.
+        kills: Workers that are killed while they work, at least.
+        seed: Of chance.
+
+    Raises:
+        AssertionError: The cap burned.
+    """
+    if not url.startswith("sqlite:///"):
+        repository_of(url).create_tables()
+    codes = single_codes(shop_of(url, cap=cap), attempts)
+    logs = [folder / f"shopper-{number}.log" for number in range(processes)]
+    seen = _fought(url, logs, kills=kills, seed=seed, passed=(processes, attempts, cap, seed, attempts // 2, 1))
+    time.sleep(2 * HELD.total_seconds())
+    shop, last = shop_of(url, cap=cap), attempts
+    while True:  # what was forgotten last is free again: whoever comes now gets it
+        quote = shop.quote(GOODS, codes=[EVERYBODY])
+        if not quote.codes[EVERYBODY].applied:
+            break
+        shop.place(quote, order_id=f"c-{last}")
+        last += 1
+    _look_campaign(shop, logs, seen, codes, cap=cap, attempts=attempts, last=last)
+    return seen
+
+
+def _fought(url: str, logs: list[Path], *, kills: int, seed: int, passed: tuple[int, ...]) -> Seen:
+    """Start the workers, kill some and start them again, until all have done their part."""
+    seen, chance, began = Seen(), random.Random(f"kills {seed}"), time.monotonic()
 
     def start(number: int) -> subprocess.Popen[bytes]:
-        passed = (url, logs[number], number, processes, attempts, cap, seed, honest)
+        arguments = (url, logs[number], number, *passed)
         return subprocess.Popen(
-            [sys.executable, __file__, "--work", *map(str, passed)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            [sys.executable, __file__, "--work", *map(str, arguments)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
 
-    running = {number: start(number) for number in range(processes)}
+    running = {number: start(number) for number in range(len(logs))}
     while running:
         time.sleep(0.02)
         for number, process in list(running.items()):
@@ -240,7 +381,6 @@ def burn(url: str, folder: Path, *, cap: int, processes: int, attempts: int, kil
     for log in logs:
         for line in log.read_text().splitlines():
             seen[line.partition(" ")[2]] += 1
-    _look(repository_of(url), logs, seen, cap=cap, attempts=attempts)
     return seen
 
 
@@ -273,6 +413,49 @@ def _look(repository: Any, logs: list[Path], seen: Seen, *, cap: int, attempts: 
     seen["attempts"], seen["cap"] = attempts, cap
 
 
+_LIVES: Final = (
+    [],
+    ["order.reserved"],
+    ["order.reserved", "order.cancelled"],
+    ["order.reserved", "order.placed"],
+    ["order.placed"],
+)
+"""What may become of an order of the second fire."""
+
+
+def _look_campaign(shop: Loyalty, logs: list[Path], seen: Seen, codes: list[str], *, cap: int, attempts: int, last: int) -> None:
+    """Hold what is kept against what was heard, and against itself."""
+    told = dict(line.split(" ", 1) for log in logs for line in log.read_text().splitlines())
+    assert len(told) == attempts, "an attempt was lost"
+    points, having, late = Counter[str](), set[str](), set[str]()
+    for number in range(last):
+        name = order_stream(f"c-{number}")
+        facts = shop.repository.load([name])[name].facts
+        kinds = [fact.kind for fact in facts]
+        assert kinds in _LIVES, f"{name}: {kinds}"
+        assert number >= attempts or ("order.placed" in kinds) == (told[str(number)] == CONFIRMED), f"{name}: {told[str(number)]}"
+        for placed in [fact for fact in facts if isinstance(fact, OrderPlaced)]:
+            points[placed.member_id or ""] += placed.points
+            assert placed.total == Money.of("15.00", "EUR"), f"{name} was paid at {placed.total}"
+            if not number % 2 or number >= attempts:
+                having.add(placed.order_id)
+                late |= {placed.order_id} if placed.late else set()
+    assert len(having) - len(late) <= cap <= len(having), f"{len(having)} have it, {len(late)} of them late, of {cap} places"
+    counter = CounterId(f"offer/{EVERYBODY}/orders")
+    claimed = shop.repository.claimed([counter], key=Key("-"), at=datetime.now(UTC))[counter]
+    assert claimed.total == len(having), f"{claimed.total} claimed, {len(having)} have it"
+    for number, code in enumerate(codes):
+        uses = {order: use.state for order, use in shop.coupon(code).uses.items()}
+        confirmed = {f"c-{n}" for n in (4 * number + 1, 4 * number + 3) if told[str(n)] == CONFIRMED}
+        assert set(uses) == confirmed, f"a code was redeemed by {sorted(uses)}, and {sorted(confirmed)} heard so"
+        assert len(uses) == 1, f"a code was redeemed by {sorted(uses)}"
+    for number in range(MEMBERS):
+        books = shop.membership(f"m-{number}").ledger_of(POINTS_ACCOUNT).books(at=datetime.now(UTC))
+        assert books.balanced
+        assert books.live == points[f"m-{number}"], f"m-{number} has {books.live} points, not {points[f'm-{number}']}"
+    seen["attempts"], seen["cap"], seen["late"], seen["single codes"] = attempts, cap, len(late), len(codes)
+
+
 def _check_answer(repository: Any, name: StreamId, kinds: list[str], heard: str) -> None:  # noqa: ANN401  # any repository
     """What was heard must be what is kept, with a receipt."""
     if heard == CONFIRMED:
@@ -290,13 +473,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Burn a store, and print what was seen."""
     if arguments is None and sys.argv[1:2] == ["--work"]:
         url, log, *numbers = sys.argv[2:]
-        first, step, stop, cap, seed, honest = map(int, numbers)
-        work(url, Path(log), first=first, step=step, stop=stop, cap=cap, seed=seed, honest=honest)
+        first, step, stop, cap, seed, honest, shops = map(int, numbers)
+        work(url, Path(log), first=first, step=step, stop=stop, cap=cap, seed=seed, honest=honest, shops=shops)
         return 0
     parser = argparse.ArgumentParser(description="Let many processes fight for few places.")
     told_url = "an empty store; left out, SQLite in a temporary folder; postgresql, a throwaway server of this machine"
     parser.add_argument("url", nargs="?", help=told_url)
-    for name, number in (("cap", 500), ("processes", 16), ("attempts", 20_000), ("kills", 200), ("seed", 0)):
+    defaults = (("cap", 500), ("processes", 16), ("attempts", 20_000), ("kills", 200), ("seed", 0), ("shoppers", 4000))
+    for name, number in defaults:
         parser.add_argument(f"--{name}", type=int, default=number)
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -311,12 +495,19 @@ def main(arguments: list[str] | None = None) -> int:
         passed = {name: getattr(asked, name) for name in ("cap", "processes", "attempts", "kills", "seed")}
         try:
             seen = burn(url, Path(folder), **passed)
+            print(
+                f"{_told(seen)}: exactly {seen['cap']} places taken, every answer kept, nothing half, nothing twice, the books balance"
+            )
+            seen = burn_campaign(url, Path(folder), **{**passed, "attempts": asked.shoppers, "kills": asked.kills // 4})
         except AssertionError as error:
             print(f"the cap burned down: {error}")
             return 1
-    told = ", ".join(f"{count:,} {name}" for name, count in sorted(seen.items()))
-    print(f"{told}: exactly {seen['cap']} places taken, every answer kept, nothing half, nothing twice, the books balance")
+    print(f"{_told(seen)}: {seen['cap']} places taken and beyond them only late orders, each single code redeemed exactly once")
     return 0
+
+
+def _told(seen: Seen) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(seen.items()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore._card_facts import CardFact, CardGoods, CardIssued, CardNumbered, CardUses, number_stream
+from loyaltycore._card_facts import (
+    CardBlocked,
+    CardFact,
+    CardGoods,
+    CardIssued,
+    CardNumbered,
+    CardReplaced,
+    CardUnblocked,
+    CardUses,
+    number_stream,
+)
 from loyaltycore.basket import Filter, PriceState
 from loyaltycore.errors import CurrencyMismatchError, UsageError
 from loyaltycore.quantities import Money
@@ -105,12 +115,22 @@ class TestIssued:
         assert CardIssued(card_id="c", ref="r", currency="EUR", loaded_minor=1, last_four="J459", at=AT).last_four == "J459"
 
 
+class TestKinds:
+    def test_kinds_are_stored_by_these_names(self) -> None:
+        """A promise, like every stored form."""
+        kinds: list[type[CardFact]] = [CardNumbered, CardIssued, CardBlocked, CardUnblocked, CardReplaced]
+        words = ["numbered", "issued", "blocked", "unblocked", "replaced"]
+        assert [kind.kind for kind in kinds] == [f"gift_card.{word}" for word in words]
+        assert {kind.form for kind in kinds} == {1}
+
+
 class TestStreams:
     def test_number_stream_is_of_the_digest(self) -> None:
         """Its one fact names the card."""
         assert number_stream("0a" * 32) == "gift_card_number/" + "0a" * 32
         fact = CardNumbered(card_id="card-7", pepper_id="pepper-1", at=AT)
         assert isinstance(fact, CardFact)
+        assert CardNumbered(card_id="card-7", at=AT).pepper_id == ""
         assert (fact.kind, fact.card_id, fact.pepper_id) == ("gift_card.numbered", "card-7", "pepper-1")
 
     @pytest.mark.parametrize("digest", [NUMBER, "0A" * 32, "0a" * 31, "0a" * 32 + "\n", None, b"0a" * 32])

@@ -213,6 +213,22 @@ class TestRotation:
         ]
         assert read == [[True] * 4, [False, True, True, True], [False, False, True, True], [False, False, False, True]]
 
+    def test_what_was_issued_goes_before_what_was_not(self) -> None:
+        """A space that comes later does not take away what another has printed, also under a key that is older."""
+        with unguarded():
+            one = tiny(NEW)
+            later = CodeSpace(NEW, pattern="####", context="later", alphabet="34562", tag=1, weak=True)
+            state = taken(one, 25)
+            alone, both = (
+                CodeBook(spaces, retired={OLD: SOON}, attempts=1, tolerated_hits="1") for spaces in ([one], [later, one])
+            )
+            printed = list(alone.codes(one.space_id, state.blocks[0]))
+            assert any(later.under(OLD).read(code).is_genuine for code in printed)
+            for code in printed:
+                reading = both.read(code, at=AT, blocks={one.space_id: state})
+                assert (reading.space_id, reading.key_id, reading.serial) == (one.space_id, "2026b", one.read(code).serial)
+                assert reading.is_genuine
+
 
 class TestHashCalls:
     @pytest.mark.parametrize("retired", [{}, {NEW: SOON}, {NEW: SOON, THIRD: AT}])
@@ -444,6 +460,7 @@ class TestCodes:
             clashing = {code for code in every if tiny(OLD).read(code).is_genuine}
             assert 0 < len(clashing) < 25
             assert {code for code in every if book.clashes(code)} == clashing
+            assert {book.read(code, at=AT).key_id for code in clashing} == {"2026a"}, "the oldest key that reads it"
             assert list(book.codes(tiny().space_id, block)) == [code for code in every if code not in clashing]
 
     def test_clashes_of_two_spaces(self) -> None:

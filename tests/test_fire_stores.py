@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
+from loyaltycore import Loyalty, RefusedError
 from loyaltycore.facts import Append, Change, Claim, Command
+from loyaltycore.orders import OrderPlaced
+from loyaltycore.program import Quote
+from loyaltycore.repositories import Claimed
 from loyaltycore.store.memory import MemoryRepository
 from tests import fire_cap, fire_replay
-from tests.fire_cap import CONFIRMED, Worker, burn
+from tests.fire_cap import CONFIRMED, Shopper, Worker, burn, burn_campaign
 from tests.fire_replay import Histories
 
 SMALL = {"cap": 8, "processes": 4, "attempts": 160, "kills": 6}
@@ -72,6 +78,72 @@ class TestCap:
         assert capsys.readouterr().out == "the cap burned down: one too many\n"
 
 
+SHOPPERS = {"cap": 6, "processes": 8, "attempts": 96, "kills": 4}
+
+
+def check_campaign(seen: fire_cap.Seen) -> None:
+    """Enough happened for the fire to mean something."""
+    assert seen[CONFIRMED] >= seen["single codes"] == 24
+    assert seen["full"] > 30
+    assert seen["kills"] >= 1
+
+
+@pytest.mark.law(32, 33, 38, 40, 43)
+class TestCampaign:
+    def test_few_places_on_sqlite(self, tmp_path: Path) -> None:
+        """Eight processes go through ``Loyalty``: exactly what there is, with kills, retries and late payments."""
+        check_campaign(burn_campaign(f"sqlite:///{tmp_path}/fire.db", tmp_path, **SHOPPERS))
+
+    def test_few_places_on_postgresql(self, tmp_path: Path, postgres: URL) -> None:
+        """The same over PostgreSQL, whose writers do not wait in one line."""
+        check_campaign(burn_campaign(postgres.render_as_string(hide_password=False), tmp_path, **SHOPPERS))
+
+    @pytest.mark.parametrize("fault", ["Uncounted", "Unredeemed"])
+    def test_a_store_that_counts_wrongly_burns(self, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It lets everybody in, or forgets who redeemed a code: the fire tells."""
+        store, told = {
+            "Uncounted": (Uncounted(), "8 have it, 0 of them late, of 3 places"),
+            "Unredeemed": (Unredeemed(), r"a code was redeemed by \[\], and \['c-1', 'c-3'\] heard so"),
+        }[fault]
+        monkeypatch.setattr(fire_cap, "repository_of", lambda _, **__: store)
+        shopper = Shopper("", cap=3, seed=1, attempts=16)
+        log = tmp_path / "shopper.log"
+        log.write_text("".join(f"{number} {shopper.attempt(number, honest=True)}\n" for number in range(16)))
+        with pytest.raises(AssertionError, match=told):
+            fire_cap._look_campaign(shopper.shop, [log], fire_cap.Seen(), shopper.codes, cap=3, attempts=16, last=16)
+
+    def test_each_fate(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Held, given up, forgotten, paid late, lost to somebody faster: each has its answer, also when it is asked again."""
+        store = MemoryRepository()
+        monkeypatch.setattr(fire_cap, "repository_of", lambda _, **__: store)
+        monkeypatch.setattr(fire_cap, "HELD", timedelta(milliseconds=30))
+        shopper = Shopper("", cap=1000, seed=3, attempts=400)
+        answers = Counter(shopper.attempt(number, honest=False) for number in range(0, 200, 2))
+        assert answers.keys() == {CONFIRMED, fire_cap.GIVEN_UP, fire_cap.FORGOTTEN}
+        assert any(placed.late for n in range(0, 200, 2) if (placed := shopper.shop.order(f"c-{n}").placed) is not None)
+        number = next(n for n in range(0, 200, 2) if shopper.shop.order(f"c-{n}").placed is not None)
+        assert shopper.attempt(number, honest=True) == CONFIRMED
+
+    def test_others_were_faster(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between the quote and the order the last place was taken; any other refusal is a fault."""
+        store = MemoryRepository()
+        monkeypatch.setattr(fire_cap, "repository_of", lambda _, **__: store)
+        shopper = Shopper("", cap=1, seed=1, attempts=16)
+        placing = type(shopper.shop).place
+
+        def slow(shop: Loyalty, quote: Quote, *, order_id: str) -> OrderPlaced:
+            if order_id == "c-0":
+                placing(shop, quote, order_id="faster")
+            if order_id == "c-1":
+                placing(shop, shop.quote(fire_cap.GOODS), order_id="c-1")
+            return placing(shop, quote, order_id=order_id)
+
+        monkeypatch.setattr(type(shopper.shop), "place", slow)
+        assert shopper.attempt(0, honest=True) == fire_cap.FULL
+        with pytest.raises(RefusedError, match="key_reused"):
+            shopper.attempt(1, honest=True)
+
+
 class Passing:
     """Passes on to a memory."""
 
@@ -103,6 +175,26 @@ class OneTooMany(Passing):
                 )
             else:
                 yield change
+
+
+class Uncounted(Passing):
+    """Counts nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed = lambda counters, **_: dict.fromkeys(counters, Claimed(total=0, mine=0))
+
+    def left(self, _: Command, changes: Sequence[Change], /) -> Iterable[Change]:
+        """Leave the claims out."""
+        return (change for change in changes if not isinstance(change, Claim))
+
+
+class Unredeemed(Passing):
+    """Forgets what became of coupons."""
+
+    def left(self, _: Command, changes: Sequence[Change], /) -> Iterable[Change]:
+        """Leave the coupons out."""
+        return (change for change in changes if not (isinstance(change, Append) and change.stream.startswith("coupon/")))
 
 
 class Loses(Passing):

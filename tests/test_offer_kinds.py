@@ -418,7 +418,7 @@ class TestLimits:
         others: tuple[Any, ...] = ({"per_day": 1}, {Span.DAY: -1}, {Span.DAY: True}, {Span.DAY: 1.0}, [Span.DAY], "per_day")
         for other in others:
             with pytest.raises(UsageError):
-                Used(**{name: other})  # type: ignore[arg-type]
+                Used(**{name: other})
 
     def test_view(self) -> None:
         """Of an offer that is not named nothing was used; other things are refused."""
@@ -436,6 +436,8 @@ class TestLimits:
             {"stopped": "summer"},
             {"cards": {"card-1": "card-1"}},
             {"cards": [GiftCard.open("card-1")]},
+            {"refused_cards": {"card-1": Reason.CARD_UNKNOWN}},
+            {"refused_cards": ["card-1"]},
         )
         for said in several:
             with pytest.raises(UsageError):

@@ -283,6 +283,7 @@ class TestAnswers:
             "6th": "codes_limit_reached",
         }
         assert quote.codes[TYPED].refusal == forged
+        assert quote.codes["6th"].public == NotApplied(reason="codes_limit_reached", details={"limit": 5})
         assert {quote.codes[text].public for text in ("AUTUMN", "?!", TYPED, "five")} == {NotApplied()}
 
     def test_a_forged_code_that_looks_like_one_of_people(self) -> None:
@@ -560,6 +561,13 @@ class TestPay:
         refusal = quote.cards["card-1"].refusal
         assert refusal is not None
         assert refusal.reason.value == reason
+
+    def test_what_whoever_loaded_it_refused(self) -> None:
+        """Comes first, whatever the card would say; it pays nothing."""
+        refusal = Refusal(Reason.CARD_UNKNOWN)
+        view = View(cards={"card-1": card()}, refused_cards={"card-1": refusal})
+        quote = PROGRAM.quote(BASKET, cards=["card-1"], view=view, at=NOW)
+        assert (amounts(quote), quote.cards["card-1"].refusal, quote.to_pay) == (["0.00"], refusal, euros("100"))
 
     def test_what_refusals_tell(self) -> None:
         """The card of the shop's own id, and the currency it has."""

@@ -184,13 +184,20 @@ class TestLoyalty:
         assert Loyalty(PROGRAM, MemoryRepository(), retries=0).retries == 0
         assert Loyalty(PROGRAM, MemoryRepository(), retries=RETRIES_LIMIT).retries == 100
 
-    def test_limits_that_nothing_counts_are_refused(self) -> None:
-        """An offer for the first hundred orders cannot be kept by a service yet: it says so, instead of giving it to all."""
-        offer = Offer("first-hundred", give=PercentOff("10"), limits=Limits(total=100))
+    @pytest.mark.law(32)
+    def test_limits_are_counted(self, clock: Clock) -> None:
+        """An offer for the first two orders is given to two, whoever orders; the third quote says so."""
+        offer = Offer("first-two", give=PercentOff("10"), limits=Limits(total=2))
         limited = attrs.evolve(PROGRAM, book=attrs.evolve(PROGRAM.book, offers=[*PROGRAM.book.offers, offer]))
-        with pytest.raises(UsageError, match=r"limits cannot be kept by a service yet.*: first-hundred$"):
-            Loyalty(limited, MemoryRepository())
-        assert limited.quote(BELL, at=NOON).discount == Money.of("1.25", "EUR")  # the pure caller counts
+        shop = Loyalty(limited, MemoryRepository(), clock=clock)
+        for order_id in ("1", "2"):
+            placed = shop.place(shop.quote(BELL), order_id=order_id)
+            assert (placed.total, dict(placed.counters)) == (Money.of("11.25", "EUR"), {"offer/first-two/orders": 1})
+        quote = shop.quote(BELL)
+        refusal = quote.verdict("first-two").refusal
+        assert refusal is not None
+        assert (quote.total, refusal.reason) == (Money.of("12.50", "EUR"), Reason.OFFER_LIMIT_REACHED)
+        assert shop.quote(BELL, order_id="2").total == Money.of("11.25", "EUR")  # this place is its own
 
     @pytest.mark.law(8)
     def test_naive_clock_is_refused(self, store: LossyRepository) -> None:
@@ -429,16 +436,31 @@ class TestPlace:
             shop.place(shop.quote(HELMET), order_id="1")
         assert store.calls.count("commit") == shop.retries + 1
 
-    def test_limit_is_raised(self, shop: Loyalty, store: LossyRepository) -> None:
-        """A counter without room is no race: it is told at once."""
+    @pytest.mark.parametrize("times, is_kept", [(1, True), (5, True), (6, False)])
+    def test_a_full_counter_is_a_lost_race(self, times: int, is_kept: bool, shop: Loyalty, store: LossyRepository) -> None:  # noqa: FBT001
+        """Whoever came too late decides again, as often as there are retries: the next decision sees what is left."""
 
         def full() -> None:
-            raise LimitReachedError(CounterId("coupon/SUMMER"))
+            raise LimitReachedError(CounterId("offer/summer/orders"))
 
-        store.before["commit"] = [full]
-        with pytest.raises(LimitReachedError):
-            shop.place(shop.quote(HELMET), order_id="1")
-        assert store.calls.count("commit") == 1
+        store.before["commit"] = [full] * times
+        if is_kept:
+            assert shop.place(shop.quote(HELMET), order_id="1") == shop.order("1").placed
+        else:
+            with pytest.raises(LimitReachedError):
+                shop.place(shop.quote(HELMET), order_id="1")
+        assert store.calls.count("commit") == min(times, shop.retries) + 1
+
+    @pytest.mark.law(8, 32)
+    def test_the_last_place_was_taken_meanwhile(self, store: LossyRepository, clock: Clock) -> None:
+        """Between the decision and the commit: decided again, the quote is another one, and nothing is booked."""
+        offer = Offer("first-one", give=PercentOff("10"), limits=Limits(total=1))
+        limited = attrs.evolve(PROGRAM, book=attrs.evolve(PROGRAM.book, offers=[*PROGRAM.book.offers, offer]))
+        shop, other = (Loyalty(limited, one, clock=clock) for one in (store, store.inner))
+        quote = shop.quote(BELL)
+        store.before["commit"] = [lambda: other.place(quote, order_id="faster")]
+        assert refusal_of(lambda: shop.place(quote, order_id="1")).reason is Reason.QUOTE_CHANGED
+        assert facts_in(store, order_stream("1"), order_stream("faster")) == [0, 1]
 
 
 class TestPlaceUnseen:

@@ -560,12 +560,14 @@ class TestCards:
         """Its number was lost: whoever has the new one has the money."""
         shop = Shop(cards=[card()])
         shop.place(cards=["card-7"])
-        moved = shop.cards["card-7"].replace(GiftCard.open("card-8"), ref="t-2", actor="eva", at=NOON + MINUTE)
-        shop.keep(moved.old)
-        shop.keep(moved.new)
-        done = shop.refund(Return(amount=euros("30")))
-        assert done.fact.to_cards == {"card-7": 3000}
-        assert (shop.left("card-7", NOON + DAY), shop.left("card-8", NOON + DAY)) == (0, 3000)
+        replaced(shop, "card-7", "card-8")
+        done = shop.refund(Return(amount=euros("10")))
+        assert done.fact.to_cards == {"card-7": 1000}
+        assert (shop.left("card-7", NOON + DAY), shop.left("card-8", NOON + DAY)) == (0, 1000)
+        replaced(shop, "card-8", "card-9", at=NOON + DAY)
+        done = shop.refund(Return(amount=euros("20")), "r-2")
+        assert [posting.state.card_id for posting in done.beside] == ["card-7", "card-8", "card-9"]
+        assert [shop.left(f"card-{n}", NOON + DAY) for n in (7, 8, 9)] == [0, 0, 3000]
 
 
 def _term(days: int) -> Any:  # noqa: ANN401 - what a program holds
@@ -586,6 +588,13 @@ def sell(shop: Shop, *card_ids: str, order_id: str = "1", line_id: str = "card",
         shop.keep(Posting(order.folded([fact]), facts=(fact,), stream=f"order/{order_id}", version=order.version))  # type: ignore[arg-type]  # a name of a stream
         new = GiftCard.open(card_id)
         shop.keep(new.issue(euros(amount), ref=order_id, expires_at=None, order_id=order_id, line_id=line_id, at=NOON))
+
+
+def replaced(shop: Shop, old: str, new: str, *, at: datetime = NOON + MINUTE) -> None:
+    """Put a new card in the place of one whose number was lost."""
+    moved = shop.cards[old].replace(GiftCard.open(new), ref=f"lost-{old}", actor="eva", at=at)
+    shop.keep(moved.old)
+    shop.keep(moved.new)
 
 
 def states(shop: Shop) -> list[object]:
@@ -665,6 +674,43 @@ class TestCardsSold:
         sell(shop, "card-1", "card-2")
         assert shop.refund(ALL_OF_IT).fact.cards_cancelled == ()
         assert beside_streams(shop.orders["1"]) == ("gift_card/card-1", "gift_card/card-2")
+
+    @pytest.mark.law(37)
+    def test_one_that_was_replaced_is_cancelled_where_its_money_went(self) -> None:
+        """Its number was lost, twice: the order is told which card is worth nothing now."""
+        shop = Shop()
+        shop.place(basket=GIFTS)
+        sell(shop, "card-1", "card-2")
+        replaced(shop, "card-2", "card-3")
+        replaced(shop, "card-3", "card-4")
+        assert shop.refund(ONE_CARD).fact.cards_cancelled == ("card-4",)
+        assert [shop.left(f"card-{n}", NOON + DAY) for n in (1, 2, 3, 4)] == [5000, 0, 0, 0]
+        assert shop.refund(ONE_CARD, "r-2").fact.cards_cancelled == ("card-1",)
+
+    @pytest.mark.law(8, 37)
+    def test_one_whose_new_number_is_not_loaded_does_not_come_back(self) -> None:
+        """Refused rather than forgotten: the money would be given back twice."""
+        shop = Shop()
+        shop.place(basket=GIFTS)
+        sell(shop, "card-1", "card-2")
+        replaced(shop, "card-2", "card-3")
+        shop.refund(ONE_CARD)
+        order, view = shop.orders["1"], View(cards={name: one for name, one in shop.cards.items() if name != "card-3"})
+        replaced(shop, "card-1", "card-5")
+        view = attrs.evolve(view, cards={**view.cards, "card-1": shop.cards["card-1"]})
+        with pytest.raises(RefusedError) as refused:
+            shop.program.refund(order, shop.member("m"), back=ONE_CARD, return_id="r-2", view=view, at=NOON + DAY)
+        assert refused.value.refusal.reason is Reason.CARD_BLOCKED
+
+    @pytest.mark.law(37)
+    def test_what_was_loaded_beside_stays(self) -> None:
+        """Another order put it there."""
+        shop = Shop()
+        shop.place(basket=GIFTS)
+        sell(shop, "card-1", "card-2")
+        shop.keep(shop.cards["card-2"].load(euros("20"), ref="2", expires_at=None, at=NOON))
+        assert shop.refund(ONE_CARD).fact.cards_cancelled == ("card-2",)
+        assert shop.left("card-2", NOON + DAY) == 2000
 
     @pytest.mark.law(37)
     def test_an_amount_that_brings_all_back_cancels_them(self) -> None:

@@ -18,16 +18,19 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from loyaltycore._code_blocks import SpaceBlocks
 from loyaltycore.basket import Basket, Filter, Line, PriceState, Return
 from loyaltycore.benefits import Benefit, FreeShipping, moneys_of
 from loyaltycore.codec import FACTS
 from loyaltycore.conditions import AllOf, CodePresented, Condition, During, Not, leaves
+from loyaltycore.coupons import Campaign, Coupon, CouponCampaign, CouponStatus
 from loyaltycore.errors import UsageError
+from loyaltycore.gift_cards import CardUses, GiftCard
 from loyaltycore.identity import check_id, fold_code
 from loyaltycore.ladders import Ladder, Rung
 from loyaltycore.ledger import Overdraft
 from loyaltycore.members import Profile
-from loyaltycore.offers import Combines, Lane, Mode, Offer, OfferBook, Stacking
+from loyaltycore.offers import Combines, FreedBy, Lane, Limits, Mode, Offer, OfferBook, Stacking, View
 from loyaltycore.orders import Counted, Order, OrderPlaced, OrderReturned, Shape
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.quantities import Money, Rate
@@ -40,8 +43,10 @@ from loyaltycore.testing.strategies import (
     benefits,
     calendars,
     conditions,
+    coupons,
     currencies,
     filters,
+    gift_cards,
     ids,
     instants,
     ladders,
@@ -80,6 +85,12 @@ OF_SHOP = baskets(
     max_floor_minor=900,
 )
 
+T0, T1, T2 = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3))
+BEARER = Coupon.issued("velo/H1############/2026a/1", campaign_id="welcome")
+HELD_COUPON = Coupon.issued("welcome/t-1").grant("welcome", holder="ada", ref="t-1", at=T0).state
+NEW_CARD = GiftCard.open("card-1").issue(Money.minor(1, "EUR"), ref="sold", expires_at=None, at=T0).state
+CAMPAIGNS = st.from_type(CouponCampaign)
+
 SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (refs(), lambda _: True, "ref-1"),
     (ids(), lambda _: True, "0"),
@@ -106,6 +117,11 @@ SHRUNK: list[tuple[SearchStrategy[Any], Callable[[Any], bool], object]] = [
     (conditions(), lambda _: True, AllOf(())),
     (benefits(), lambda _: True, FreeShipping()),
     (stackings(), lambda _: True, Stacking(Mode.ALL)),
+    (coupons(), lambda _: True, Coupon.issued("velo/H1############/2026a/1", campaign_id="welcome")),
+    (coupons(holders=["ada"]), lambda coupon: bool(coupon.holder), HELD_COUPON),
+    (coupons(), lambda coupon: bool(coupon.uses), BEARER.reserve("1001", member_id=None, until=T2, at=T1).state),
+    (gift_cards(), lambda _: True, NEW_CARD),
+    (gift_cards(), lambda card: card.blocked_at is not None, NEW_CARD.block(reason="lost", actor="shop", at=T1).state),
     (offer_books(), lambda _: True, OfferBook([], stacking=Stacking(Mode.ALL))),
     (returns_of(SOLD), lambda back: bool(back.lines), Return(lines={"b": 1})),
     (returns_of(SENT), lambda back: bool(back.lines), Return(lines={"b": 1})),
@@ -140,6 +156,16 @@ def counted_of(order: Order) -> list[dict[str, Counted]]:
 def has_call(verb: Verb, calls: tuple[PointsCall, ...]) -> bool:
     """Say whether a verb is called."""
     return any(call.verb == verb for call in calls)
+
+
+def stands(status: CouponStatus, coupon: Coupon) -> bool:
+    """Say whether a coupon stands somewhere, a week on."""
+    return coupon.status(at=T0 + timedelta(days=7)) is status
+
+
+def says(name: str, campaign: CouponCampaign) -> bool:
+    """Say whether a campaign has something."""
+    return bool(getattr(campaign, name))
 
 
 def has_kind(kind: type, condition: Condition) -> bool:
@@ -195,6 +221,22 @@ REACHED: list[tuple[SearchStrategy[Any], Callable[[Any], bool]]] = [
     (offers(), lambda offer: offer.is_limited and offer.window is not None),
     *((stackings(), partial(meets, mode)) for mode in Mode),
     (offer_books(), lambda book: len(book.offers) == 6),
+    *((coupons(), partial(stands, status)) for status in CouponStatus if status is not CouponStatus.PENDING),
+    (coupons(), lambda coupon: coupon.is_granted and not coupon.holder),
+    (coupons(), lambda coupon: len(coupon.uses) == 2),
+    (gift_cards(), lambda card: bool(card.ledger.burns) and bool(card.ledger.holds)),
+    (gift_cards(), lambda card: any(take.given_back for take in card.ledger.burns.values())),
+    (gift_cards(), lambda card: card.issued is not None and card.issued.uses is CardUses.ONE and bool(card.ledger.adjustments)),
+    (gift_cards(), lambda card: len(card.ledger.lots) > 2),
+    (st.from_type(Campaign), lambda campaign: campaign.is_stopped),
+    (st.from_type(Campaign), lambda campaign: campaign.version == 2),
+    *(
+        (st.from_type(CouponCampaign), partial(says, name))
+        for name in ("is_human", "space_id", "automatic", "valid_for", "window")
+    ),
+    (st.from_type(Limits), lambda limits: limits.are_shared and limits.are_members and limits.freed_by is FreedBy.RETURNED),
+    (st.from_type(SpaceBlocks), lambda space: len(space.check_values) == 2),
+    (st.from_type(View), lambda view: bool(view.codes and view.coupons and view.cards and view.used)),
     (returns_of(SOLD), lambda back: back.lines == {"a": 3, "b": 1}),
     (returns_of(SOLD), lambda back: back.amount == SOLD.subtotal),
     (returns_of(SENT), lambda back: back.shipping == SENT.shipping and not back.lines and back.amount is None),
@@ -366,6 +408,15 @@ class TestBounds:
         """No codes where none are given; the conditions and benefits that are given, and no others."""
         assert not any(isinstance(part, CodePresented) for part in leaves(condition))
         assert (offer.when, offer.give) == (AllOf(()), FreeShipping())
+
+    @given(coupons(campaigns=["sorry"], holders=(), steps_limit=1), gift_cards("KWD", max_amount_minor=9, steps_limit=0))
+    def test_rights(self, coupon: Coupon, card: GiftCard) -> None:
+        """Of the campaigns, the members and the currency asked, and no longer than asked; read back they are the same."""
+        assert (coupon.campaign_id, coupon.holder) == ("sorry", "")
+        assert len(coupon.uses) <= 1
+        assert (card.currency, card.version) == ("KWD", 2)
+        assert 1 <= card.loaded_minor <= 9
+        assert (Coupon.from_dict(coupon.to_dict()), GiftCard.from_dict(card.to_dict())) == (coupon, card)
 
     def test_nothing_can_come_back_of_nothing(self) -> None:
         """An empty basket has no returns."""

@@ -1,13 +1,16 @@
 """Two years of a French bicycle shop: the made-up history that the demo replays.
 
-Members join and buy, guests buy too, some goods come back, reviews are written, birthdays are kept.
+Members join and buy, guests buy too, some goods come back, reviews are written, birthdays are kept; flyers carry codes, members
+are given coupons, gift cards are sold and paid with.
 A little dirt is planted on purpose, as every real history has some; README.md beside this file lists it.
 
 Invariants:
     1. The same arguments give the same bytes, under any hash seed and any Python from 3.11:
        ``random()`` is the one method of ``random.Random`` used, its stream is the same everywhere.
-    2. Events are sorted by instant, then kind (join, order, return, action), then id.
-    3. Every line but the planted dirt has one of the four forms in README.md.
+    2. Events are sorted by instant, then kind (join, codes, grant, order, card, return, action), then id.
+    3. Every line but the planted dirt has one of the seven forms in README.md.
+    4. No key and no gift card number stands in the history. The two keys beside it are for the demo alone: they follow from
+       the seed, so that everybody knows them; a shop takes ``secrets.token_bytes(32)``.
 
 The generator keeps a rough idea of a member's points, only to decide how much to ask to burn.
 """
@@ -25,12 +28,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-__all__ = ["CATALOGUE", "Dice", "Shop", "main"]
+from loyaltycore.coupons import CodeSpace, SecretKey
+
+__all__ = ["CATALOGUE", "Dice", "Shop", "demo_key", "main"]
 
 T = TypeVar("T")
 
@@ -42,8 +48,9 @@ PROGRAM_STARTS_ON = date(2024, 10, 1)  # as in program.toml: earlier orders earn
 RETURN_WINDOW_DAYS = 30  # as in program.toml
 BURN_MINIMUM = 500  # as in program.toml
 
-KINDS = ("join", "order", "return", "action")  # in the order they happen at one instant
-ID_KEYS = {"join": "member_id", "order": "order_id", "return": "return_id", "action": "ref"}
+KINDS = ("join", "codes", "grant", "order", "card", "return", "action")  # in the order they happen at one instant
+ID_KEYS = {"join": "member_id", "order": "order_id", "return": "return_id"}  # of the other kinds it is the ref
+TWICE = {"join": 1, "order": 3, "return": 1, "action": 2, "grant": 1, "card": 1}  # exact repetitions of each kind
 
 #                  Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec: spring is the peak, December the second
 MONTH_WEIGHTS = (5, 5, 8, 13, 14, 11, 8, 6, 9, 7, 7, 11)
@@ -55,12 +62,23 @@ MARKETS, MARKET_WEIGHTS = ("FR", "BE", "LU"), (92, 6, 2)
 
 # The legal sales: four weeks in January and from the end of June (Code de commerce, art. D310-15-2).
 SALES = (date(2025, 1, 8), date(2025, 6, 25), date(2026, 1, 7), date(2026, 6, 24))
-# The codes on the posters; each belongs to one offer of program.toml and is good for these days only.
+# The codes on the posters; each belongs to one offer or campaign of program.toml and is good for these days only.
 POSTERS = (
     ("NOEL10", date(2024, 12, 1), date(2024, 12, 31)),
     ("NOEL25", date(2025, 12, 1), date(2025, 12, 31)),
     ("SUMMER10", date(2026, 7, 1), date(2026, 8, 31)),
 )
+# Flyers at the Christmas market carry one code each, of the campaign "welcome"; members who join later are given one.
+WELCOME = "welcome"
+WELCOME_PATTERN = "HI-####-####-####"  # as in program.toml
+WELCOME_DAYS = 30  # as in program.toml
+WELCOME_TRIED_FROM = 4000  # cents; from 50.00 on it gives something, and not everybody reads that
+FLYERS_ON = date(2024, 12, 14)
+FLYER_COUNT = 300
+WELCOME_FROM = date(2025, 1, 15)
+SORRY = "sorry-10"
+CARD_DAYS = 365  # a gift card pays for a year
+
 # What can be wrong with a line of the history.
 FAULTS: tuple[Callable[[str], str], ...] = (
     lambda text: text[: len(text) * 2 // 3],  # cut off
@@ -183,6 +201,16 @@ class Dice:
         return datetime.combine(day, time(hour, self.between(0, 59), self.between(0, 59)), PARIS)
 
 
+def demo_key(seed: int, purpose: str) -> str:
+    """Give a key of the demo as 64 hexadecimal digits: everybody who knows the seed knows it.
+
+    Args:
+        seed: Of the history.
+        purpose: ``"codes"`` or ``"cards"``.
+    """
+    return blake2b(f"the bicycle shop's demo key for {purpose}, seed {seed}".encode(), digest_size=32).hexdigest()
+
+
 class Entry(NamedTuple):
     """One line of the history with what it is sorted by."""
 
@@ -237,15 +265,32 @@ class Member:
 
 
 @dataclass(slots=True)
+class Card:
+    """A gift card that somebody has, and roughly what is left on it."""
+
+    ref: str
+    usable_at: datetime
+    expires_at: datetime
+    cents: int
+
+
+@dataclass(slots=True)
 class Shop:
     """The shop over two years: draws what happens and keeps it as entries."""
 
     dice: Dice
+    luck: Dice  # of codes, coupons and gift cards
+    space: CodeSpace
     entries: list[Entry] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     sold: list[tuple[datetime, str, list[Line]]] = field(default_factory=list)
+    flyers: list[str] = field(default_factory=list)  # not used yet
+    used_flyers: list[str] = field(default_factory=list)
+    cards: list[Card] = field(default_factory=list)
     return_count: int = 0
     review_count: int = 0
+    card_count: int = 0
+    sorry_count: int = 0
 
     def note(self, event: Mapping[str, object], at: datetime) -> None:
         """Keep an event; what would happen after the last day has not happened yet."""
@@ -253,7 +298,13 @@ class Shop:
             return
         kind = str(event["kind"])
         text = json.dumps({"kind": kind, "at": at.isoformat(), **event}, separators=(",", ":"))
-        self.entries.append(Entry(at.astimezone(UTC), KINDS.index(kind), str(event[ID_KEYS[kind]]), text))
+        self.entries.append(Entry(at.astimezone(UTC), KINDS.index(kind), str(event[ID_KEYS.get(kind, "ref")]), text))
+
+    def print_flyers(self) -> None:
+        """Have codes made for the flyers, before any is given one by one: they are the first serials of their space."""
+        at = datetime.combine(FLYERS_ON, time(7), PARIS)
+        self.note({"kind": "codes", "campaign": WELCOME, "count": FLYER_COUNT, "ref": "flyers-2024"}, at)
+        self.flyers += self.space.codes(range(FLYER_COUNT))
 
     def enrol(self, member_count: int) -> None:
         """Let members join: nearly half in the first six weeks, the others over the two years."""
@@ -264,6 +315,8 @@ class Shop:
             self.members.append(member)
             self.note({"kind": "join", "member_id": member.member_id}, at)
             self.act("sign_up", member, f"sign-up-{member.member_id}", at)
+            if at.date() >= WELCOME_FROM:
+                self.grant(WELCOME, member, f"welcome-{member.member_id}", at)
             self.keep_birthdays(member)
 
     def new_member(self, member_id: str, at: datetime) -> Member:
@@ -296,6 +349,10 @@ class Shop:
         """Note a named action of a member."""
         self.note({"kind": "action", "action": action, "member_id": member.member_id, "ref": ref}, at)
 
+    def grant(self, campaign: str, member: Member, ref: str, at: datetime) -> None:
+        """Note that a member was given a coupon."""
+        self.note({"kind": "grant", "campaign": campaign, "member_id": member.member_id, "ref": ref}, at)
+
     def trade(self, order_count: int) -> None:
         """Spread the orders over the days as the seasons ask, and let each be placed."""
         weights = [day_weight(day) for day in DAYS]
@@ -320,14 +377,20 @@ class Shop:
                 is_heavy = any(HEAVY.intersection(line.product.categories.split()) for line in lines)
                 order["shipping"] = "6.90" if is_heavy else "4.90"
             order["market"] = member.market if member is not None else self.dice.weighted(MARKETS, MARKET_WEIGHTS)
-        if codes := self.type_codes(at.date()):
+        if codes := self.type_codes(at.date()) + self.type_flyer(member, at):
             order["codes"] = codes
+        if member is not None and self.takes_welcome(member, goods, at):
+            order["coupons"] = [f"{WELCOME}/welcome-{member.member_id}"]
+        if cards := self.present_cards(goods, at):
+            order["gift_cards"] = cards
         if member is not None and (burn := self.ask_to_burn(member, goods, at.date())):
             order["burn"] = burn
         self.note(order, at)
         self.sold.append((at, order_id, lines))
+        self.make_cards(order_id, lines, at)
         if member is not None:
             self.remember(member, lines, at)
+            self.say_sorry(member, at)
         self.bring_back(order_id, lines, at)
 
     def fill_basket(self, day: date) -> list[Line]:
@@ -352,6 +415,66 @@ class Shop:
         spaced = f"{code[:-2]} {code[-2:]}".lower()
         forms = ([code], [f" {code.lower()} "], [spaced], [self.misspell(code)], [other], [code, other])
         return self.dice.weighted(forms, (64, 10, 4, 10, 9, 3))
+
+    def type_flyer(self, member: Member | None, at: datetime) -> list[str]:
+        """Draw whether the code of a flyer is typed: most for a first order; some badly, some a second time, some too late."""
+        days = (at.date() - FLYERS_ON).days
+        is_first = member is None or not member.orders
+        if not 0 <= days <= WELCOME_DAYS + 10 or not self.luck.chance(60 if is_first else 4):
+            return []
+        how = self.luck.weighted(("new", "spaced", "misspelt", "used", "made up"), (70, 10, 8, 8, 4))
+        if how == "made up":
+            return ["HI-0000-1111-2222"]
+        if how == "used" and self.used_flyers:
+            return [self.luck.pick(self.used_flyers)]
+        code = self.flyers.pop(self.luck.between(0, len(self.flyers) - 1))
+        if how == "misspelt":
+            return [code[:-1]]
+        self.used_flyers.append(code)
+        return [code.lower().replace("-", " ")] if how == "spaced" else [code]
+
+    def takes_welcome(self, member: Member, goods: int, at: datetime) -> bool:
+        """Decide whether a member presents the coupon for joining: with the first order, where it is large enough or nearly."""
+        is_new = member.joined_at.date() >= WELCOME_FROM and not member.orders
+        is_soon = (at - member.joined_at).days < WELCOME_DAYS + 5
+        return is_new and is_soon and goods >= WELCOME_TRIED_FROM and self.luck.chance(85)
+
+    def present_cards(self, goods: int, at: datetime) -> list[str]:
+        """Draw whether somebody pays with a gift card, or with two where one has little left; now and then one that is over."""
+        ready = [card for card in self.cards if card.usable_at <= at and card.cents]
+        if not ready or not self.luck.chance(9):
+            return []
+        if self.luck.chance(95):
+            ready = [card for card in ready if at < card.expires_at]
+        found = []
+        for card in ready[: self.luck.weighted((1, 2), (85, 15))]:
+            found.append(card.ref)
+            paid = min(card.cents, goods)
+            card.cents, goods = card.cents - paid, goods - paid
+        return found
+
+    def make_cards(self, order_id: str, lines: Sequence[Line], at: datetime) -> None:
+        """Note a gift card for each unit that was sold; some are given on at once, some lie in a drawer, a few come back."""
+        for line in lines:
+            if line.product.tag != "gift-card":
+                continue
+            for _ in range(line.quantity):
+                self.card_count += 1
+                ref, ends_on = f"card-{self.card_count}", at.date() + timedelta(days=CARD_DAYS + 1)
+                expires_at = datetime.combine(ends_on, time(0), PARIS)
+                sold = {"amount": euros(line.cents), "expires_at": expires_at.isoformat(), "order_id": order_id}
+                self.note({"kind": "card", "ref": ref, **sold, "line_id": line.line_id}, at)
+                waits = self.luck.weighted((1, 20, 90, 2000), (30, 40, 20, 10))
+                self.cards.append(Card(ref, at + timedelta(days=self.luck.between(1, waits)), expires_at, line.cents))
+            if self.luck.chance(5):
+                self.give_back(order_id, {"lines": {line.line_id: 1}}, at, self.luck.between(1, 14))
+
+    def say_sorry(self, member: Member, at: datetime) -> None:
+        """Give a coupon to a member for whom something went wrong: three orders in a hundred."""
+        if self.luck.chance(3):
+            self.sorry_count += 1
+            later = self.luck.instant(at.date() + timedelta(days=self.luck.between(2, 12)))
+            self.grant(SORRY, member, f"ticket-{self.sorry_count}", later)
 
     def misspell(self, code: str) -> str:
         """Leave out a letter, swap two, or strike one key twice."""
@@ -415,8 +538,8 @@ class Shop:
     def plant_dirt(self) -> None:
         """Add what every real history holds: things that match nothing, twice the same, and broken lines."""
         twice = []
-        for kind, count in enumerate((1, 3, 1, 2)):  # so many joins, orders, returns and actions
-            clean = [entry for entry in self.entries if entry.kind == kind]
+        for kind, count in TWICE.items():
+            clean = [entry for entry in self.entries if entry.kind == KINDS.index(kind)]
             twice += [self.dice.pick(clean) for _ in range(count) if clean]
         for number in range(9001, 9004):
             unknown = {"kind": "return", "return_id": f"r-{number}", "order_id": f"9{number}", "lines": {"1": 1}}
@@ -479,11 +602,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.members < 1 or options.orders < 1:
         parser.error("members and orders must be at least 1")
-    shop = Shop(Dice(options.seed))
+    key = SecretKey.from_hex("demo", demo_key(options.seed, "codes"))
+    space = CodeSpace(key, pattern=WELCOME_PATTERN, context="velo")
+    shop = Shop(Dice(options.seed), Dice(options.seed + 1), space)
+    shop.print_flyers()
     shop.enrol(options.members)
     shop.trade(options.orders)
     shop.plant_dirt()
     options.out.parent.mkdir(parents=True, exist_ok=True)
+    for purpose in ("codes", "cards"):
+        (options.out.parent / f"{purpose}.key").write_text(demo_key(options.seed, purpose) + "\n", encoding="ascii", newline="\n")
     options.out.write_bytes("".join(f"{entry.text}\n" for entry in sorted(shop.entries)).encode())
     sys.stdout.write(f"{options.out}: {len(shop.entries)} lines\n")
     return 0

@@ -255,7 +255,10 @@ def _read(codes: Mapping[str, ReadCode]) -> FrozenMap[str, ReadCode]:
 
 
 def _refused(refusals: Mapping[str, Refusal]) -> FrozenMap[str, Refusal]:
-    return FrozenMap(check_mapping("refused_cards", refusals))
+    found = check_mapping("refused_cards", refusals)
+    for one in found.values():
+        check_kind("why a card was not looked at", one, Refusal)
+    return FrozenMap(found)
 
 
 def _cards(cards: Mapping[str, GiftCard]) -> FrozenMap[str, GiftCard]:

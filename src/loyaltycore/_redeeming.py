@@ -95,7 +95,8 @@ def present(
             refusal = Refusal(Reason.OFFER_SUPERSEDED, {"offer_id": campaign_id, "by": campaign_id})
         if refusal is not None:
             refused[name] = refusal
-        elif campaign_id is not None:
+        else:
+            assert campaign_id is not None  # a coupon without a campaign is refused
             usable[campaign_id] = coupon
     return Presented(usable=usable, refused=refused, campaigns=named, proven=frozenset(proven))
 

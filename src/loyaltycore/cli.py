@@ -24,13 +24,16 @@ from types import FrameType
 from typing import Any, Final, Protocol, TextIO, TypeVar
 
 from loyaltycore._checks import check_day, shown
-from loyaltycore._cli_codes import add_codes
+from loyaltycore._cli_cards import CARDS_KEY, add_cards, key_or_none
+from loyaltycore._cli_codes import CODES_KEY, add_codes
 from loyaltycore._history import Fields, take_basket
 from loyaltycore._statement import statement, until_text
 from loyaltycore._steps import until_now
 from loyaltycore.archive import ArchiveError, export_lines, import_lines
 from loyaltycore.basket import Basket
+from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
+from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.identity import member_stream
 from loyaltycore.memberships import Membership
 from loyaltycore.messages import Language, money_text, number_text, say
@@ -63,6 +66,9 @@ _URLS: Final = "sqlite:///FILE, or postgresql+psycopg://… with the extra sqlal
 
 _ANY_PROGRAM: Final = 'program = { name = "any", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-01-01 }'
 """For a service that asks no rule."""
+
+_KEY_ID: Final = "key"
+"""What a key is called in what a replay books, and in what the other commands make unless they are told otherwise."""
 
 _UNMAPPED: Final = (Bucket.UNREADABLE, Bucket.REFUSED, Bucket.RETURN_UNMATCHED, Bucket.RETURN_PARTLY_MATCHED)
 """What ``--strict`` does not let pass."""
@@ -122,6 +128,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.add_argument("--store", metavar="URL", help="where to keep it: sqlite:///FILE; left out, nothing is kept")
     again.add_argument("--columns", metavar="MAP", type=Path, help="what the columns of CSV files mean, a TOML file")
+    again.add_argument(
+        "--codes-key-file",
+        metavar="FILE",
+        type=Path,
+        help=f"the key of codes that a machine makes; left out, {CODES_KEY}, if any",
+    )
+    again.add_argument(
+        "--cards-key-file", metavar="FILE", type=Path, help=f"the key of gift card numbers; left out, {CARDS_KEY}, if any"
+    )
     again.add_argument("--json", metavar="FILE", type=Path, help="write the summary as JSON")
     again.add_argument("--strict", action="store_true", help="exit with 1 when a row could not be mapped or booked")
     again.set_defaults(run=_replay)
@@ -151,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     member.set_defaults(run=_member)
     _add_in_and_out(commands)
     add_codes(commands)
+    add_cards(commands, urls=_URLS, readable=_readable, writable=_writable)
     return parser
 
 
@@ -219,7 +235,10 @@ def _replay(options: argparse.Namespace) -> int:
     program = _load(options.program)
     columns = None if options.columns is None else _columns(options.columns)
     store = None if options.store is None else _store_path(options.store)
-    used = [Path(options.program), *([] if options.columns is None else [options.columns])]
+    codes_key = key_or_none(CODES_KEY, options.codes_key_file, key_id=_KEY_ID)
+    cards_key = key_or_none(CARDS_KEY, options.cards_key_file, key_id=_KEY_ID)
+    asides = (options.columns, options.codes_key_file, options.cards_key_file)
+    used = [Path(options.program), *(path for path in asides if path is not None)]
     _check_files(options.history, {"--store": store, "--json": options.json}, used=used)
     with _store(store) as repository, _progress(options.history) as advance, _stopping() as check:
 
@@ -227,7 +246,15 @@ def _replay(options: argparse.Namespace) -> int:
             check()
             advance(more)
 
-        report = replay(program, options.history, repository, columns=columns, progress=progress)
+        report = replay(
+            program,
+            options.history,
+            repository,
+            columns=columns,
+            codes=None if codes_key is None else _code_book(program, codes_key),
+            card_numbers=None if cards_key is None else CardNumbers(cards_key),
+            progress=progress,
+        )
         check()
         if columns is None and report.read and report.buckets.get(Bucket.UNREADABLE.value) == report.read:
             msg = "no row was an event: a CSV file needs --columns"
@@ -238,6 +265,13 @@ def _replay(options: argparse.Namespace) -> int:
     print(_summary(report, program.currency))
     strict = options.strict and any(report.buckets.get(bucket.value) for bucket in _UNMAPPED)
     return UNBALANCED if strict or not report.balanced else DONE
+
+
+def _code_book(program: Program, key: SecretKey) -> CodeBook:
+    """Read the codes of a program under one key: a pattern of a file says all of a space but the key."""
+    spaces = dict.fromkeys(campaign.space_id for campaign in program.campaigns.values() if campaign.space_id is not None)
+    parts = [space_id.rpartition("/") for space_id in spaces]
+    return CodeBook([CodeSpace(key, pattern=pattern, context=context) for context, _, pattern in parts])
 
 
 def _columns(path: Path) -> ColumnMap:
@@ -489,11 +523,15 @@ def _summary(report: Report, currency: str) -> str:
     rows += [(f"  {name}", f"{count:,}") for name, count in report.points.items() if name != "live"]
     rows += [("", ""), ("tiers", "")] if report.tiers else []
     rows += [(f"  {name}", f"{count:,} members") for name, count in report.tiers.items()]
-    rows += [("", ""), ("offers", "")] if report.offers else []
+    offers = {name: one for name, one in report.offers.items() if name not in report.campaigns}
+    rows += [("", ""), ("offers", "")] if offers else []
     rows += [
-        (f"  {name}", f"{one['uses']:,} uses, {money_text(Money(one['cost_minor'], currency))}")
-        for name, one in report.offers.items()
+        (f"  {name}", f"{one['uses']:,} uses, {money_text(Money(one['cost_minor'], currency))}") for name, one in offers.items()
     ]
+    rows += [("", ""), ("campaigns", "")] if report.campaigns else []
+    rows += [(f"  {name}", _told(one, currency)) for name, one in report.campaigns.items()]
+    rows += [("", ""), ("gift cards", "")] if report.gift_cards else []
+    rows += [(f"  {name}", text) for name, text in _of_cards(report.gift_cards, currency)]
     rows += [("", ""), ("rows", f"{report.read:,}")]
     rows += [(f"  {name}", f"{count:,}") for name, count in report.buckets.items()]
     rows += [("", ""), ("beside", "")] if report.beside else []
@@ -501,6 +539,28 @@ def _summary(report: Report, currency: str) -> str:
     rows += [("", ""), ("books", "balanced" if report.balanced else "DO NOT BALANCE")]
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(f"{name:<{width}}{value}".rstrip() for name, value in rows)
+
+
+def _told(one: Mapping[str, int], currency: str) -> str:
+    """Say what a campaign gave out, brought and cost."""
+    given = one["issued"] + one["granted"]
+    out = [f"{one[name]:,} {name}" for name in ("issued", "granted") if one[name]]
+    rate = f" ({100 * one['redeemed'] / given:.1f} %)" if given else ""
+    brought, cost = (money_text(Money(one[name], currency)) for name in ("brought_minor", "cost_minor"))
+    return ", ".join([*out, f"{one['redeemed']:,} redeemed{rate}", f"brought {brought}", f"cost {cost}"])
+
+
+def _of_cards(cards: Mapping[str, int], currency: str) -> Iterator[tuple[str, str]]:
+    """Say what was loaded on gift cards, and where it is; what there is none of, beside the usual, is not said."""
+    for name, number in cards.items():
+        word, is_money, _ = name.partition("_minor")
+        if not is_money:
+            yield word, f"{number:,}"
+        elif number or word in _CARD_WORDS:
+            yield word, money_text(Money(number, currency))
+
+
+_CARD_WORDS: Final = frozenset({"loaded", "paid", "left", "expired"})
 
 
 def _quote(options: argparse.Namespace) -> int:

@@ -189,8 +189,9 @@ def replay(
 
     Raises:
         HistoryError: A file cannot be read to its end, the map's currency is not the program's, or it makes gift cards and there
-            are no ``card_numbers``; what was booked before stays booked.
-        UsageError: A campaign has codes that a machine makes, and ``codes`` cannot read them.
+            are no ``card_numbers``, or codes that a machine makes and there are no ``codes``; what was booked before stays
+            booked.
+        UsageError: There are ``codes``, and they lack those of a campaign.
         ConflictError: Others wrote, and were faster again and again.
     """
     tally = Tally()
@@ -436,14 +437,22 @@ class _Fold:
         if isinstance(event, Cancelled):
             self._cancelled(event)
             return
-        if isinstance(event, CardMade) and self.card_numbers is None:
-            msg = f"gift card {event.ref!r} is made, and there is no key for its number: card_numbers must be given"
-            raise HistoryError(msg)
+        self._check_keys(event)
         try:
             bucket = self._booked(event)
         except (RefusedError, UsageError) as error:
             bucket = self._refused(event, error)
         self.tally.buckets[bucket] += event.rows if isinstance(event, Ordered) else 1
+
+    def _check_keys(self, event: Event) -> None:
+        """Stop at the first event that a key is missing for: it would be refused, and all that follows from it."""
+        if isinstance(event, CardMade) and self.card_numbers is None:
+            msg = f"gift card {event.ref!r} is made: there must be card_numbers, from the key of the gift cards"
+            raise HistoryError(msg)
+        campaign = self.shop.program.campaigns.get(event.campaign_id) if isinstance(event, CodesIssued | CouponGranted) else None
+        if campaign is not None and campaign.space_id is not None and self.codes is None:
+            msg = f"campaign {campaign.campaign_id!r} has codes that a machine makes: there must be codes, from their key"
+            raise HistoryError(msg)
 
     def _refused(self, event: Event, error: RefusedError | UsageError) -> Bucket:
         why = error.refusal.reason.value if isinstance(error, RefusedError) else type(error).__name__
