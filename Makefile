@@ -39,7 +39,8 @@ demo: $(STAMP) ## Run two years of a bicycle shop through its loyalty program.
 	@mkdir -p build/velo
 	@rm -f build/velo/loyalty.db*
 	@$(PY) examples/velo/generate.py --out build/velo/history.jsonl
-	@$(PY) -m loyaltycore replay examples/velo/program.toml build/velo/history.jsonl --store sqlite:///build/velo/loyalty.db
+	@$(PY) -m loyaltycore replay examples/velo/program.toml build/velo/history.jsonl --store sqlite:///build/velo/loyalty.db \
+		--codes-key-file build/velo/codes.key --cards-key-file build/velo/cards.key
 
 django: $(STAMP) ## Run the Django shop, on http://127.0.0.1:8000/.
 	@$(PY) examples/django_shop/manage.py demo

@@ -19,6 +19,8 @@ from examples.velo import generate
 from loyaltycore import Program
 from loyaltycore._columns import read_rows
 from loyaltycore._history import Tally
+from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
+from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.replay import ColumnMap, replay
 from loyaltycore.store.sqlite import SQLiteRepository
 from tools.project import ROOT, shared_folder
@@ -28,14 +30,22 @@ RETAIL = ROOT / "examples" / "online-retail"
 RETAIL_ROWS = 5_000
 
 
-def booking(program: Program, path: Path, rows: int, columns: ColumnMap | None = None) -> Callable[[], object]:
+def booking(
+    program: Program,
+    path: Path,
+    rows: int,
+    columns: ColumnMap | None = None,
+    codes: CodeBook | None = None,
+    card_numbers: CardNumbers | None = None,
+) -> Callable[[], object]:
     """Book a file into an empty store."""
 
     def book() -> None:
         # A temporary database in one transaction, as the command line does when nothing is to be kept.
         with closing(sqlite3.connect("", isolation_level=None)) as db:
             db.execute("BEGIN")
-            report = replay(program, [path], SQLiteRepository(connection=db), columns=columns)
+            store = SQLiteRepository(connection=db)
+            report = replay(program, [path], store, columns=columns, codes=codes, card_numbers=card_numbers)
         assert (report.read, report.balanced) == (rows, True)
 
     return book
@@ -57,7 +67,10 @@ def replay_events() -> Pair:
                 continue
 
     program = Program.load(ROOT / "examples" / "velo" / "program.toml")
-    return Pair(booking(program, path, len(lines)), parse, items=len(lines))
+    codes, cards = (SecretKey.from_hex("key", path.with_name(f"{of}.key").read_text()) for of in ("codes", "cards"))
+    book = CodeBook([CodeSpace(codes, pattern=generate.WELCOME_PATTERN, context=program.name)])
+    numbers = CardNumbers(cards)
+    return Pair(booking(program, path, len(lines), codes=book, card_numbers=numbers), parse, items=len(lines))
 
 
 def retail_rows() -> str:

@@ -246,7 +246,7 @@ class Shopper:
         if self.shop.order(order_id).placed is not None:
             return CONFIRMED  # it was, and the shopper was gone before he heard
         code = self.codes[number // 4] if number % 2 else EVERYBODY
-        quote = self.shop.quote(GOODS, member_id=f"m-{number % MEMBERS}", codes=[code], order_id=order_id)
+        quote = self.shop.quote(GOODS, member_id=f"s-{number % MEMBERS}", codes=[code], order_id=order_id)
         if not quote.codes[code].applied:
             return FULL
         chance = random.Random(f"{self.seed} {number}")
@@ -413,7 +413,7 @@ def _look(repository: Any, logs: list[Path], seen: Seen, *, cap: int, attempts: 
     seen["attempts"], seen["cap"] = attempts, cap
 
 
-_LIVES: Final = (
+_LIVES: Final[tuple[list[str], ...]] = (
     [],
     ["order.reserved"],
     ["order.reserved", "order.cancelled"],
@@ -450,9 +450,9 @@ def _look_campaign(shop: Loyalty, logs: list[Path], seen: Seen, codes: list[str]
         assert set(uses) == confirmed, f"a code was redeemed by {sorted(uses)}, and {sorted(confirmed)} heard so"
         assert len(uses) == 1, f"a code was redeemed by {sorted(uses)}"
     for number in range(MEMBERS):
-        books = shop.membership(f"m-{number}").ledger_of(POINTS_ACCOUNT).books(at=datetime.now(UTC))
+        books = shop.membership(f"s-{number}").ledger_of(POINTS_ACCOUNT).books(at=datetime.now(UTC))
         assert books.balanced
-        assert books.live == points[f"m-{number}"], f"m-{number} has {books.live} points, not {points[f'm-{number}']}"
+        assert books.live == points[f"s-{number}"], f"s-{number} has {books.live} points, not {points[f's-{number}']}"
     seen["attempts"], seen["cap"], seen["late"], seen["single codes"] = attempts, cap, len(late), len(codes)
 
 
@@ -495,9 +495,8 @@ def main(arguments: list[str] | None = None) -> int:
         passed = {name: getattr(asked, name) for name in ("cap", "processes", "attempts", "kills", "seed")}
         try:
             seen = burn(url, Path(folder), **passed)
-            print(
-                f"{_told(seen)}: exactly {seen['cap']} places taken, every answer kept, nothing half, nothing twice, the books balance"
-            )
+            kept = "every answer kept, nothing half, nothing twice, the books balance"
+            print(f"{_told(seen)}: exactly {seen['cap']} places taken, {kept}")
             seen = burn_campaign(url, Path(folder), **{**passed, "attempts": asked.shoppers, "kills": asked.kills // 4})
         except AssertionError as error:
             print(f"the cap burned down: {error}")

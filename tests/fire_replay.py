@@ -50,6 +50,7 @@ class Histories:
     def replay(self, store: Path) -> subprocess.Popen[bytes]:
         """Start a replay."""
         command = [sys.executable, "-m", "loyaltycore", "replay", "examples/velo/program.toml", str(self.history)]
+        command += [f"--{of}-key-file={self.folder / of}.key" for of in ("codes", "cards")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
         quiet = subprocess.DEVNULL
         return subprocess.Popen(

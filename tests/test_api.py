@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import inspect
+import os
 import runpy
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 from hypothesis import given
 
-from loyaltycore import AsyncLoyalty, Basket, Loyalty, Membership, PointsAccount, Program
+from loyaltycore import AsyncLoyalty, Basket, Loyalty, Membership, Money, PointsAccount, Program
+from loyaltycore.benefits import PercentOff
+from loyaltycore.conditions import first_order, in_market, spend_at_least
+from loyaltycore.coupons import CodeBook, CodeSpace, CouponCampaign, Limits, SecretKey
 from loyaltycore.errors import Accepted, Refused
+from loyaltycore.periods import Period, Window
 from loyaltycore.points import Overdraft
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.store.sqlite import SQLiteRepository
@@ -25,11 +33,14 @@ from loyaltycore.testing import check_repository
 from loyaltycore.testing.strategies import baskets, instants, memberships
 from tests.programs import VELO
 from tests.test_async_services import Awaited
+from tools.project import ROOT
 
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
 NUDGE = "Encore 7,60 € pour la livraison offerte"
 PRODUCTS = {"helmet": (), "bell": (), "gift-card-50": ("gift-card",)}
 PROGRAM = Program.parse(VELO)
+KEY = bytes(range(32)).hex()
+SORRY = CouponCampaign("sorry-10", give=PercentOff(10), codes=None)
 
 
 @pytest.fixture
@@ -44,6 +55,14 @@ def shop_tests(path: Path) -> dict[str, Callable[[], None]]:
     """Load a shop's test file, and give its tests."""
     found: dict[str, Any] = runpy.run_path(str(path))
     return {name: test for name, test in found.items() if name.startswith("test_") and inspect.isfunction(test)}
+
+
+def coupon_shop(campaigns: list[CouponCampaign], space: CodeSpace) -> Loyalty:
+    """Give the bicycle shop with campaigns of its own."""
+    book = attrs.evolve(PROGRAM.book, offers=[offer for offer in PROGRAM.book.offers if offer.offer_id != "summer"])
+    sorry = attrs.evolve(campaigns[-1], codes=space.space_id)
+    program = attrs.evolve(PROGRAM, book=book, campaigns=[*campaigns[:-1], sorry])
+    return Loyalty(program, MemoryRepository(), clock=lambda: NOW, codes=CodeBook([space]))
 
 
 @pytest.mark.shared
@@ -69,6 +88,21 @@ class TestAsItStands:
         assert capsys.readouterr().out == "71\n"
         script["shop"].repository.close()
         assert (folder / "loyalty.db").is_file()
+
+    def test_coupons(
+        self, shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Ten thousand codes stream out as CSV, and a coupon is one call for the support desk."""
+        (folder / "words.txt").write_text("velo bike\n", encoding="utf-8")
+        monkeypatch.setenv("CODES_KEY", KEY)
+        script = runpy.run_path(str(shared / "api" / "w6_coupons.py"))
+        rows = capsys.readouterr().out.splitlines()
+        assert 9_900 < len(rows) <= 10_000
+        assert all(script["space"].read(code).is_genuine for code in rows[::500])
+        shop = coupon_shop([script["welcome"], SORRY], script["space"])
+        codes = [script["sorry"](shop, "m-42", ticket, "agent-7") for ticket in ("t-1", "t-1", "t-2")]
+        assert (codes[0] == codes[1], codes[0] == codes[2]) == (True, False)
+        assert shop.coupon(codes[0]).holder == "m-42"
 
     def test_fastapi(self, shared: Path, folder: Path) -> None:
         """The asynchronous shop: quote, order as it was seen, and a conflict where it was not."""
@@ -103,6 +137,47 @@ class TestAsItStands:
         ]
         for test in tests.values():
             test()
+
+
+class TestTypes:
+    """What a shop developer writes also stands before a type checker."""
+
+    @pytest.mark.shared
+    def test_coupons(self, shared: Path) -> None:
+        """The coupons file is strictly typed."""
+        command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-incremental", "--cache-dir=" + os.devnull]
+        done = subprocess.run(
+            [*command, str(shared / "api" / "w6_coupons.py")],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        )
+        assert done.returncode == 0, done.stdout
+
+
+class TestCoupons:
+    """The calls of the coupons file, here."""
+
+    def test_codes_and_one_call_for_the_desk(self) -> None:
+        """A space, a campaign over it, a batch of its codes, and a coupon for one person."""
+        space = CodeSpace(SecretKey.from_hex("2026a", KEY), pattern="HI-####-####-####", context="velo")
+        welcome = CouponCampaign(
+            "welcome",
+            give=PercentOff(10, exclude_tags=("low-margin", "gift-card")),
+            codes=space,
+            when=first_order() & in_market("FR") & spend_at_least(Money.of("50.00", "EUR")),
+            window=Window(starts_at=datetime(2026, 7, 1, tzinfo=UTC), ends_at=None),
+            valid_for=Period(days=30),
+            limits=Limits(total=500, per_member=1),
+        )
+        assert len(set(space.codes(range(1_000), avoid=["velo", "bike"]))) > 990
+        shop = coupon_shop([welcome, SORRY], space)
+        grant = shop.grant("sorry-10", member_id="m-42", ref="ticket-1", by="agent-7")
+        assert shop.grant("sorry-10", member_id="m-42", ref="ticket-1", by="agent-7").code == grant.code
+        basket = Basket.of("EUR", {"bell": "12.50"})
+        assert str(shop.quote(basket, member_id="m-42", codes=[grant.code]).total) == "11.25 EUR"
+        assert str(shop.quote(basket, member_id="m-43", codes=[grant.code]).total) == "12.50 EUR"
 
 
 class TestReadme:

@@ -6,21 +6,27 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 import pytest
 
-from loyaltycore import AsyncLoyalty, Basket, Loyalty, RefusedError, UsageError
+from loyaltycore import AsyncLoyalty, Basket, Loyalty, Money, RefusedError, UsageError
+from loyaltycore._card_desks import AsyncCardDesk, CardDesk
+from loyaltycore._card_steps import card_id_of
+from loyaltycore._snapshots import SNAPSHOT_FORM
 from loyaltycore.benefits import PercentOff
 from loyaltycore.errors import ConflictError
 from loyaltycore.facts import Change, Command, Fact
+from loyaltycore.gift_cards import CardNumbers, SecretKey
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.offers import Limits, Offer
 from loyaltycore.periods import Window
 from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, Snapshot, SnapshotStream, StoredStream
-from loyaltycore.services import Projected
+from loyaltycore.services import Attempts, Projected
 from loyaltycore.store.memory import MemoryRepository
+from tests.test_coupon_steps import BOOK, CAMPAIGNS, SPACE
 from tests.test_services import HELMET, NOON, PROGRAM, Clock
 
 T = TypeVar("T")
@@ -111,37 +117,42 @@ def heard(call: Callable[[], object]) -> object:
 class TestTwin:
     def test_every_call_is_there_with_the_same_arguments(self) -> None:
         """A call that one has and the other lacks would be found by the first shop that needs it."""
-        ours, theirs = methods(Loyalty), methods(AsyncLoyalty)
-        assert ours.keys() == theirs.keys()
-        for name, method in ours.items():
-            assert inspect.iscoroutinefunction(theirs[name])
-            assert inspect.signature(theirs[name]) == inspect.signature(method)
-            assert first_line(theirs[name]) == first_line(method)
+        for one, other in ((Loyalty, AsyncLoyalty), (CardDesk, AsyncCardDesk)):
+            ours, theirs = methods(one), methods(other)
+            assert ours.keys() == theirs.keys()
+            for name, method in ours.items():
+                assert inspect.iscoroutinefunction(theirs[name])
+                assert inspect.signature(theirs[name]) == inspect.signature(method)
+                assert first_line(theirs[name]) == first_line(method)
         assert {field.name for field in attrs.fields(Loyalty)} == {field.name for field in attrs.fields(AsyncLoyalty)}
 
     def test_every_call_answers_the_same(self) -> None:
         """One story told to both, call by call: the same answers, and the same facts in the end."""
         clock, inner, plain = Clock(), MemoryRepository(), MemoryRepository()
-        shop, twin = Loyalty(PROGRAM, plain, clock=clock), AsyncLoyalty(PROGRAM, Awaited(inner), clock=clock)
+        passed: dict[str, Any] = {"clock": clock, "codes": BOOK, "card_numbers": CARDS, "attempts": Attempts(per_client=3)}
+        shop, twin = Loyalty(CAMPAIGNS, plain, **passed), AsyncLoyalty(CAMPAIGNS, Awaited(inner), **passed)
         told = set[str]()
 
         async def tell() -> None:
-            for name, args, kwargs in STORY:
+            for name, args, passed_on in STORY:
                 if name == "later":
                     clock.at += args[0]
                     continue
+                kwargs = {**passed_on}
                 asked = [shop.quote(*args, **kwargs.pop("quoted"))] if "quoted" in kwargs else list(args)
-                given = heard(lambda: getattr(shop, name)(*asked, **kwargs))  # noqa: B023 - called at once
+                desk, _, verb = name.rpartition(".")
+                ours, theirs = (shop.cards, twin.cards) if desk else (shop, twin)
+                given = heard(partial(getattr(ours, verb), *asked, **kwargs))
                 try:
-                    answer = await getattr(twin, name)(*asked, **kwargs)
+                    answer = await getattr(theirs, verb)(*asked, **kwargs)
                 except RefusedError as refused:
                     answer = refused.refusals
                 assert answer == given, name
                 told.add(name)
 
         run(tell())
-        assert told == methods(Loyalty).keys()
-        for kind in ("member", "order"):
+        assert told == {*methods(Loyalty), *(f"cards.{name}" for name in methods(CardDesk))}
+        for kind in ("member", "order", "coupon", "campaign", "code_space", "gift_card", "gift_card_number"):
             streams = plain.streams(kind)
             assert inner.streams(kind) == streams
             assert inner.load(streams) == plain.load(streams)
@@ -183,14 +194,60 @@ STORY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("forget", ("m",), {"alias": "nobody"}),
 ]
 STORY.insert(28, ("release", ("delivered",), {**BY, "ref": "never"}))
+CARDS = CardNumbers(SecretKey("pepper-2", bytes(range(1, 33))), older=[SecretKey("pepper-1", bytes(range(32)))])
+CODE, NUMBER = SPACE.code(0), CARDS.number(b"1" * 16)
+CARD = card_id_of("g-1")
+GIFT = Money.of("50", "EUR")
+DESK = {"actor": "desk"}
+STORY[5:5] = [
+    ("issue_codes", ("welcome", 3), {"ref": "mail", "by": "me"}),
+    ("grant", ("welcome",), {**BY, "ref": "t-1", "by": "me"}),
+    ("grant", ("sorry",), {**BY, "ref": "t-1", "by": "me"}),
+    ("coupons", ("m",), {}),
+    ("quote", (HELMET,), {**BY, "codes": [CODE, "GOOD25", "?!"], "client": "c"}),
+    ("place", (HELMET,), {"quoted": {**BY, "codes": [CODE]}, "order_id": "c-1"}),
+    ("quote", (HELMET,), {"codes": [SPACE.code(n) for n in range(2, 7)], "client": "c"}),
+    ("coupon", (CODE,), {}),
+    ("coupon", ("NOSUCH",), {}),
+    ("stop", ("welcome",), {"by": "me"}),
+    ("resume", ("welcome",), {"by": "me"}),
+    ("revoke_coupon", (f"{SPACE.space_id}/{SPACE.key_id}/1",), {"reason": "leaked", "by": "me"}),
+    ("cards.issue", (GIFT,), {"ref": "g-1", "entropy": b"1" * 16, "expires_at": None}),
+    ("cards.load", (CARD, GIFT), {"ref": "top", "expires_at": NOON + DAY}),
+    ("cards.find", (NUMBER,), {}),
+    ("cards.balance", (NUMBER,), {"client": "d"}),
+    ("quote", (HELMET,), {"gift_cards": [NUMBER, "?!"], "cards": [CARD], "client": "d"}),
+    ("place_unseen", (HELMET,), {"gift_cards": [NUMBER], "order_id": "c-2"}),
+    ("cards.card", (CARD,), {}),
+    ("cards.statement", (CARD,), {"window": Window(starts_at=None, ends_at=None)}),
+    ("cards.block", (CARD,), {"reason": "lost", **DESK}),
+    ("cards.unblock", (CARD,), {"reason": "found", **DESK}),
+    ("cards.replace", (CARD,), {"ref": "g-2", "entropy": b"2" * 16, **DESK}),
+    ("cards.replace", (CARD,), {"ref": "g-3", "entropy": b"3" * 16, **DESK}),
+    ("cards.rotate_peppers", (), {}),
+]
 
 
 class TestAsync:
-    def test_limits_that_nothing_counts_are_refused(self) -> None:
-        """As by ``Loyalty``: nothing keeps them yet."""
-        offer = Offer("first-hundred", give=PercentOff("10"), limits=Limits(total=100))
-        with pytest.raises(UsageError, match="first-hundred"):
-            AsyncLoyalty(attrs.evolve(PROGRAM, book=attrs.evolve(PROGRAM.book, offers=[offer])), Awaited())
+    @pytest.mark.law(32)
+    def test_limits_are_counted(self) -> None:
+        """As by ``Loyalty``: of twenty orders in one loop three have what there is for three."""
+        offer = Offer("first-three", give=PercentOff("25"), limits=Limits(total=3))
+        program = attrs.evolve(PROGRAM, book=attrs.evolve(PROGRAM.book, offers=[offer]))
+        shop = AsyncLoyalty(program, Awaited(), clock=Clock(), retries=100)
+
+        async def order(number: int) -> bool:
+            quote = await shop.quote(HELMET)
+            try:
+                await shop.place(quote, order_id=f"o-{number}")
+            except RefusedError:
+                return False
+            return bool(quote.offers.applied)
+
+        async def many() -> int:
+            return sum(await asyncio.gather(*map(order, range(20))))
+
+        assert run(many()) == 3
 
     def test_many_at_once(self) -> None:
         """Twenty calls for one member race in one loop: each does its part once."""
@@ -254,7 +311,7 @@ class TestAsync:
                 await shop.record("review", member_id="m", ref=f"r{number}")
 
         run(several())
-        tail = repository.inner.load_tails([StreamId("member/m")], form="member/1")[StreamId("member/m")]
+        tail = repository.inner.load_tails([StreamId("member/m")], form=SNAPSHOT_FORM)[StreamId("member/m")]
         assert tail.snapshot is not None
         assert len(tail.facts) < 3
 

@@ -135,16 +135,19 @@ class TestCouponCampaign:
             ({"codes": HUMAN, "automatic": True}, "campaign 'welcome' has one code for everybody"),
             ({"codes": HUMAN, "campaign_id": "a_b"}, "a code must be letters and digits"),
             ({"when": coupon_held("sorry")}, "campaign 'welcome' must not ask for a coupon itself"),
-            ({"when": is_member() & (first_order() | coupon_held("welcome"))}, "must not ask for a coupon itself"),
-            ({"when": "member"}, "condition"),
-            ({"give": "10"}, "benefit"),
+            (
+                {"when": is_member() & (first_order() | coupon_held("welcome"))},
+                "campaign 'welcome' must not ask for a coupon itself",
+            ),
+            ({"when": "member"}, "a condition must be"),
+            ({"give": "10"}, "a benefit must be"),
             ({"limits": None}, "limits"),
             ({"group": "a b"}, "group"),
         ],
     )
     def test_what_is_refused(self, said: dict[str, Any], message: str) -> None:
         """At once, and whatever of it the offer would refuse too."""
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(UsageError, match=f"^{message}"):
             campaign(**{"campaign_id": "welcome", **said})
 
     @pytest.mark.parametrize("valid_for", [TICK, 366 * DAY, Period(days=1), Term(Period(years=100)), None])
@@ -220,11 +223,11 @@ class TestDates:
 
     def test_what_is_refused(self) -> None:
         """A naive time, and an end that no calendar reaches."""
-        with pytest.raises(UsageError, match="granted_at"):
+        with pytest.raises(UsageError, match=r"^granted_at"):
             campaign().dates(datetime(2026, 7, 1), calendar=PARIS)  # noqa: DTZ001
         last = datetime(9998, 12, 31, 12, tzinfo=UTC)
         for valid_for in (Period(days=1), 24 * HOUR, Term(Period(years=100))):
-            with pytest.raises(UsageError):
+            with pytest.raises(UsageError, match=r"leaves the calendar|^the end of a coupon must lie"):
                 campaign(valid_for=valid_for).dates(last, calendar=PARIS)
 
     @given(
@@ -263,7 +266,7 @@ class TestClosed:
 
     def test_a_naive_time(self) -> None:
         """Is refused where it would matter."""
-        with pytest.raises(UsageError, match="at must be"):
+        with pytest.raises(UsageError, match=r"^at must be"):
             campaign(window=Window(starts_at=None, ends_at=NOW)).closed(at=datetime(2026, 7, 1))  # noqa: DTZ001
 
 
@@ -325,7 +328,7 @@ class TestSwitch:
     )
     def test_facts_that_cannot_follow(self, fact: Fact) -> None:
         """Are told, with the id and the kind."""
-        with pytest.raises(CorruptStateError, match=f"campaign 'a' cannot go on with '{fact.kind}'"):
+        with pytest.raises(CorruptStateError, match=f"^campaign 'a' cannot go on with '{fact.kind}'"):
             Campaign.replay("a", [fact])
 
     @given(st.lists(st.booleans(), max_size=12))
@@ -363,7 +366,7 @@ class TestInAProgram:
 
     def test_names_of_their_own(self) -> None:
         """Neither two campaigns nor an offer and a campaign share one; nor do codes that look alike."""
-        with pytest.raises(UsageError, match="campaigns must have names of their own, got 'welcome' twice"):
+        with pytest.raises(UsageError, match=r"^campaigns must have names of their own, got 'welcome' twice"):
             self.program(campaign("sorry"), campaign(), campaign(give=FreeShipping()))
         with pytest.raises(UsageError, match="campaign and offer must have names of their own, got 'a' for both"):
             self.program(campaign("a"), offers='[[offers]]\nid = "a"\ngive = { percent_off = "5" }')
@@ -372,8 +375,10 @@ class TestInAProgram:
 
     def test_what_is_none(self) -> None:
         """Something else, and another currency."""
-        with pytest.raises(UsageError, match="each of campaigns must be of type CouponCampaign"):
-            self.program("welcome")  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"^campaigns must be several values of type CouponCampaign"):
+            attrs.evolve(self.program(), campaigns="welcome")  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"^campaigns must be at most 10000 in number"):
+            self.program(*[campaign()] * 10_001)
         with pytest.raises(CurrencyMismatchError):
             self.program(campaign(discount_limit=Money(500, "USD")))
 

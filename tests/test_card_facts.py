@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loyaltycore._card_facts import (
+    CardBalance,
     CardBlocked,
+    CardExpiry,
     CardFact,
     CardGoods,
     CardIssued,
@@ -122,6 +125,15 @@ class TestKinds:
         words = ["numbered", "issued", "blocked", "unblocked", "replaced"]
         assert [kind.kind for kind in kinds] == [f"gift_card.{word}" for word in words]
         assert {kind.form for kind in kinds} == {1}
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [CardGoods, CardFact, CardNumbered, CardIssued, CardBlocked, CardUnblocked, CardReplaced, CardExpiry, CardBalance],
+)
+def test_fields_are_named(cls: type[attrs.AttrsInstance]) -> None:
+    """A row of bare amounts and ids would be mixed up some day."""
+    assert all(field.kw_only for field in attrs.fields(cls))
 
 
 class TestStreams:

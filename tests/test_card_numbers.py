@@ -158,6 +158,7 @@ class TestSettings:
     def test_what_it_tells_of_itself(self) -> None:
         """Names and check values are public: with them a wrong pepper is noticed before it is used."""
         rotated = CardNumbers(SECOND, older=[PEPPER])
+        assert CardNumbers(THIRD, older=[PEPPER, SECOND]).pepper_id == "pepper-3"
         assert (rotated.pepper_id, rotated.pattern, rotated.alphabet) == ("pepper-2", "####-####-####-####", CROCKFORD)
         assert list(rotated.check_values.items()) == [("pepper-1", PEPPER.check_value), ("pepper-2", SECOND.check_value)]
 
@@ -201,6 +202,11 @@ class TestRead:
         """Wrong length, wrong symbols and no code at all are one answer without details, and show as one."""
         assert NUMBERS.read(text) == UNKNOWN
         assert UNKNOWN.reason.public == "card_invalid"
+
+    def test_another_sign_is_not_the_last_symbol(self) -> None:
+        """A letter that is no symbol stands for none."""
+        with_z = next(number for number in (NUMBERS.number(bytes([n]) * 16) for n in range(99)) if "Z" in number)
+        assert NUMBERS.read(with_z.replace("Z", "U")) == UNKNOWN
 
     def test_another_literal_is_no_number(self) -> None:
         """What stands in the pattern must stand in the number."""

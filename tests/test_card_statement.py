@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
-from loyaltycore._card_statement import CardMovement, CardStatement, card_statement
+from loyaltycore._card_statement import CardLine, CardMovement, CardStatement, card_statement
 from loyaltycore.errors import UsageError
 from loyaltycore.facts import Fact
 from loyaltycore.gift_cards import CardUses, GiftCard
@@ -57,6 +58,12 @@ def many() -> list[Fact]:
     for posting in (first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, last):
         facts += posting.facts
     return facts
+
+
+@pytest.mark.parametrize("cls", [CardLine, CardStatement])
+def test_fields_are_named(cls: type[attrs.AttrsInstance]) -> None:
+    """A row of bare amounts would be mixed up some day."""
+    assert all(field.kw_only for field in attrs.fields(cls))
 
 
 class TestLines:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -24,7 +25,9 @@ from sqlalchemy import URL
 from examples.velo import generate
 from loyaltycore import Basket, Loyalty, Program, cli
 from loyaltycore.cli import main
+from loyaltycore.coupons import CodeBook
 from loyaltycore.facts import Claim, Command
+from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.identity import CounterId, Key, order_stream
 from loyaltycore.program import ProgramWarning
 from loyaltycore.replay import ColumnMap, Report, replay
@@ -59,6 +62,11 @@ def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
+def keys(folder: Path) -> list[str]:
+    """Name the keys that the generator wrote beside a history."""
+    return [f"--{of}-key-file={folder / of}.key" for of in ("codes", "cards")]
+
+
 def url(path: Path) -> str:
     """Name a store."""
     return f"sqlite:///{path}"
@@ -90,10 +98,12 @@ def around(monkeypatch: pytest.MonkeyPatch, do: Callable[[Booked, SQLiteReposito
         repository: SQLiteRepository,
         *,
         columns: ColumnMap | None,
+        codes: CodeBook | None,
+        card_numbers: CardNumbers | None,
         progress: Progress,
     ) -> Report:
         def booked(told: Progress = progress) -> Report:
-            return replay(program, histories, repository, columns=columns, progress=told)
+            return replay(program, histories, repository, columns=columns, codes=codes, card_numbers=card_numbers, progress=told)
 
         return do(booked, repository, progress)
 
@@ -106,7 +116,10 @@ class TestCheck:
     def test_right(self, capsys: Capture) -> None:
         """A right program is named in one line, with its digest."""
         assert run("check", PROGRAM) == 0
-        assert capsys.readouterr().out == f"velo 3: 5 offers, 3 actions, 3 tiers; digest {Program.load(PROGRAM).digest}\n"
+        assert (
+            capsys.readouterr().out
+            == f"velo 3: 4 offers, 3 campaigns, 3 actions, 3 tiers; digest {Program.load(PROGRAM).digest}\n"
+        )
         assert run("check", RETAIL / "program.toml") == 0
 
     def test_what_is_odd_is_told_beside(self, tmp_path: Path, capsys: Capture) -> None:
@@ -189,8 +202,44 @@ class TestReplay:
         assert found["bronze"] == "1 members"
         assert found["ten-from-fifty"] == "1 uses, €6.00"
         assert found["rows"] == "2"
+        assert found["SUMMER10"] == "0 redeemed, brought €0.00, cost €0.00"
         assert found["books"] == "balanced"
         assert "beside" not in lines
+        assert "gift cards" not in lines
+
+    def test_codes_and_gift_cards(self, tmp_path: Path, capsys: Capture) -> None:
+        """Campaigns say what they gave out, brought and cost; gift cards where their money is."""
+        path = tmp_path / "velo.jsonl"
+        generate.main(["--out", str(path), "--members", "60", "--orders", "200"])
+        capsys.readouterr()
+        assert run("replay", PROGRAM, path, *keys(tmp_path)) == 0
+        lines = capsys.readouterr().out.splitlines()
+        start = lines.index("campaigns") + 1
+        assert [line.split()[0] for line in lines[start : start + 3]] == ["SUMMER10", "sorry-10", "welcome"]
+        assert re.fullmatch(
+            r"  welcome +300 issued, \d+ granted, [1-9]\d* redeemed \(\d+\.\d %\), brought €[\d,.]+, cost €[\d.]+",
+            lines[start + 2],
+        )
+        start = lines.index("gift cards") + 1
+        names = [line.split()[0] for line in lines[start:] if line.startswith("  ") and "€" in line]
+        assert {"loaded", "paid", "left", "expired"} <= set(names) <= {"loaded", "cancelled", "paid", "left", "expired"}
+        assert "books" in lines[-1]
+        assert lines[-1].endswith(" balanced")
+
+    def test_without_keys(self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A history with codes of a machine, or gift cards, says which key is missing; the environment serves too."""
+        for name in ("LOYALTYCORE_CODES_KEY", "LOYALTYCORE_CARDS_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        path = tmp_path / "velo.jsonl"
+        generate.main(["--out", str(path), "--members", "5", "--orders", "60"])
+        codes, cards = keys(tmp_path)
+        assert run("replay", PROGRAM, path, cards) == 2
+        assert "campaign 'welcome' has codes that a machine makes" in capsys.readouterr().err
+        assert run("replay", PROGRAM, path, codes) == 2
+        assert "there must be card_numbers" in capsys.readouterr().err
+        monkeypatch.setenv("LOYALTYCORE_CODES_KEY", (tmp_path / "codes.key").read_text())
+        monkeypatch.setenv("LOYALTYCORE_CARDS_KEY", (tmp_path / "cards.key").read_text())
+        assert run("replay", PROGRAM, path) == 0
 
     def test_json(self, history: Path, tmp_path: Path) -> None:
         """The JSON is the report, to the byte the same each time."""
@@ -269,7 +318,8 @@ class TestReplay:
         outs = []
         for seed in ("1", "2"):
             out, store = tmp_path / f"{seed}.json", tmp_path / f"{seed}.db"
-            done = python("-m", "loyaltycore", "replay", PROGRAM, path, "--json", out, "--store", url(store), PYTHONHASHSEED=seed)
+            arguments = (PROGRAM, path, *keys(tmp_path), "--json", out, "--store", url(store))
+            done = python("-m", "loyaltycore", "replay", *arguments, PYTHONHASHSEED=seed)
             assert done.returncode == 0, done.stderr
             outs.append((out.read_bytes(), done.stdout, dump(store)))
         assert outs[0] == outs[1]
@@ -522,7 +572,7 @@ class TestStopping:
         path, store = tmp_path / "velo.jsonl", tmp_path / "s.db"
         generate.main(["--out", str(path)])
         process = subprocess.Popen(
-            [sys.executable, "-m", "loyaltycore", "replay", PROGRAM, path, "--store", url(store)],
+            [sys.executable, "-m", "loyaltycore", "replay", PROGRAM, path, *keys(tmp_path), "--store", url(store)],
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -607,7 +657,7 @@ class TestQuote:
         """Everything a page shows, in minor units."""
         assert run("quote", PROGRAM, BASKET, "--code", "summer 10", "--code", "no", "--at", SUMMER, "--json", "--explain") == 0
         data = json.loads(capsys.readouterr().out)
-        assert (data["total_minor"], data["offers"], data["points_to_earn"]) == (8806, {"summer": 924}, 83)
+        assert (data["total_minor"], data["offers"], data["points_to_earn"]) == (8806, {"SUMMER10": 924}, 83)
         assert data["codes"] == {"summer 10": None, "no": "coupon_invalid"}
         assert data["at"] == "2026-07-14T08:00:00Z"
         assert "Points to earn: 83" in data["explained"]

@@ -213,6 +213,19 @@ class TestRotation:
         ]
         assert read == [[True] * 4, [False, True, True, True], [False, False, True, True], [False, False, False, True]]
 
+    def test_equal_books_read_alike(self) -> None:
+        """Of two keys with one date, the order in which they were listed says nothing."""
+        with unguarded():
+            books = [
+                CodeBook([tiny(THIRD)], retired=dict.fromkeys(keys, SOON), attempts=1, tolerated_hits="1")
+                for keys in ((OLD, NEW), (NEW, OLD))
+            ]
+            assert books[0] == books[1]
+            both = [code for code in tiny(OLD).codes(range(25)) if tiny(NEW).read(code).is_genuine]
+            assert both
+            for code in both:
+                assert books[0].read(code, at=AT) == books[1].read(code, at=AT)
+
     def test_what_was_issued_goes_before_what_was_not(self) -> None:
         """A space that comes later does not take away what another has printed, also under a key that is older."""
         with unguarded():
@@ -403,6 +416,36 @@ class TestSpaces:
         assert CodeBook([weak], attempts=10_485).expected_hits <= Fraction(1, 100)
         with pytest.raises(UsageError, match="tolerated_hits"):
             CodeBook([weak], attempts=10_486)
+
+
+class TestCode:
+    def test_spells_what_was_read(self) -> None:
+        """A coupon's id leads back to its code, under the key that issues and under one that is retired."""
+        rotated = SPACE.under(NEW)
+        book = CodeBook([LONG, rotated], retired={OLD: SOON})
+        blocks = {SPACE.space_id: taken(rotated, before=taken(SPACE), ref="august")}
+        for space in (SPACE, rotated):
+            coupon_id = book.read(space.code(7), at=AT, blocks=blocks).coupon_id
+            assert coupon_id is not None
+            assert book.code(coupon_id) == space.code(7)
+
+    @pytest.mark.parametrize(
+        "coupon_id,told",
+        [
+            ("velo/####/2026a/7", "space_id must be one of"),
+            ("7", "space_id must be one of"),
+            (f"{SPACE.space_id}/2026b/7", "the key of a coupon must be one of the book's, got '2026b'"),
+            (f"{SPACE.space_id}/2026a/seven", "the key of a coupon"),
+            (f"{SPACE.space_id}/2026a/-1", "the key of a coupon"),
+            (f"{SPACE.space_id}/2026a/", "the key of a coupon"),
+            (f"{SPACE.space_id}/2026a/{SPACE.capacity}", "serial must be a whole number in"),
+            ("", "coupon_id must be text"),
+        ],
+    )
+    def test_refuses(self, coupon_id: str, told: str) -> None:
+        """What no reading named has no code."""
+        with pytest.raises(UsageError, match=told):
+            CodeBook([SPACE]).code(coupon_id)
 
 
 class TestCodes:

@@ -109,7 +109,7 @@ class TestStatus:
     def test_a_naive_time_is_refused(self) -> None:
         """As everywhere."""
         for ask in (batch().status, lambda at: batch().check(None, at=at)):
-            with pytest.raises(UsageError, match="at must be a timezone-aware datetime"):
+            with pytest.raises(UsageError, match=r"^at must be a timezone-aware datetime"):
                 ask(at=datetime(2026, 7, 1))  # noqa: DTZ001
 
 
@@ -144,6 +144,8 @@ class TestCheck:
             assert granted(None).check(member_id, at=NOW) == Accepted(granted(None))
             assert batch().check(member_id, at=NOW) == Accepted(batch())
         assert reasons(granted(), None) == ["coupon_member_mismatch"]
+        for coupon in (granted(ends_at=None), granted(starts_at=NOW, ends_at=None)):
+            assert coupon.check("m-42", at=END + 9999 * HOUR) == Accepted(coupon)
 
     def test_bounds(self) -> None:
         """The first instant is inside, the last outside."""
@@ -249,7 +251,7 @@ class TestGrant:
             with pytest.raises(UsageError):
                 coupon.grant(**{"campaign_id": "a", "holder": None, "ref": "t", "at": NOW, **said})
         assert granted().grant("sorry", holder="m-42", ref="t-1", at=NOW).facts == ()
-        with pytest.raises(UsageError, match="ref"):
+        with pytest.raises(UsageError, match=r"^ref"):
             granted().grant("sorry", holder="m-42", ref="", at=NOW)
 
 
@@ -284,15 +286,31 @@ class TestReserve:
             again = reserved(granted()).reserve(order_id, member_id="m-42", until=later + HOUR, at=later)
             assert again.state.uses[order_id].holds(later)
 
+    def test_after_it_was_given_back(self) -> None:
+        """It may be set aside once more."""
+        back = reserved(granted()).release("1", at=NOW).state
+        assert reserved(back).status(at=NOW) is CouponStatus.RESERVED
+
+    def test_naive_times(self) -> None:
+        """Are refused, whatever the order has already."""
+        naive = datetime(2026, 7, 1)  # noqa: DTZ001
+        for coupon in (granted(), redeemed(granted()), reserved(granted())):
+            for name in ("until", "at"):
+                said: dict[str, Any] = {"until": END, "at": NOW, name: naive}
+                with pytest.raises(UsageError, match=f"^{name} must be"):
+                    coupon.reserve("1", member_id="m-42", **said)
+            with pytest.raises(UsageError, match=r"^at must be"):
+                coupon.redeem("1", member_id="m-42", at=naive)
+
     def test_refusals(self) -> None:
         """What may not be redeemed may not be set aside."""
         assert refused(lambda: reserved(reserved(granted()), "2")).reason is Reason.COUPON_RESERVED
         assert refused(lambda: reserved(granted("m-1"))).reason is Reason.COUPON_MEMBER_MISMATCH
         assert refused(lambda: reserved(Coupon.issued("c"))).reason is Reason.COUPON_NOT_FOUND
         for until in (NOW, NOW - TICK):
-            with pytest.raises(UsageError, match="until must be after 2026-07-01T10:00:00Z"):
+            with pytest.raises(UsageError, match=r"^until must be after 2026-07-01T10:00:00Z, got 2026-07-01T"):
                 granted().reserve("1", member_id="m-42", until=until, at=NOW)
-        with pytest.raises(UsageError, match="order_id"):
+        with pytest.raises(UsageError, match=r"^order_id"):
             granted().reserve("", member_id="m-42", until=END, at=NOW)
 
 
@@ -325,6 +343,7 @@ class TestRedeem:
             assert [fact.late for fact in posting.facts if isinstance(fact, CouponRedeemed)] == [True]
             assert posting.state.status(at=later) is CouponStatus.REDEEMED
             assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED, late=True)
+            assert [fact.campaign_id for fact in posting.facts if isinstance(fact, CouponRedeemed)] == [coupon.campaign_id or ""]
         both = taken.redeem("1", member_id="m-42", late=True, at=later).state
         assert [order for order, use in both.uses.items() if use.holds(later)] == ["1", "2"]
         assert Coupon.issued("c").redeem("1", member_id=None, late=True, at=NOW).state.campaign_id is None
@@ -341,9 +360,9 @@ class TestRedeem:
         assert refused(lambda: redeemed(revoked(reserved(granted())), at=later)).reason is Reason.COUPON_REVOKED
         assert refused(lambda: redeemed(granted(), at=END)).reason is Reason.COUPON_EXPIRED
         assert redeemed(reserved(granted()), at=later).uses["1"].late is False
-        with pytest.raises(UsageError, match="late"):
+        with pytest.raises(UsageError, match=r"^late"):
             granted().redeem("1", member_id="m-42", late=1, at=NOW)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="order_id"):
+        with pytest.raises(UsageError, match=r"^order_id"):
             granted().redeem("", member_id="m-42", at=NOW)
 
     def test_again_after_it_was_given_back(self) -> None:
@@ -373,9 +392,9 @@ class TestRelease:
         """Nothing changes."""
         assert granted().release("1", at=NOW).facts == ()
         assert reserved(granted()).release("2", at=NOW).facts == ()
-        with pytest.raises(UsageError, match="order_id"):
+        with pytest.raises(UsageError, match=r"^order_id"):
             granted().release("", at=NOW)
-        with pytest.raises(UsageError, match="at must be"):
+        with pytest.raises(UsageError, match=r"^at must be"):
             granted().release("1", at=datetime(2026, 7, 1))  # noqa: DTZ001
 
 
@@ -401,17 +420,26 @@ class TestRevoke:
 class TestState:
     def test_what_is_refused(self) -> None:
         """Ids that are none, a version below nothing, an empty window, naive times."""
-        for said in (
+        wrong: list[dict[str, Any]] = [
             {"coupon_id": ""},
             {"version": -1},
             {"campaign_id": "a b"},
             {"holder": "\n"},
-            {"starts_at": NOW, "ends_at": NOW},
-            {"starts_at": END, "ends_at": NOW},
+            {"ends_at": NOW, "starts_at": NOW},
+            {"ends_at": NOW, "starts_at": END},
             {"ends_at": datetime(2026, 7, 1)},  # noqa: DTZ001
-        ):
-            with pytest.raises(UsageError):
-                Coupon(**{"coupon_id": "c", **said})  # type: ignore[arg-type]
+        ]
+        for said in wrong:
+            with pytest.raises(UsageError, match=f"^{next(iter(said))} must be"):
+                Coupon(**{"coupon_id": "c", **said})
+
+    def test_windows_that_are_open(self) -> None:
+        """At either end, or both; a reservation without an end holds."""
+        coupon = Coupon.issued("c", campaign_id="a", starts_at=NOW, ends_at=END)
+        assert (coupon.starts_at, coupon.ends_at, coupon.campaign_id) == (NOW, END, "a")
+        assert Coupon.issued("c", starts_at=NOW).status(at=END) is CouponStatus.ISSUED
+        assert Coupon.issued("c", ends_at=END).status(at=END) is CouponStatus.EXPIRED
+        assert CouponUse(state=UseState.RESERVED).holds(END)
 
     def test_instants_are_kept_in_utc(self) -> None:
         """Whatever the clocks they were told in."""
@@ -438,7 +466,7 @@ class TestState:
     )
     def test_facts_that_cannot_follow(self, facts: list[Fact]) -> None:
         """Are told, with the id and the kind."""
-        with pytest.raises(CorruptStateError, match=f"coupon 'c' cannot go on with '{facts[-1].kind}'"):
+        with pytest.raises(CorruptStateError, match=f"^coupon 'c' cannot go on with '{facts[-1].kind}'"):
             Coupon.replay("c", facts)
 
     def test_a_batch_of_which_only_uses_are_stored(self) -> None:
@@ -465,7 +493,7 @@ class TestState:
         assert ReadCode(coupon=batch(), proven=True).proven
         assert ReadCode(refusal=refusal).coupon is None
         for said in ({}, {"coupon": batch(), "refusal": refusal}):
-            with pytest.raises(UsageError, match="must come to a coupon or to a refusal"):
+            with pytest.raises(UsageError, match=r"^a code that was read must come to a coupon or to a refusal"):
                 ReadCode(**said)  # type: ignore[arg-type]
 
 

@@ -63,9 +63,11 @@ class TestCap:
             fire_cap._look(store, [log], fire_cap.Seen(), cap=3, attempts=3)
 
     def test_summary_and_code(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """One line, and code 0."""
-        assert fire_cap.main(["--cap", "2", "--processes", "2", "--attempts", "20", "--kills", "1"]) == 0
-        assert "exactly 2 places taken" in capsys.readouterr().out
+        """One line for each fire, and code 0."""
+        assert fire_cap.main(["--cap", "2", "--processes", "2", "--attempts", "20", "--kills", "1", "--shoppers", "16"]) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert "exactly 2 places taken" in first
+        assert second.endswith("2 places taken and beyond them only late orders, each single code redeemed exactly once")
 
     def test_burned_cap_is_told(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         """What went wrong is printed, and the code is 1."""

@@ -10,20 +10,23 @@ from typing import Any, get_args, get_type_hints
 import attrs
 import pytest
 
-from loyaltycore import Basket, Loyalty, Membership
+from loyaltycore import Basket, Loyalty, Membership, Return
 from loyaltycore._forgetting import NAMING, NAMING_CARDS, TYPED, forgotten, linked_streams
 from loyaltycore.archive import export_lines
+from loyaltycore.benefits import PercentOff
 from loyaltycore.codec import FACTS, fact_text
-from loyaltycore.coupons import CampaignStopped, Coupon, CouponGranted, CouponRevoked, RedeemedCoupon
+from loyaltycore.coupons import Campaign, CampaignStopped, Coupon, CouponCampaign, CouponGranted, CouponRevoked, RedeemedCoupon
 from loyaltycore.errors import UsageError
 from loyaltycore.facts import Fact
 from loyaltycore.gift_cards import CardBlocked, GiftCard
 from loyaltycore.identity import StreamId, campaign_stream, card_stream, coupon_stream, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, Burned, Granted, Held, Part, TransferredIn, TransferredOut
 from loyaltycore.memberships import CouponGiven, MemberJoined, OffersHeld, OrderCounted, ReturnCounted
+from loyaltycore.offers import FreedBy, Limits, View
 from loyaltycore.orders import CardPayment, Order, OrderCardSold, OrderPlaced, OrderReserved
 from loyaltycore.quantities import Money
 from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.views import Coupons, GiftCards, Memberships, Orders, save
 from tests.golden_facts import FULL
 from tests.programs import velo
 
@@ -346,3 +349,55 @@ class TestInAStore:
         # Life goes on: what comes back of the order goes to who has the alias now.
         shop.refund("1001", return_id="r-2", lines={"bell": 1})
         assert shop.undo_transfer("out", member_id=NEW, taker="m-7").taken_back is False
+
+    def test_coupons_cards_and_campaigns_of_an_order(self) -> None:
+        """Asked twice, of the member and of the member's orders, every stream is found; a return then finds its way."""
+        repository = MemoryRepository()
+        campaign = CouponCampaign(
+            "sorry", give=PercentOff("20"), codes=None, limits=Limits(per_member=1, freed_by=FreedBy.RETURNED)
+        )
+        program = attrs.evolve(velo(), campaigns=[campaign])
+        members, orders = Memberships(repository), Orders(repository)
+        coupons, cards = Coupons(repository), GiftCards(repository)
+        card = cards.get("card-7").issue(Money.of("20", "EUR"), ref="t-2", expires_at=None, at=AT)
+        blocked = card.state.block(reason=f"lost by {OLD}", actor=OLD, at=AT)
+        for posting in (card, blocked, blocked.state.unblock(reason="found", actor="eva", at=AT)):
+            cards.save(posting)
+        granted = coupons.get("sorry/t-1").grant("sorry", holder=OLD, ref="t-1", actor="eva", at=AT)
+        given = members.get(OLD).posting([CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=AT)])
+        stopped = Campaign.open("sorry").stop(reason=f"{OLD} told", actor=OLD, at=AT)
+        save(repository, granted, given, stopped)
+        save(repository, Campaign.replay("sorry", stopped.facts).resume(actor="eva", at=AT))
+        view = View(coupons=[coupons.get("sorry/t-1")], cards={"card-7": cards.get("card-7")})
+        member = members.get(OLD)
+        asked: dict[str, Any] = {"coupons": ["sorry/t-1"], "cards": ["card-7"], "view": view, "at": AT}
+        quote = program.quote(Basket.of("EUR", {"helmet": "79.90"}), member, **asked)
+        placed = program.place(quote, member, order_id="1001", view=view, at=AT)
+        save(repository, *placed.postings)
+        assert [one.coupon_id for one in placed.fact.coupons_redeemed] == ["sorry/t-1"]
+        assert placed.fact.paid_by_cards_minor == 2000
+        assert not any(OLD in f"{claim.counter}{claim.key}" for claim in placed.claims)
+
+        home = member_stream(OLD)
+        mine = repository.load([home])[home].facts
+        first = repository.load([home, *linked_streams(OLD, mine)])
+        of_orders = [fact for stream, one in first.items() if stream.startswith("order/") for fact in one.facts]
+        loaded = {**first, **repository.load(list(linked_streams(OLD, of_orders)))}
+        facts = forgotten({stream: one.facts for stream, one in loaded.items()}, member_id=OLD, alias=NEW)
+        assert set(facts) == {
+            member_stream(NEW),
+            order_stream("1001"),
+            coupon_stream("sorry/t-1"),
+            card_stream("card-7"),
+            campaign_stream("sorry"),
+        }
+        repository.rename(home, member_stream(NEW), facts=facts)
+        assert not [line for line in export_lines(repository) if OLD in line]
+
+        view = View(coupons=[coupons.get("sorry/t-1")], cards={"card-7": cards.get("card-7")})
+        back = program.refund(
+            orders.get("1001"), members.get(NEW), back=Return(lines={"helmet": 1}), return_id="r-1", view=view, at=AT
+        )
+        assert back.membership.coupons_at(AT) == ("sorry/t-1",)
+        assert coupons.get("sorry/t-1").holder == NEW
+        assert back.fact.to_cards == {"card-7": 2000}

@@ -38,6 +38,7 @@ from loyaltycore.gift_cards import (
     CardIssued,
     CardNumbers,
     CardReplaced,
+    CardReplacement,
     CardUnblocked,
     CardUses,
     GiftCard,
@@ -89,6 +90,12 @@ def refused(call: Callable[[], object]) -> tuple[str, dict[str, Detail]]:
     """Give why a command is refused, as text and details."""
     no = refusal(call)
     return no.reason.value, dict(no.details)
+
+
+@pytest.mark.parametrize("cls", [GiftCard, CardReplacement])
+def test_fields_are_named(cls: type[attrs.AttrsInstance]) -> None:
+    """Old and new could be mixed up."""
+    assert all(field.kw_only for field in attrs.fields(cls))
 
 
 class TestIssue:
@@ -324,6 +331,13 @@ class TestCheckPay:
         spent = gone.capture("h", at=day(42)).state.check_pay(eur("1"), at=day(42)).refusal
         assert spent is not None
         assert spent.details["expired_at"] == "2026-07-31T10:00:00Z"
+
+    def test_expired_names_the_end_of_money_that_is_left(self) -> None:
+        """What was spent in time has not expired."""
+        card = issued(ends=20).load(eur("5"), ref="l", expires_at=day(30), at=T0).state.pay(eur("5"), ref="p", at=day(25)).state
+        no = card.check_pay(eur("1"), at=day(40)).refusal
+        assert no is not None
+        assert (no.details["expired_minor"], no.details["expired_at"]) == (5000, "2026-07-21T10:00:00Z")
 
     def test_spent(self) -> None:
         """A card with nothing left."""
@@ -770,6 +784,16 @@ class TestCancel:
         assert no == ("card_spent", {"spent_minor": 5000, "held_minor": 0, "left_minor": 1000, "currency": "EUR"})
         no = refused(lambda: owing.cancel(ref="return-1", at=day(2)))
         assert no[1] == {"spent_minor": 10000, "held_minor": 0, "left_minor": 0, "currency": "EUR"}
+
+    def test_a_hold_and_a_debt_elsewhere(self) -> None:
+        """Both eat up what a load that nobody touched would leave."""
+        late = issued().hold(eur("50"), ref="order-2", until=day(1), at=T0).state
+        owing = late.pay(eur("20"), ref="order-3", at=day(2)).state.capture("order-2", at=day(2)).state
+        card = owing.load(eur("30"), ref="order-4", expires_at=None, at=day(2)).state
+        card = card.load(eur("20"), ref="order-5", expires_at=day(9), at=day(2)).state
+        card = card.hold(eur("15"), ref="order-6", until=day(5), at=day(3)).state
+        no = refused(lambda: card.cancel("order-4", ref="return-4", at=day(3)))
+        assert no == ("card_spent", {"spent_minor": 0, "held_minor": 1500, "left_minor": 1500, "currency": "EUR"})
 
     def test_money_that_got_a_later_end(self) -> None:
         """It is of the load it came from."""

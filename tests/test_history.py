@@ -18,8 +18,12 @@ from loyaltycore import _history
 from loyaltycore._history import (
     Acted,
     Bucket,
+    CardMade,
+    CodesIssued,
+    CouponGranted,
     Event,
     Fields,
+    GrantName,
     HistoryError,
     Joined,
     Ordered,
@@ -40,6 +44,18 @@ LINE: dict[str, Any] = {"line_id": "1", "unit_price": "79.90"}
 ORDER: dict[str, Any] = {"kind": "order", "at": AT, "order_id": "1001", "lines": [LINE]}
 RETURN: dict[str, Any] = {"kind": "return", "at": AT, "return_id": "r-1", "order_id": "1001", "lines": {"1": 1}}
 ACTION: dict[str, Any] = {"kind": "action", "at": AT, "action": "review", "member_id": "m-1", "ref": "t-1"}
+
+CODES: dict[str, Any] = {"kind": "codes", "at": AT, "campaign": "welcome", "count": 300, "ref": "flyers"}
+GRANT: dict[str, Any] = {"kind": "grant", "at": AT, "campaign": "welcome", "member_id": "m-1", "ref": "ticket-7"}
+CARD: dict[str, Any] = {
+    "kind": "card",
+    "at": AT,
+    "ref": "card-7",
+    "amount": "50.00",
+    "expires_at": AT,
+    "order_id": "1001",
+    "line_id": "1",
+}
 
 
 def read(tmp_path: Path, *lines: str | bytes) -> tuple[list[Event], Tally]:
@@ -83,7 +99,8 @@ class TestEvents:
             "floor_price": "50.00",
         }
         told = {"shipping": "4.90", "market": "FR", "channel": "web", "payment": "card"}
-        rest = {"member_id": "m-1", **told, "codes": ["summer 10"], "burn": 500}
+        named = {"coupons": ["welcome/ticket-7", "sorry-10/a/b"], "gift_cards": ["card-7"]}
+        rest = {"member_id": "m-1", **told, "codes": ["summer 10"], **named, "burn": 500}
         read_line = Line(
             "1",
             Money.of("79.90", "EUR"),
@@ -103,6 +120,8 @@ class TestEvents:
             member_id="m-1",
             basket=Basket([read_line], shipping=shipping, market="FR", channel="web", payment="card", currency="EUR"),
             codes=("summer 10",),
+            coupons=(GrantName("welcome", "ticket-7"), GrantName("sorry-10", "a/b")),
+            gift_cards=("card-7",),
             burn=500,
         )
 
@@ -122,6 +141,28 @@ class TestEvents:
     def test_action(self, tmp_path: Path) -> None:
         """A named action of a member."""
         assert one(tmp_path, ACTION) == Acted(at=INSTANT, action="review", member_id="m-1", ref="t-1")
+
+    def test_codes(self, tmp_path: Path) -> None:
+        """So many codes of a campaign, for whoever gets them."""
+        assert one(tmp_path, CODES) == CodesIssued(at=INSTANT, campaign_id="welcome", count=300, ref="flyers")
+
+    def test_grant(self, tmp_path: Path) -> None:
+        """One coupon of a campaign, for a member or for whoever has its code."""
+        granted = CouponGranted(at=INSTANT, campaign_id="welcome", member_id="m-1", ref="ticket-7")
+        assert one(tmp_path, GRANT) == granted
+        for anybody in ({"member_id": None}, {}):
+            bare = {key: value for key, value in GRANT.items() if key != "member_id"}
+            assert one(tmp_path, {**bare, **anybody}) == attrs.evolve(granted, member_id=None)
+
+    def test_card(self, tmp_path: Path) -> None:
+        """A gift card with its amount; and, if there are any, its end and the line that sold it."""
+        made = CardMade(
+            at=INSTANT, ref="card-7", amount=Money.of("50.00", "EUR"), expires_at=INSTANT, order_id="1001", line_id="1"
+        )
+        assert one(tmp_path, CARD) == made
+        bare = {key: value for key, value in CARD.items() if key in {"kind", "at", "ref", "amount"}}
+        given = attrs.evolve(made, expires_at=None, order_id=None, line_id=None)
+        assert one(tmp_path, bare) == one(tmp_path, {**bare, "expires_at": None, "order_id": None, "line_id": None}) == given
 
 
 UNREADABLE: list[Any] = [
@@ -189,6 +230,29 @@ UNREADABLE: list[Any] = [
     {**ORDER, "burn": None},
     {**ORDER, "burn": "500"},
     {**ORDER, "burn": 2**63},
+    {**ORDER, "coupons": "welcome/ticket-7"},
+    {**ORDER, "coupons": ["welcome"]},
+    {**ORDER, "coupons": ["/ticket-7"]},
+    {**ORDER, "coupons": ["welcome/"]},
+    {**ORDER, "coupons": [7]},
+    {**ORDER, "gift_cards": "card-7"},
+    {**ORDER, "gift_cards": [""]},
+    {**ORDER, "gift_cards": None},
+    {**CODES, "campaign": "a campaign"},
+    {**CODES, "count": 0},
+    {**CODES, "count": "300"},
+    {**CODES, "ref": ""},
+    {**CODES, "member_id": "m-1"},
+    {**GRANT, "campaign": None},
+    {**GRANT, "member_id": ""},
+    {**GRANT, "ref": None},
+    {**CARD, "ref": ""},
+    {**CARD, "amount": 50},
+    {**CARD, "amount": "50,00"},
+    {**CARD, "expires_at": "2027-07-01"},
+    {**CARD, "order_id": None},
+    {**CARD, "line_id": None},
+    {**CARD, "number": "MXN3-NA4S-7QTM-J495"},
     {**RETURN, "lines": {"1": 0}},
     {**RETURN, "lines": {"1": "1"}},
     {**RETURN, "lines": {}},

@@ -19,7 +19,9 @@ from loyaltycore import ConflictError, Program
 from loyaltycore import replay as module
 from loyaltycore._columns import read_columns
 from loyaltycore.codec import fact_text
+from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
 from loyaltycore.facts import Change, Command
+from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded
 from loyaltycore.memberships import Membership
@@ -111,8 +113,8 @@ def shop(tmp_path: Path) -> Shop:
 class Shop:
     """Writes histories and replays them."""
 
-    def __init__(self, folder: Path, program: Program = SHOP) -> None:
-        self.folder, self.program = folder, program
+    def __init__(self, folder: Path, program: Program = SHOP, keys: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.program, self.keys = folder, program, keys or {}
         self.store = MemoryRepository()
 
     def write(self, rows: Sequence[Row | str], name: str = "history.jsonl") -> Path:
@@ -124,10 +126,10 @@ class Shop:
     def replay(self, *rows: Row | str, store: StoredRepository | None = None) -> Report:
         """Replay events; then again, into the same store, which changes nothing."""
         path, kept = self.write(rows), store or self.store
-        report = replay(self.program, [path], kept)
+        report = replay(self.program, [path], kept, **self.keys)
         checked(report)
         before = facts_of(kept)
-        assert replay(self.program, [path], kept) == report
+        assert replay(self.program, [path], kept, **self.keys) == report
         assert facts_of(kept) == before
         return report
 
@@ -147,6 +149,13 @@ class Shop:
         return sum(Order.replay(order_id, stored.facts).returned.values())
 
 
+def velo_keys(folder: Path) -> dict[str, Any]:
+    """Give what reads the codes and makes the card numbers of the bicycle shop's history in a folder."""
+    codes, cards = (SecretKey.from_hex("key", (folder / f"{of}.key").read_text()) for of in ("codes", "cards"))
+    book = CodeBook([CodeSpace(codes, pattern=generate.WELCOME_PATTERN, context="velo")])
+    return {"codes": book, "card_numbers": CardNumbers(cards)}
+
+
 def checked(report: Report) -> Report:
     """Hold a report against what is true of all."""
     assert sum(report.buckets.values()) == report.read
@@ -156,7 +165,8 @@ def checked(report: Report) -> Report:
 
 def facts_of(store: StoredRepository) -> dict[StreamId, list[str]]:
     """Give everything a store holds, coded."""
-    streams = [stream for kind in ("member", "order") for stream in every_stream(store, kind)]
+    kinds = ("member", "order", "coupon", "campaign", "code_space", "gift_card", "gift_card_number")
+    streams = [stream for kind in kinds for stream in every_stream(store, kind)]
     return {stream: [fact_text(fact) for fact in stored.facts] for stream, stored in store.load(streams).items()}
 
 
@@ -253,6 +263,252 @@ class TestEvents:
         assert report.beside == {"events_out_of_order": 1}
         assert shop.store.load([order_stream("1")])[order_stream("1")].facts[0].at == START + timedelta(days=3)
         assert report.ends_at == START + timedelta(days=5)
+
+
+KEY = SecretKey("key", bytes(32))
+SPACE = CodeSpace(KEY, pattern="HI-####-####-####", context="shop")
+KEYS = {"codes": CodeBook([SPACE]), "card_numbers": CardNumbers(KEY)}
+CAMPAIGNS = Program.parse(
+    PROGRAM
+    + """
+[[campaigns]]
+id = "welcome"
+codes = "HI-####-####-####"
+give = { percent_off = "20" }
+valid_for = "30 days"
+window = { to = 2026-10-01 }
+[[campaigns]]
+id = "sorry"
+give = { amount_off = "5.00", per = "basket" }
+automatic = true
+[[campaigns]]
+id = "choice"
+give = { percent_off = "50" }
+"""
+)
+
+
+def codes(days: float, count: int = 10, ref: str = "flyers", campaign: str = "welcome") -> Row:
+    """Have codes made."""
+    return {"kind": "codes", "at": at(days), "campaign": campaign, "count": count, "ref": ref}
+
+
+def grant(days: float, campaign: str, ref: str = "g", member_id: str | None = "m") -> Row:
+    """Give one coupon."""
+    return {"kind": "grant", "at": at(days), "campaign": campaign, "ref": ref, "member_id": member_id}
+
+
+def card(days: float, ref: str = "c", amount: str = "100.00", **rest: object) -> Row:
+    """Make a gift card."""
+    return {"kind": "card", "at": at(days), "ref": ref, "amount": amount, **rest}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Shop:
+    """Give a shop with campaigns and gift cards."""
+    return Shop(tmp_path, CAMPAIGNS, KEYS)
+
+
+class TestCodesAndCoupons:
+    """Campaigns: codes of a machine, coupons given one by one."""
+
+    def test_codes_of_a_batch(self, kept: Shop) -> None:
+        """A code of the batch is good once; typed wrongly, made up, of no batch or used it is counted as not applied."""
+        good, other, beyond = SPACE.code(0), SPACE.code(1), SPACE.code(10)
+        report = kept.replay(
+            codes(0),
+            order(1, codes=[good.lower()]),
+            order(2, "2", codes=[good, "TEN"]),
+            order(3, "3", codes=[other[:-1], beyond, "HI-0000-0000-0000"]),
+            order(4, "4", member_id=None, codes=[other]),
+            order(40, "5", codes=[SPACE.code(2)]),
+        )
+        assert report.buckets == {"sale_member": 4, "sale_guest": 1, "codes": 1}
+        assert report.beside == {"codes_not_applied": 1 + 3 + 1}
+        assert report.campaigns["welcome"] == {
+            "issued": 10,
+            "granted": 0,
+            "redeemed": 2,
+            "brought_minor": 32000,
+            "cost_minor": 8000,
+        }
+        assert report.offers["welcome"] == {"uses": 2, "cost_minor": 8000}
+
+    def test_coupons_that_are_chosen(self, kept: Shop) -> None:
+        """A coupon is named by its campaign and the name of its grant; a member's, or a code that anybody may have."""
+        report = kept.replay(
+            grant(0, "choice"),
+            grant(0, "welcome"),
+            grant(0, "welcome", "visitor", None),
+            order(1, coupons=["choice/g"]),
+            order(2, "2", coupons=["welcome/g"]),
+            order(3, "3", member_id="n", coupons=["welcome/visitor"]),
+            order(4, "4", coupons=["choice/g", "welcome/g", "welcome/visitor"]),
+        )
+        assert (report.buckets["grant"], report.beside) == (3, {"coupons_not_redeemed": 3})
+        assert [one["redeemed"] for one in report.campaigns.values()] == [1, 0, 2]
+        assert {name: one["granted"] for name, one in report.campaigns.items()} == {"choice": 1, "sorry": 0, "welcome": 2}
+
+    def test_coupons_that_nobody_has(self, kept: Shop) -> None:
+        """A coupon of another member, of no campaign, not granted, or granted later, is counted as not redeemed."""
+        report = kept.replay(
+            grant(0, "choice"),
+            order(1, member_id="n", coupons=["choice/g"]),
+            order(1, "2", coupons=["none/g", "choice/none", "choice/later"]),
+            grant(2, "choice", "later"),
+        )
+        assert report.beside == {"coupons_not_redeemed": 4}
+        assert report.campaigns["choice"]["redeemed"] == 0
+
+    def test_coupons_that_apply_by_themselves(self, kept: Shop) -> None:
+        """A coupon given after something went wrong is used by the member's next order, and by no other."""
+        report = kept.replay(grant(0, "sorry"), order(1, member_id="n"), order(2, "2"), order(3, "3"))
+        assert report.offers["sorry"] == {"uses": 1, "cost_minor": 500}
+        assert report.beside == {}
+
+    def test_at_one_instant(self, kept: Shop) -> None:
+        """Codes and coupons are there for the orders of their instant."""
+        report = kept.replay(order(0, codes=[SPACE.code(0)]), order(0, "2", coupons=["choice/g"]), grant(0, "choice"), codes(0))
+        assert report.beside == {}
+
+    @pytest.mark.parametrize(
+        "row, why",
+        [
+            (codes(1, campaign="none"), "codesissued.campaign_not_found"),
+            (codes(1, campaign="sorry"), "codesissued.UsageError"),
+            (codes(1, 11), "codesissued.key_reused"),
+            (codes(100, ref="late"), "codesissued.campaign_closed"),
+            (codes(1, 2**40, "huge"), "codesissued.codes_exhausted"),
+            (grant(1, "none"), "coupongranted.campaign_not_found"),
+            (grant(1, "choice", member_id="n"), "coupongranted.key_reused"),
+            (grant(1, "choice", "bearer", None), "coupongranted.UsageError"),
+            (grant(100, "welcome"), "coupongranted.campaign_closed"),
+        ],
+    )
+    def test_refused(self, kept: Shop, row: Row, why: str) -> None:
+        """What a campaign refuses is counted with the reason."""
+        report = kept.replay(codes(0), grant(0, "choice"), row)
+        assert report.buckets == {"codes": 1, "grant": 1, "refused": 1}
+        assert report.beside == {f"refused.{why}": 1}
+
+    def test_repeated(self, kept: Shop) -> None:
+        """The same again happens once."""
+        rows = [codes(0), grant(1, "choice"), card(2)]
+        report = kept.replay(*(row for row in rows for _ in range(2)))
+        assert report.buckets == {"repeated": 3, "codes": 1, "grant": 1, "card": 1}
+        assert (report.campaigns["welcome"]["issued"], report.gift_cards["cards"]) == (10, 1)
+
+    def test_another_key_issues_by_now(self, kept: Shop) -> None:
+        """A history replayed into its store after the keys were changed says the same: what was made stays."""
+        rows = [codes(0), grant(0, "welcome", "visitor", None), card(1), order(2, coupons=["welcome/visitor"], gift_cards=["c"])]
+        report = kept.replay(*rows)
+        new = SecretKey("new", bytes([1] * 32))
+        kept.keys = {
+            "codes": CodeBook([SPACE.under(new)], retired={KEY: START + timedelta(days=1000)}),
+            "card_numbers": CardNumbers(new, older=[KEY]),
+        }
+        assert kept.replay(*rows) == report
+
+    @pytest.mark.parametrize("row", [codes(0), grant(0, "welcome")])
+    def test_without_a_key(self, tmp_path: Path, row: Row) -> None:
+        """Codes that nobody can make stop the replay; what needs none is booked without."""
+        shop = Shop(tmp_path, CAMPAIGNS)
+        assert shop.replay(grant(0, "choice"), order(1, coupons=["choice/g"], codes=[SPACE.code(0)])).beside == {
+            "codes_not_applied": 1
+        }
+        with pytest.raises(HistoryError, match="campaign 'welcome' has codes that a machine makes"):
+            shop.replay(row)
+
+
+class TestGiftCards:
+    """Gift cards: made, sold, paid with, given back."""
+
+    def test_sold_and_paid_with(self, kept: Shop) -> None:
+        """Cards of an order pay for others, in turn; what left them is what reached those."""
+        report = kept.replay(
+            order(0, price="100.00", member_id=None),
+            card(0, "a", order_id="1", line_id="1"),
+            card(0, "b", order_id="1", line_id="1", expires_at=at(20)),
+            order(1, "2", price="60.00", gift_cards=["a", "b"]),
+            order(2, "3", price="45.00", gift_cards=["b"]),
+            order(30, "4", price="20.00", gift_cards=["b", "a"]),
+        )
+        assert report.beside == {"gift_cards_not_paid": 2}
+        assert {name: count for name, count in report.gift_cards.items() if count} == {
+            "cards": 2,
+            "sold": 2,
+            "loaded_minor": 20000,
+            "paid_minor": 20000,
+        }
+        placed = [kept.store.load([order_stream(number)])[order_stream(number)].facts[0] for number in "234"]
+        assert [getattr(fact, "paid_by_cards_minor", None) for fact in placed] == [12000, 8000, 0]
+
+    def test_what_comes_back(self, kept: Shop) -> None:
+        """A return goes back to the card; the card's own line comes back only where nothing of it was spent."""
+        report = kept.replay(
+            order(0, price="100.00", member_id=None),
+            card(0, "a", order_id="1", line_id="1"),
+            card(0, "b", order_id="1", line_id="1"),
+            order(1, "2", price="30.00", gift_cards=["a"]),
+            back(2, "unspent", units=1),
+            back(3, "spent", units=1),
+            back(4, "goods", "2"),
+        )
+        assert report.buckets == {"return_matched": 2, "sale_member": 1, "sale_guest": 1, "card": 2, "refused": 1}
+        assert report.beside == {"refused.returnedlines.card_spent": 1}
+        cards = report.gift_cards
+        assert (cards["cancelled_minor"], cards["paid_minor"], cards["left_minor"]) == (10000, 3000, 7000)
+
+    def test_cards_that_are_not_there(self, kept: Shop) -> None:
+        """A card of no name, or one made later, pays nothing, then or in a later replay."""
+        report = kept.replay(order(0, gift_cards=["none", "later"]), card(1, "later"), order(2, "2", gift_cards=["later"]))
+        assert report.beside == {"gift_cards_not_paid": 2}
+        assert report.gift_cards["paid_minor"] == 10000
+
+    @pytest.mark.parametrize(
+        "row, why",
+        [
+            (card(1, amount="50.00"), "key_reused"),
+            (card(1, "d", amount="0.00"), "UsageError"),
+            (card(1, "d", expires_at=at(0)), "UsageError"),
+            (card(1, "d", order_id="9", line_id="1"), "order_not_found"),
+            (card(1, "d", order_id="1", line_id="9"), "order_line_not_found"),
+        ],
+    )
+    def test_refused(self, kept: Shop, row: Row, why: str) -> None:
+        """What cannot be a card is counted with the reason."""
+        report = kept.replay(order(0), card(0), row)
+        assert (report.buckets["refused"], report.beside) == (1, {f"refused.cardmade.{why}": 1})
+
+    def test_more_than_were_bought(self, kept: Shop) -> None:
+        """There are no more cards than units of the line."""
+        report = kept.replay(order(0), *(card(1, str(number), order_id="1", line_id="1") for number in range(3)))
+        assert report.beside == {"refused.cardmade.cards_exceed_order": 1}
+
+    def test_numbers_are_nobodys(self, kept: Shop) -> None:
+        """A number follows from the name and the key, is another for each, and stands in no fact."""
+        kept.replay(card(0, "a"), card(0, "b"))
+        pointers = every_stream(kept.store, "gift_card_number")
+        assert len(set(pointers)) == 2
+        other = Shop(kept.folder, CAMPAIGNS, {**KEYS, "card_numbers": CardNumbers(SecretKey("key", bytes([2] * 32)))})
+        other.replay(card(0, "a"), card(0, "b"))
+        assert not set(every_stream(other.store, "gift_card_number")) & set(every_stream(kept.store, "gift_card_number"))
+
+    def test_without_a_key(self, shop: Shop) -> None:
+        """A history that makes gift cards needs their key; one that only names some does not."""
+        assert shop.replay(order(0, gift_cards=["c"])).beside == {"gift_cards_not_paid": 1}
+        with pytest.raises(HistoryError, match="gift card 'c' is made"):
+            shop.replay(card(0))
+
+    def test_report(self, shop: Shop, kept: Shop) -> None:
+        """The report as data names campaigns and gift cards where there are any, and is as before where there are none."""
+        plain = shop.replay(order(0)).to_dict()
+        assert "campaigns" not in plain
+        assert "gift_cards" not in plain
+        data = kept.replay(order(0), card(1)).to_dict()
+        assert list(data["campaigns"]) == ["choice", "sorry", "welcome"]
+        assert data["gift_cards"]["left_minor"] == 10000
+        assert list(data)[-1] == "balanced"
 
 
 class TestOrderOfTime:
@@ -602,10 +858,11 @@ class TestStore:
         generate.main(["--out", str(history), "--members", "10", "--orders", "60"])
         program = Program.load(Path(generate.__file__).with_name("program.toml"))
         database = SQLiteRepository(connection=sqlite3.connect(":memory:", isolation_level=None))
-        reports = [replay(program, [history], store) for store in (shop.store, database)]
+        keys = velo_keys(shop.folder)
+        reports = [replay(program, [history], store, **keys) for store in (shop.store, database)]
         assert checked(reports[0]) == reports[1]
         assert facts_of(shop.store) == facts_of(database)
-        assert replay(program, [history], database) == reports[0]
+        assert replay(program, [history], database, **keys) == reports[0]
         assert facts_of(shop.store) == facts_of(database)
 
     def test_progress(self, shop: Shop) -> None:

@@ -20,7 +20,7 @@ from loyaltycore.coupons import Coupon, CouponCampaign, CouponStatus, ReadCode, 
 from loyaltycore.errors import Reason, Refusal, RefusedError
 from loyaltycore.facts import Claim, Posting
 from loyaltycore.gift_cards import GiftCard
-from loyaltycore.identity import ID_LENGTH_LIMIT, check_id
+from loyaltycore.identity import ID_LENGTH_LIMIT, check_id, check_slug
 from loyaltycore.memberships import CouponGiven
 from loyaltycore.offers import FreedBy, Limits, Mode, Offer, OfferBook, Stacking, Times, View
 from loyaltycore.orders import CardPayment, OrderCardSold, OrderPlaced
@@ -107,6 +107,8 @@ class Shop:
         )
         of: dict[str, Any] = kept
         assert posting.version == (of[name].version if name in of else 0)
+        if name in of:
+            assert of[name].folded(posting.facts) == state  # the facts are what a store keeps
         of[name] = state
 
     def done(self, decided: Placed | Reserved | Cancelled | Refunded) -> None:
@@ -375,21 +377,21 @@ class TestCouponsToCome:
         """Granted to its member from the moment it is booked, for as long as the campaign says, and told to the member."""
         shop = Shop(THANKS, offers=[NEXT])
         placed = shop.place()
-        assert [one.coupon_id for one in placed.fact.coupons_granted] == ["thanks/order:1"]
-        coupon = shop.coupons["thanks/order:1"]
+        assert [one.coupon_id for one in placed.fact.coupons_granted] == ["+1/thanks/1"]
+        coupon = shop.coupons["+1/thanks/1"]
         assert (coupon.holder, coupon.ref, coupon.campaign_id) == ("m", "1", "thanks")
         assert (coupon.starts_at, coupon.ends_at) == THANKS.dates(NOON, calendar=shop.program.calendar)
-        assert shop.members["m"].coupons_at(NOON) == ("thanks/order:1",)
-        assert shop.members["m"].coupons["thanks/order:1"].ends_at == coupon.ends_at
-        assert shop.place("2", coupons=["thanks/order:1"]).fact.total == euros("64")
+        assert shop.members["m"].coupons_at(NOON) == ("+1/thanks/1",)
+        assert shop.members["m"].coupons["+1/thanks/1"].ends_at == coupon.ends_at
+        assert shop.place("2", coupons=["+1/thanks/1"]).fact.total == euros("64")
 
     def test_an_order_that_is_not_paid_gives_none(self) -> None:
         """They come with the payment, and count from then."""
         shop = Shop(THANKS, offers=[NEXT])
         shop.reserve()
         assert shop.coupons == {}
-        shop.confirm(at=LATE)
-        assert shop.coupons["thanks/order:1"].ends_at == THANKS.dates(LATE, calendar=shop.program.calendar)[1]
+        shop.confirm(at=NOON + DAY)
+        assert shop.coupons["+1/thanks/1"].ends_at == THANKS.dates(NOON + DAY, calendar=shop.program.calendar)[1]
 
     def test_several_of_one_campaign(self) -> None:
         """Each has a name of its own; of other names the shop gives coupons itself, and to guests it gives none."""
@@ -397,8 +399,8 @@ class TestCouponsToCome:
         shop = Shop(THANKS, SUMMER, offers=[NEXT, Offer("more", give=both), Offer("summer", give=NextCoupon("SUMMER10"))])
         placed = shop.place()
         assert sorted(placed.fact.coupons) == ["SORRY-MAIL", "SUMMER10", "thanks", "thanks"]
-        assert [one.coupon_id for one in placed.fact.coupons_granted] == ["thanks/order:1", "thanks/order:1:2"]
-        assert sorted(shop.coupons) == ["thanks/order:1", "thanks/order:1:2"]
+        assert [one.coupon_id for one in placed.fact.coupons_granted] == ["+1/thanks/1", "+1/thanks/2"]
+        assert sorted(shop.coupons) == ["+1/thanks/1", "+1/thanks/2"]
         guest = shop.place("2", member_id=None)
         assert (len(guest.fact.coupons), guest.fact.coupons_granted) == (4, ())
 
@@ -411,7 +413,7 @@ class TestCouponsToCome:
         if gone:
             shop.program = program(offers=[NEXT])
         confirmed = shop.confirm(at=NOON if gone else until)
-        assert [one.coupon_id for one in confirmed.fact.coupons_granted] == ["thanks/order:1"]
+        assert [one.coupon_id for one in confirmed.fact.coupons_granted] == ["+1/thanks/1"]
         assert confirmed.beside == ()
         assert shop.refund(ALL_OF_IT).beside == ()
 
@@ -421,28 +423,32 @@ class TestCouponsToCome:
         shop.place(basket=Basket.of("EUR", {"helmet": "80.00", "bell": "10.00"}))
         assert shop.refund(Return(lines={"bell": 1})).beside == ()
         done = shop.refund(ALL_OF_IT, "r-2")
-        assert shop.status("thanks/order:1") is CouponStatus.REVOKED
+        assert shop.status("+1/thanks/1") is CouponStatus.REVOKED
         assert kinds(done.member) == ["member.return_counted", "member.coupon_gone"]
         assert shop.members["m"].coupons_at(LATE) == ()
 
-    @pytest.mark.parametrize("used", ["reserved", "redeemed"])
-    def test_one_that_was_used_stays(self, used: str) -> None:
-        """A paid order, or one about to be, keeps what it was promised; one whose time has run out does not."""
+    def test_one_that_was_used_stays(self) -> None:
+        """What a paid order used, it keeps."""
         shop = Shop(THANKS, offers=[NEXT])
         shop.place()
-        if used == "reserved":
-            shop.reserve("2", coupons=["thanks/order:1"])
-        else:
-            shop.place("2", coupons=["thanks/order:1"])
-        done = shop.refund(ALL_OF_IT, at=UNTIL - MINUTE)
-        assert done.beside == ()
-        assert shop.coupons["thanks/order:1"].revoked_at is None
-        if used == "reserved":
-            other = Shop(THANKS, offers=[NEXT])
-            other.place()
-            other.reserve("2", coupons=["thanks/order:1"])
-            other.refund(ALL_OF_IT, at=UNTIL)
-            assert other.status("thanks/order:1") is CouponStatus.REVOKED
+        shop.place("2", coupons=["+1/thanks/1"])
+        assert shop.refund(ALL_OF_IT).beside == ()
+        assert shop.coupons["+1/thanks/1"].revoked_at is None
+
+    @pytest.mark.law(43)
+    def test_one_that_is_set_aside_goes_and_its_order_still_has_it(self) -> None:
+        """An order that is not paid yet keeps nobody from returning another; paid, it is booked as it was quoted."""
+        shop = Shop(THANKS, offers=[NEXT])
+        shop.place()
+        shop.reserve("2", coupons=["+1/thanks/1"])
+        done = shop.refund(ALL_OF_IT, at=UNTIL - 2 * MINUTE)
+        assert kinds(done.beside[0]) == ["coupon.revoked"]
+        assert shop.members["m"].coupons_at(UNTIL) == ()
+        assert shop.confirm("2").fact.total == euros("64")
+        assert shop.status("+1/thanks/1") is CouponStatus.REDEEMED
+        # What the second order used does not come back to the member with it: the first, which gave it, came back.
+        shop.refund(ALL_OF_IT, "r-2", "2")
+        assert shop.members["m"].coupons_at(LATE) == ("+2/thanks/1",)[:0]
 
     @given(st.text("abc/%é", min_size=1, max_size=300))
     def test_names(self, ref: str) -> None:
@@ -461,8 +467,21 @@ class TestCouponsToCome:
     def test_without_a_campaign_there_is_none(self) -> None:
         """Names that are no campaign's, and campaigns with codes: the shop makes these."""
         campaigns = {"thanks": THANKS, "SUMMER10": SUMMER}
-        assert coupons_to_come(["x", "SUMMER10"], campaigns, order_id="1", member_id="m") == ()
-        assert coupons_to_come(["thanks"], campaigns, order_id="1", member_id=None) == ()
+        names = ["x", "SUMMER10", "thanks"]
+        found = coupons_to_come(names, campaigns, stopped=frozenset(), order_id="1", member_id="m")
+        assert [one.coupon_id for one in found] == ["+1/thanks/1"]
+        assert coupons_to_come(names, campaigns, stopped=frozenset(), order_id="1", member_id=None) == ()
+        assert coupons_to_come(names, campaigns, stopped=frozenset({"thanks"}), order_id="1", member_id="m") == ()
+
+    @pytest.mark.parametrize("order_id", ["1", "x" * 190, "x" * 191, "é/%" * 66, "x" * ID_LENGTH_LIMIT])
+    def test_names_of_what_orders_give(self, order_id: str) -> None:
+        """Ids, whatever the order is called; no reference of the shop's names the same, for it stands behind a campaign."""
+        found = coupons_to_come(["thanks"] * 2, {"thanks": THANKS}, stopped=frozenset(), order_id=order_id, member_id="m")
+        names = [check_id("coupon_id", one.coupon_id) for one in found]
+        assert len(set(names)) == 2
+        assert all(name.startswith("+") and name.endswith(f"/thanks/{nth}") for nth, name in enumerate(names, 1))
+        with pytest.raises(UsageError):
+            check_slug("campaign_id", "+" + order_id[:9])
 
 
 class TestCards:
@@ -499,6 +518,17 @@ class TestCards:
         shop.reserve(cards=["card-7"])
         shop.cancel(at=at)
         assert shop.left(at=at) == 3000
+
+    @pytest.mark.law(37)
+    def test_what_a_replaced_card_held_goes_on_when_it_is_given_up(self) -> None:
+        """The number was lost while an order waited: the money that is free again is on the new card."""
+        shop = Shop(cards=[card()])
+        shop.reserve(basket=Basket.of("EUR", {"bell": "12.50"}), cards=["card-7"])
+        replaced(shop, "card-7", "card-8")
+        assert shop.left("card-8", NOON + MINUTE) == 1750
+        done = shop.cancel()
+        assert [posting.state.card_id for posting in done.beside] == ["card-7", "card-8"]
+        assert (shop.left("card-7"), shop.left("card-8")) == (0, 3000)
 
     @pytest.mark.law(43)
     @pytest.mark.parametrize("how", ["ran out", "cancelled"])
@@ -655,6 +685,27 @@ class TestCardsSold:
         sell(shop, "card-1")
         assert shop.refund(ONE_CARD).fact.cards_cancelled == ()
         assert shop.refund(ONE_CARD, "r-2").fact.cards_cancelled == ("card-1",)
+
+    @pytest.mark.parametrize("made,cancelled", [(4, [1, 1, 1, 1]), (3, [0, 1, 1, 1]), (2, [0, 0, 1, 1]), (1, [0, 0, 0, 1])])
+    def test_unit_by_unit(self, made: int, cancelled: list[int]) -> None:
+        """Of four units, as many as there are cards too many, return after return."""
+        shop = Shop()
+        shop.place(basket=Basket([Line("card", euros("50"), 4)]))
+        sell(shop, *(f"card-{n}" for n in range(made)))
+        assert [len(shop.refund(ONE_CARD, f"r-{n}").fact.cards_cancelled) for n in range(4)] == cancelled
+
+    @pytest.mark.law(37)
+    def test_money_that_followed_a_card_that_was_replaced_is_cancelled_too(self) -> None:
+        """All that is on the new card is what the order sold, however it came there."""
+        shop = Shop()
+        shop.place(basket=GIFTS)
+        sell(shop, "card-1", "card-2")
+        shop.place("2", Basket.of("EUR", {"bell": "12.50"}), cards=["card-2"], at=NOON)
+        replaced(shop, "card-2", "card-3")
+        shop.refund(Return(lines={"bell": 1}), "r-1", "2")
+        assert shop.left("card-3", NOON + DAY) == 5000
+        assert shop.refund(Return(lines={"card": 2}), "r-2").fact.cards_cancelled == ("card-3", "card-1")
+        assert shop.left("card-3", NOON + DAY) == 0
 
     def test_several_units_and_lines_at_once(self) -> None:
         """Each line gives back its own cards."""
@@ -989,7 +1040,7 @@ class TestStreams:
         assert beside_streams(Order.open("1")) == ()
         shop.give(SORRY)
         shop.reserve(coupons=["sorry/t-1"], cards=["card-7"])
-        named = ("coupon/sorry/t-1", "coupon/thanks/order:1", "gift_card/card-7")
+        named = ("coupon/sorry/t-1", "coupon/+1/thanks/1", "gift_card/card-7")
         assert beside_streams(shop.orders["1"]) == named
         assert set(shop.program.needs(order=shop.orders["1"]).streams) >= set(named)
         shop.confirm()

@@ -21,15 +21,22 @@ import attrs
 import pytest
 
 from examples.velo import generate
+from loyaltycore import Program
+from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
+from loyaltycore.gift_cards import CardNumbers
+from loyaltycore.orders import OrderPlaced, OrderReturned
+from loyaltycore.replay import replay
+from loyaltycore.repositories import every_stream
+from loyaltycore.store.memory import MemoryRepository
 
 VELO = Path(generate.__file__).parent
 PARIS = ZoneInfo("Europe/Paris")
 
 # BLAKE2b of the default history, 16 bytes. It changes only when the example is changed on purpose.
-GOLDEN_DIGEST = "ededd66e8be6704b263fc6db1a52276c"
+GOLDEN_DIGEST = "63c290bd90caf9ac486f18679cb0ed77"
 
 BROKEN_COUNT = 4
-KINDS = ["join", "order", "return", "action"]
+KINDS = ["join", "codes", "grant", "order", "card", "return", "action"]
 
 Event = dict[str, Any]
 Check = Callable[[Any], bool]
@@ -99,8 +106,19 @@ FORMS: list[tuple[str, dict[str, Check], dict[str, Check]]] = [
     (
         "order",
         {"order_id": ID, "lines": order_lines},
-        {"member_id": ID, "shipping": MONEY, "market": text("[A-Z]{2}"), "codes": texts, "burn": counted},
+        {
+            "member_id": ID,
+            "shipping": MONEY,
+            "market": text("[A-Z]{2}"),
+            "codes": texts,
+            "coupons": texts,
+            "gift_cards": texts,
+            "burn": counted,
+        },
     ),
+    ("codes", {"campaign": ID, "count": counted, "ref": ID}, {}),
+    ("grant", {"campaign": ID, "member_id": ID, "ref": ID}, {}),
+    ("card", {"ref": ID, "amount": MONEY, "expires_at": instant, "order_id": ID, "line_id": ID}, {}),
     ("return", {"return_id": ID, "order_id": ID, "lines": returned_units}, {}),
     ("return", {"return_id": ID, "order_id": ID, "amount": MONEY}, {}),
     ("action", {"action": text("review|sign_up|birthday"), "member_id": ID, "ref": ID}, {}),
@@ -171,8 +189,19 @@ def at(event: Event) -> datetime:
 
 def sort_key(event: Event) -> tuple[datetime, int, str]:
     """Give what the history is sorted by: instant, kind, id."""
-    own_id = {"join": "member_id", "order": "order_id", "return": "return_id", "action": "ref"}[event["kind"]]
+    own_id = {"join": "member_id", "order": "order_id", "return": "return_id"}.get(event["kind"], "ref")
     return at(event), KINDS.index(event["kind"]), event[own_id]
+
+
+def welcome_space(seed: int) -> CodeSpace:
+    """Give what reads the codes of the flyers."""
+    key = SecretKey.from_hex("demo", generate.demo_key(seed, "codes"))
+    return CodeSpace(key, pattern=generate.WELCOME_PATTERN, context="velo")
+
+
+def is_flyer(code: str) -> bool:
+    """Say whether somebody meant the code of a flyer."""
+    return code.upper().startswith("HI")
 
 
 def goods(order: Event) -> Decimal:
@@ -365,9 +394,55 @@ class TestShop:
         assert 0 < len(too_few) < len(burns) / 10
         assert 0 < len(beyond_half) < len(burns) / 3
 
+    def test_flyers(self, velo: History) -> None:
+        """Codes are made for flyers once; most are typed rightly and once, by guests and for first orders, and also badly."""
+        (made,) = velo.of("codes")
+        assert (made["campaign"], made["count"]) == (generate.WELCOME, generate.FLYER_COUNT)
+        space = welcome_space(7)
+        readings = [space.read(code) for order in velo.of("order") for code in order.get("codes", ()) if is_flyer(code)]
+        serials = Counter(reading.serial for reading in readings if reading.is_genuine)
+        assert 25 <= len(serials) <= 80
+        assert set(serials) <= set(range(generate.FLYER_COUNT))
+        assert max(serials.values()) > 1
+        assert not all(reading.is_genuine for reading in readings)
+
+    def test_coupons(self, velo: History) -> None:
+        """Members who join are given a coupon, as are some to whom the shop is sorry; orders present those of their member."""
+        grants = list(velo.of("grant"))
+        by_campaign = Counter(grant["campaign"] for grant in grants)
+        assert 120 <= by_campaign["welcome"] <= 220
+        assert 70 <= by_campaign["sorry-10"] <= 160
+        given = {f"{grant['campaign']}/{grant['ref']}": (grant["member_id"], at(grant)) for grant in grants}
+        presented = [(name, order) for order in velo.of("order") for name in order.get("coupons", ())]
+        assert 40 <= len(presented) <= 120
+        assert all(given[name][0] == order["member_id"] and given[name][1] <= at(order) for name, order in presented)
+
+    def test_gift_cards(self, velo: History) -> None:
+        """Each unit of a gift card that is sold is made into a card worth its price; cards pay for later orders."""
+        cards = {card["ref"]: card for card in velo.of("card")}
+        orders = {order["order_id"]: order for order in velo.of("order")}
+        sold = Counter((card["order_id"], card["line_id"]) for card in cards.values())
+        lines = {(order_id, line["line_id"]): line for order_id, order in orders.items() for line in order["lines"]}
+        units = Counter({name: line["quantity"] for name, line in lines.items() if "gift-card" in line["tags"]})
+        assert sold == units
+        assert all(card["amount"] == lines[card["order_id"], card["line_id"]]["unit_price"] for card in cards.values())
+        pays = [(cards[ref], order) for order in orders.values() for ref in order.get("gift_cards", ())]
+        assert 150 <= len(pays) <= 350
+        assert all(at(card) < at(order) for card, order in pays)
+        assert any(datetime.fromisoformat(card["expires_at"]) < at(order) for card, order in pays)
+
+    def test_no_key_and_no_number(self, velo: History, tmp_path: Path) -> None:
+        """The demo's keys stand beside the history, and follow from the seed; a card is named by its ref alone."""
+        history_of(tmp_path / "history.jsonl", "--members", "1", "--orders", "1")
+        for purpose in ("codes", "cards"):
+            key = (tmp_path / f"{purpose}.key").read_text(encoding="ascii")
+            assert key == f"{generate.demo_key(7, purpose)}\n"
+            assert key.strip().encode() not in velo.raw
+        assert len({generate.demo_key(seed, of) for seed in (7, 8) for of in ("codes", "cards")}) == 4
+
     def test_codes(self, velo: History) -> None:
         """Each code is typed rightly in its season, and also badly, spaced, and outside its days."""
-        typed = [(order["at"][:7], code) for order in velo.of("order") for code in order.get("codes", ())]
+        typed = [(order["at"][:7], code) for order in velo.of("order") for code in order.get("codes", ()) if not is_flyer(code)]
         counts = Counter(typed)
         assert counts["2024-12", "NOEL10"] > 30
         assert counts["2025-12", "NOEL25"] > 30
@@ -391,7 +466,12 @@ class TestReturns:
     @staticmethod
     def clean(velo: History) -> list[Event]:
         """Give the returns that are no planted dirt."""
-        return [event for event in velo.of("return") if not event["return_id"].startswith("r-900")]
+        dirt = [event for event in velo.of("return") if event["return_id"].startswith("r-900")]
+        assert len(dirt) == 6
+        cards = {(card["order_id"], card["line_id"]) for card in velo.of("card")}
+        returns = list(velo.of("return"))
+        of_cards = [back for back in returns if any((back["order_id"], line) in cards for line in back.get("lines", ()))]
+        return [back for back in returns if back not in dirt and back not in of_cards]
 
     def test_about_seven_in_a_hundred(self, velo: History) -> None:
         """About 7 % of the orders come back, wholly or in part."""
@@ -446,10 +526,35 @@ class TestDirt:
         assert sum(event["member_id"] not in known for event in velo.of("action")) == 3
 
     def test_exact_duplicates(self, velo: History) -> None:
-        """Seven lines stand there twice, right after each other."""
+        """Nine lines stand there twice, right after each other."""
         twice = [line for line, following in zip(velo.lines, velo.lines[1:], strict=False) if line == following]
-        assert Counter(json.loads(line)["kind"] for line in twice) == {"join": 1, "order": 3, "return": 1, "action": 2}
+        assert Counter(json.loads(line)["kind"] for line in twice) == generate.TWICE
         assert len(velo.lines) - len(set(velo.lines)) == len(twice)
+
+
+class TestBooks:
+    """What the demo comes to."""
+
+    def test_what_left_cards_is_what_reached_orders(self, tmp_path: Path) -> None:
+        """A smaller shop's history, booked: the amounts of its gift cards are those of its orders, to the cent."""
+        velo = history_of(tmp_path / "history.jsonl", "--members", "60", "--orders", "300", "--seed", "9")
+        store, program = MemoryRepository(), Program.load(VELO / "program.toml")
+        numbers = CardNumbers(SecretKey.from_hex("key", generate.demo_key(9, "cards")))
+        book = CodeBook([welcome_space(9)])
+        report = replay(program, [tmp_path / "history.jsonl"], store, codes=book, card_numbers=numbers)
+        assert (report.read, report.balanced) == (len(velo.lines), True)
+        orders = [stored.facts for stored in store.load(list(every_stream(store, "order"))).values()]
+        paid = sum(fact.paid_by_cards_minor for facts in orders for fact in facts if isinstance(fact, OrderPlaced))
+        back = sum(sum(fact.to_cards.values()) for facts in orders for fact in facts if isinstance(fact, OrderReturned))
+        cards = report.gift_cards
+        assert 0 < cards["paid_minor"] == paid - back
+        assert cards["loaded_minor"] - cards["cancelled_minor"] - cards["paid_minor"] == (
+            cards["left_minor"] + cards["expired_minor"]
+        )
+        assert cards["loaded_minor"] == sum(int(Decimal(card["amount"]) * 100) for card in velo.of("card"))
+        redeemed = {name: one["redeemed"] for name, one in report.campaigns.items()}
+        assert all(redeemed.values())
+        assert {name: report.offers[name]["uses"] for name in redeemed} == redeemed
 
 
 class TestFilesBeside:
@@ -466,15 +571,18 @@ class TestFilesBeside:
         assert program["program"]["zone"] == generate.PARIS.key
         assert program["points"]["burn_minimum"] == generate.BURN_MINIMUM
         assert program["points"]["pending"] == f"{generate.RETURN_WINDOW_DAYS} days"
+        campaigns = {campaign["id"]: campaign for campaign in program["campaigns"]}
+        welcome = campaigns[generate.WELCOME]
+        assert (welcome["codes"], welcome["valid_for"]) == (generate.WELCOME_PATTERN, f"{generate.WELCOME_DAYS} days")
+        assert welcome["window"]["from"] <= generate.FLYERS_ON < generate.WELCOME_FROM
+        assert campaigns[generate.SORRY]["automatic"]
         assert program["points"]["actions"] == {"review": 50, "sign_up": 100, "birthday": 200}
 
     def test_posters_name_the_offers_codes(self, program: Event) -> None:
         """Each code on a poster belongs to one offer, good on the same days."""
-        offers = [
-            (offer["when"]["code"], offer["window"]["from"], offer["window"]["to"] - timedelta(days=1))
-            for offer in program["offers"]
-            if "code" in offer["when"]
-        ]
+        named = [(offer["when"]["code"], offer["window"]) for offer in program["offers"] if "code" in offer["when"]]
+        named += [(campaign["id"], campaign["window"]) for campaign in program["campaigns"] if campaign.get("codes") == "human"]
+        offers = [(code, window["from"], window["to"] - timedelta(days=1)) for code, window in named]
         assert sorted(offers) == sorted(generate.POSTERS)
         assert len({offer["id"] for offer in program["offers"]}) == len(program["offers"])
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from loyaltycore import AsyncLoyalty, Basket, ConflictError, Line, Money, Program, Reason, RefusedError, UsageError
+from loyaltycore.coupons import CodeAnswer, NotApplied
 from loyaltycore.errors import OutcomeUnknownError
 from loyaltycore.store.sqlalchemy import AsyncSQLAlchemyRepository
 
@@ -45,7 +46,9 @@ class BasketIn(BaseModel):
     shipping_minor: int | None = Field(default=None, ge=0)
     member: str | None = None
     codes: list[str] = []
+    coupons: list[str] = []
     burn: int = Field(default=0, ge=0)
+    client: str | None = None  # which device asks, in the shop's words: the codes that it tries are counted
 
 
 class OrderIn(BasketIn):
@@ -123,7 +126,20 @@ def asked(body: BasketIn) -> dict[str, Any]:
     lines = [Line(line.id, Money(line.price_minor, "EUR"), line.quantity, categories=line.categories) for line in body.lines]
     shipping = None if body.shipping_minor is None else Money(body.shipping_minor, "EUR")
     basket = Basket(lines, currency="EUR", shipping=shipping)
-    return {"basket": basket, "member_id": body.member, "codes": body.codes, "burn": body.burn}
+    return {
+        "basket": basket,
+        "member_id": body.member,
+        "codes": body.codes,
+        "coupons": body.coupons,
+        "burn": body.burn,
+        "client": body.client,
+    }
+
+
+def told(answer: CodeAnswer) -> str | None:
+    """Say what the shopper may know of a code: a page that told an expired code from an unknown one would help guessing."""
+    public = answer.public
+    return public.reason if isinstance(public, NotApplied) else None
 
 
 @router.post("/quote")
@@ -133,7 +149,7 @@ async def quote(body: BasketIn, loyalty: Loyal) -> QuoteOut:
     return QuoteOut(
         to_pay_minor=quoted.to_pay.minor_units,
         earns=quoted.points_to_earn,
-        codes={text: None if code.refusal is None else code.refusal.reason.public for text, code in quoted.codes.items()},
+        codes={text: told(answer) for text, answer in quoted.codes.items()},
         nudges=[nudge.text("en") for nudge in quoted.nudges],
         seen=quoted.digest,
     )

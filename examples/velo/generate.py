@@ -444,7 +444,7 @@ class Shop:
         ready = [card for card in self.cards if card.usable_at <= at and card.cents]
         if not ready or not self.luck.chance(9):
             return []
-        if self.luck.chance(95):
+        if self.luck.chance(80):
             ready = [card for card in ready if at < card.expires_at]
         found = []
         for card in ready[: self.luck.weighted((1, 2), (85, 15))]:

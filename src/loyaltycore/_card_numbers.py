@@ -38,9 +38,11 @@ from loyaltycore.identity import CODE_LENGTH_LIMIT, fold_code
 
 __all__ = ["CardNumbers"]
 
-SYMBOLS_LEAST: Final = 16
 ROOM_LEAST: Final = 2**80
-"""Texts that so many symbols can spell. One of the symbols is the check: with 32 symbols 75 bits are drawn at random."""
+"""Texts that the symbols of a number can spell: at least 16 symbols, for the largest alphabet has 33.
+
+One of the symbols is the check: with 32 symbols 75 bits are drawn at random.
+"""
 
 PEPPERS_LIMIT: Final = 8
 """Peppers of one shop, the older ones included: each is one more digest for every number looked up during a rotation."""
@@ -105,8 +107,8 @@ class CardNumbers:
             )
             raise UsageError(msg)
         symbols, size = pattern.count("#"), len(check_alphabet(alphabet))
-        if symbols < SYMBOLS_LEAST or size**symbols < ROOM_LEAST:
-            needed = next(length for length in count(SYMBOLS_LEAST) if size**length >= ROOM_LEAST)
+        if size**symbols < ROOM_LEAST:
+            needed = next(length for length in count() if size**length >= ROOM_LEAST)
             msg = f"pattern must have at least {needed} symbols of {size}, got {symbols}"
             raise UsageError(msg)
         shape = "".join([sign if sign == "#" else fold_code(sign) for sign in pattern if sign not in "- "])

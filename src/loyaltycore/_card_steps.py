@@ -340,7 +340,8 @@ def _sold(order: Order, line_id: str, card_id: str, at: datetime) -> Posting[Ord
     if placed is None:
         raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order.order_id}))
     bought = sum(line.quantity for line in placed.lines if line.line_id == line_id)
-    left = bought - order.returned.get(line_id, 0) - sum(line == line_id for line in order.cards.values())
+    made = sum(line == line_id for line in order.cards.values())
+    left = 0 if order.is_all_back else bought - order.returned.get(line_id, 0) - made
     if left < 1:
         details: dict[str, Detail] = {"order_id": order.order_id, "line_id": line_id, "left_units": max(0, left)}
         raise RefusedError(Refusal(Reason.ORDER_LINE_NOT_FOUND if not bought else Reason.CARDS_EXCEED_ORDER, details))

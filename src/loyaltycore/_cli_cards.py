@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from loyaltycore._checks import shown
-from loyaltycore.coupons import SecretKey
+from loyaltycore._cli_codes import CODES_KEY
+from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
 from loyaltycore.errors import Refusal, UsageError
 from loyaltycore.gift_cards import CardNumbered, CardNumbers, GiftCard, number_stream
 from loyaltycore.identity import StreamId, card_stream
@@ -26,14 +27,17 @@ from loyaltycore.repositories import Repository
 from loyaltycore.services import Loyalty, utc_now
 from loyaltycore.wire import instant_text, parse_instant
 
-__all__ = ["CARDS_KEY", "add_cards", "key_or_none"]
+__all__ = ["ANY_PROGRAM", "CARDS_KEY", "add_cards", "add_keys", "keys_of"]
 
 CARDS_KEY: Final = "LOYALTYCORE_CARDS_KEY"
 """The variable of the environment that holds the key of the card numbers, as 64 hexadecimal digits."""
 
 _DONE, _NOT_GOOD = 0, 1
 
-_ANY_PROGRAM: Final = 'program = { name = "any", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-01-01 }'
+_KEY_ID: Final = "key"
+"""What a key is called, in what commands keep, unless they are told otherwise."""
+
+ANY_PROGRAM: Final = 'program = { name = "any", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-01-01 }'
 """For a service that asks no rule."""
 
 _ENTROPY_BYTES: Final = 32
@@ -67,9 +71,7 @@ def add_cards(
     _add_store(issue, f"where it goes: {urls}")
     issue.set_defaults(run=lambda options: _issue(options, writable))
 
-    balance = verbs.add_parser(
-        "balance", help="say what is on the card whose number is read from the standard input; 1 where none is"
-    )
+    balance = verbs.add_parser("balance", help="say what is on the card whose number is typed or piped in; 1 where there is none")
     _add_store(balance, f"where the cards are: {urls}; it is only read")
     balance.set_defaults(run=lambda options: _balance(options, readable))
 
@@ -79,7 +81,7 @@ def _add_store(command: argparse.ArgumentParser, store: str) -> None:
     command.add_argument(
         "--key-file", metavar="FILE", type=Path, help=f"holds the key as 64 hexadecimal digits; left out, {CARDS_KEY} does"
     )
-    command.add_argument("--key-id", metavar="NAME", default="key", help="what the key is called")
+    command.add_argument("--key-id", metavar="NAME", default=_KEY_ID, help="what the key is called")
     command.add_argument("--check-value", metavar="HEX", help="what the key's check value must be; another key is refused")
 
 
@@ -89,7 +91,7 @@ def _issue(options: argparse.Namespace, writable: Callable[..., AbstractContextM
     expires_at = None if options.expires_at is None else parse_instant(options.expires_at)
     used = [] if options.key_file is None else [options.key_file]
     with writable(options.store, reads=used) as repository:
-        card = Loyalty(Program.parse(_ANY_PROGRAM), repository, card_numbers=numbers).cards.issue(
+        card = Loyalty(Program.parse(ANY_PROGRAM), repository, card_numbers=numbers).cards.issue(
             amount,
             ref=options.ref,
             entropy=secrets.token_bytes(_ENTROPY_BYTES),
@@ -137,7 +139,7 @@ def _found(repository: Repository, pointers: Sequence[StreamId]) -> GiftCard | N
 
 
 def _numbers(options: argparse.Namespace) -> CardNumbers:
-    key = key_or_none(CARDS_KEY, options.key_file, key_id=options.key_id)
+    key = _key_or_none(CARDS_KEY, options.key_file, key_id=options.key_id)
     if key is None:
         msg = f"a key must be given: --key-file FILE, or {CARDS_KEY} in the environment"
         raise UsageError(msg)
@@ -147,16 +149,39 @@ def _numbers(options: argparse.Namespace) -> CardNumbers:
     return CardNumbers(key)
 
 
-def key_or_none(variable: str, path: Path | None, *, key_id: str) -> SecretKey | None:
-    """Read a key from a file, or else from the environment; ``None`` where neither is given.
+def add_keys(command: argparse.ArgumentParser) -> None:
+    """Add the options that name the keys of a program's codes and gift cards.
 
     Args:
-        variable: Of the environment.
-        path: The file; it goes before the variable.
-        key_id: What the key is called.
+        command: The command.
+    """
+    for of, what, variable in (("codes", "codes that a machine makes", CODES_KEY), ("cards", "gift card numbers", CARDS_KEY)):
+        command.add_argument(
+            f"--{of}-key-file", metavar="FILE", type=Path, help=f"holds the key of {what}; left out, {variable} does, if set"
+        )
 
-    Raises:
-        UsageError: No key; the message does not show what was read.
+
+def keys_of(options: argparse.Namespace, program: Program) -> tuple[CodeBook | None, CardNumbers | None]:
+    """Give what reads the codes and makes the card numbers of a program, as far as there are keys.
+
+    Args:
+        options: With those of ``add_keys``.
+        program: Its campaigns say what the codes look like: a pattern of a file says all of a space but the key.
+    """
+    codes_key = _key_or_none(CODES_KEY, options.codes_key_file, key_id=_KEY_ID)
+    cards_key = _key_or_none(CARDS_KEY, options.cards_key_file, key_id=_KEY_ID)
+    spaces = dict.fromkeys(campaign.space_id for campaign in program.campaigns.values() if campaign.space_id is not None)
+    parts = [space_id.rpartition("/") for space_id in spaces]
+    book = None
+    if codes_key is not None:
+        book = CodeBook([CodeSpace(codes_key, pattern=pattern, context=context) for context, _, pattern in parts])
+    return book, None if cards_key is None else CardNumbers(cards_key)
+
+
+def _key_or_none(variable: str, path: Path | None, *, key_id: str) -> SecretKey | None:
+    """Read a key from a file, or else from the environment; ``None`` where neither is given.
+
+    What was read is shown by no message.
     """
     if path is None and variable not in os.environ:
         return None

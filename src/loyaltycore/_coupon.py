@@ -10,8 +10,8 @@ or releases it. It is the stream ``coupon/<id>``; of a coupon that nobody used, 
  granted    ``reserve``                              reserved, until its time has run out
  reserved   ``redeem``                               redeemed
  granted    ``redeem``                               redeemed
- reserved   ``release``, or its time runs out        granted
- redeemed   ``release``                              granted
+ reserved   ``release``, or its time runs out        as before it was reserved
+ redeemed   ``release``                              as before it was redeemed
  any        ``revoke``                               revoked
 =========  =======================================  ==========================================
 

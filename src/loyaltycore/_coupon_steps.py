@@ -42,7 +42,7 @@ from loyaltycore.identity import (
 )
 from loyaltycore.memberships import CouponGiven, CouponGone, Membership
 from loyaltycore.offers import NO_VIEW, View
-from loyaltycore.program import Asked
+from loyaltycore.program import Asked, Quote
 from loyaltycore.wire import digest
 
 __all__ = ["Batch", "CouponSteps", "Grant", "UsableCoupon", "blinded"]
@@ -155,6 +155,8 @@ class CouponSteps(Service):
                 for coupon_id in _looked_at(member, asked, at):
                     campaign_id = member.coupons[coupon_id].campaign_id
                     held |= {coupon_stream(coupon_id): None, campaign_stream(campaign_id): None}
+                # What an order may give its member, it does not give while it is stopped.
+                held |= dict.fromkeys(map(campaign_stream, program.coupons_to_come))
             found = dict.fromkeys([*presented, *held])
             # Two codes of one campaign, or one of a campaign that the member holds a coupon of, would ask for less.
             fewer = len(presented) + len(held) - len(found)
@@ -168,7 +170,9 @@ class CouponSteps(Service):
             key=key,
         )
 
-    def _view(self, asked: Asked, loaded: Loaded, view: View, at: datetime, *, refused: bool = False) -> View:
+    def _view(
+        self, asked: Asked, loaded: Loaded, view: View, at: datetime, *, refused: bool = False, before: Quote | None = None
+    ) -> View:
         """Gather what was loaded besides the member.
 
         Args:
@@ -177,6 +181,7 @@ class CouponSteps(Service):
             view: What the shop says besides.
             at: The instant of the question.
             refused: Whether too many codes were tried: then none is looked at.
+            before: The quote that is placed: codes that were not looked at for it are not looked at now.
         """
         program = self.program
         used = {**used_of(program.book.limited, loaded.taken, at=at, calendar=program.calendar), **view.used}
@@ -184,7 +189,7 @@ class CouponSteps(Service):
         if refused:
             codes = dict.fromkeys(asked.codes, ReadCode(refusal=Refusal(Reason.ATTEMPTS_LIMIT_REACHED)))
         elif program.campaigns:
-            codes = self._read_codes(asked, loaded, at)
+            codes = self._read_codes(asked, loaded, at) | _not_looked_at(before)
         member = loaded.member_or_none(asked.member_id)
         if member is not None and program.campaigns:
             coupons = [loaded.coupon(Coupon.issued(coupon_id)) for coupon_id in _looked_at(member, asked, at)]
@@ -281,19 +286,20 @@ class CouponSteps(Service):
         command, claims = attempt(self.attempts, tried, client=client, member_id=member_id, at=self._now())
         if (yield AskReceipt(command)) is not None or not claims:
             return True
-        for again in range(self.retries + 1):
+        lost = 0
+        while True:
             try:
                 yield Commit(command, claims, Projected(command, (), self._now()))
             except DuplicateError:
-                break
+                return True
             except LimitReachedError:
                 return False
             except ConflictError:
-                if again == self.retries:
+                if lost == self.retries:
                     raise
+                lost += 1
             else:
-                break
-        return True
+                return True
 
     def _try_codes(self, asked: Asked, client: str | None) -> Steps[bool]:
         """Say whether the codes of a quote may be looked at."""
@@ -530,7 +536,7 @@ class CouponSteps(Service):
             try:
                 yield from self._once(command, (stream, *members), decide)
             except _HolderMovedError:
-                continue  # it was granted between two looks; that happens once
+                continue  # its holder was forgotten between two looks; that happens once
             except RefusedError:
                 if (yield from self._whole((stream,))).coupon(Coupon.issued(coupon_id)).revoked_at is None:
                     raise  # otherwise somebody else took it back, between two looks
@@ -599,6 +605,14 @@ class _HolderMovedError(Exception):
 
 
 _NOT_A_CODE: Final = frozenset({CodeVerdict.LENGTH, CodeVerdict.SYMBOL, CodeVerdict.CHECK})
+
+
+def _not_looked_at(quote: Quote | None) -> dict[str, ReadCode]:
+    """Give the codes of a quote that too many tries kept from being looked at."""
+    read = {} if quote is None else quote.view.codes
+    return {
+        text: one for text, one in read.items() if one.refusal is not None and one.refusal.reason is Reason.ATTEMPTS_LIMIT_REACHED
+    }
 
 
 def _looked_at(member: Membership, asked: Asked, at: datetime) -> tuple[str, ...]:

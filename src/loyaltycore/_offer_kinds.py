@@ -39,6 +39,7 @@ from loyaltycore.conditions import (
     Base,
     CodePresented,
     Condition,
+    CouponHeld,
     Not,
     ProductsAtLeast,
     QuantityAtLeast,
@@ -464,6 +465,11 @@ class Offer:
     def is_limited(self) -> bool:
         """Whether there is only so much of it, over all orders."""
         return not self.limits.are_open
+
+    @cached_property
+    def uses_something_up(self) -> bool:
+        """Whether it is worth saving for another order: there is only so much of it, or it takes a coupon."""
+        return self.is_limited or any(isinstance(part, CouponHeld) for part in leaves(self.when))
 
     @cached_property
     def picks_units(self) -> bool:

@@ -166,7 +166,7 @@ def worth_of(applied: Iterable[AppliedOffer]) -> _Worth:
 
 def _key(giving: _Giving) -> tuple[object, ...]:
     """Give the order of sets, the best being the lowest: worth, then fewer claims, fewer offers, priority, id."""
-    claims = sum(1 for offer in giving.offers if offer.is_limited)
+    claims = sum(1 for offer in giving.offers if offer.uses_something_up)
     worth = tuple(-part for part in worth_of(giving.applied))
     return (worth, claims, len(giving.offers), sorted(offer.rank for offer in giving.offers))
 

@@ -62,7 +62,9 @@ def order_placed(
         gifts=FrozenMap(gifts),
         coupons=quote.coupons,
         coupons_redeemed=quote.coupons_redeemed,
-        coupons_granted=coupons_to_come(quote.coupons, campaigns, order_id=order_id, member_id=member_id),
+        coupons_granted=coupons_to_come(
+            quote.coupons, campaigns, stopped=quote.view.stopped, order_id=order_id, member_id=member_id
+        ),
         card_payments=quote.card_payments,
         counters=FrozenMap({str(claim.counter): claim.amount for claim in claims}),
         offers_per_member=offers_per_member(quote.book, applied),

@@ -140,7 +140,7 @@ def price(
         earned=earnings.earned,
         earning=earnings.answers,
         codes=answers(asked, presented, offers, folded=folded, unread=unread) if asked.codes else _NO_ANSWERS,
-        held_coupons=held_answers(asked, presented, offers) if presented.campaigns or presented.refused else _NO_ANSWERS,
+        held_coupons=held_answers(presented, offers) if presented.campaigns or presented.refused else _NO_ANSWERS,
         usable=FrozenMap({campaign_id: coupon.coupon_id for campaign_id, coupon in presented.usable.items()}),
         book=rules.book,
         groups=groups,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import attrs
 
@@ -47,15 +47,27 @@ class Presented:
 
     Attributes:
         usable: The one coupon of each campaign that can be redeemed now, by campaign.
-        refused: Why others cannot, by the text as entered, or by the id of a coupon that is held.
-        campaigns: The campaign of each text or id that belongs to one.
-        proven: The texts whose code cannot have been guessed, and whose coupon is nobody else's.
+        refused: Why others cannot, by name.
+        campaigns: The campaign of each name that belongs to one.
+        proven: The names of coupons that cannot have been guessed, and are nobody else's.
     """
 
     usable: Mapping[str, Coupon]
-    refused: Mapping[str, Refusal]
-    campaigns: Mapping[str, str]
-    proven: frozenset[str]
+    refused: Mapping[_Name, Refusal]
+    campaigns: Mapping[_Name, str]
+    proven: frozenset[_Name]
+
+    @property
+    def names(self) -> dict[_Name, None]:
+        """Everything that was looked at."""
+        return dict.fromkeys([*self.campaigns, *self.refused])
+
+
+class _Name(NamedTuple):
+    """What is presented: a text as it was entered, or the id of a coupon that is held; the two are never taken for each other."""
+
+    is_typed: bool
+    text: str
 
 
 _NOTHING: Final = Presented(usable={}, refused={}, campaigns={}, proven=frozenset())
@@ -78,7 +90,8 @@ def present(
     """
     if not view.codes and not view.coupons and not asked.coupons:
         return _NOTHING
-    usable, refused, named, proven = dict[str, Coupon](), dict[str, Refusal](), dict[str, str](), set[str]()
+    usable, refused = dict[str, Coupon](), dict[_Name, Refusal]()
+    named, proven = dict[_Name, str](), set[_Name]()
     for name, read in _presented(campaigns, asked, view):
         coupon = read.coupon
         if coupon is None:
@@ -101,20 +114,21 @@ def present(
     return Presented(usable=usable, refused=refused, campaigns=named, proven=frozenset(proven))
 
 
-def _presented(campaigns: Mapping[str, CouponCampaign], asked: Asked, view: View) -> Iterator[tuple[str, ReadCode]]:
-    """Go through what is presented, each under its name: the text as it was entered, or the id of the coupon."""
+def _presented(campaigns: Mapping[str, CouponCampaign], asked: Asked, view: View) -> Iterator[tuple[_Name, ReadCode]]:
+    """Go through what is presented, each under its name."""
     for text in tuple(dict.fromkeys(asked.codes))[:CODES_LIMIT]:
         if text in view.codes:
-            yield text, view.codes[text]
+            yield _Name(is_typed=True, text=text), view.codes[text]
     held = {coupon.coupon_id: coupon for coupon in view.coupons}
     for coupon_id in dict.fromkeys(asked.coupons):
         coupon = held.pop(coupon_id, None)
         unknown = Refusal(Reason.COUPON_NOT_FOUND)
-        yield coupon_id, ReadCode(refusal=unknown) if coupon is None else ReadCode(coupon=coupon)
+        read = ReadCode(refusal=unknown) if coupon is None else ReadCode(coupon=coupon, proven=True)
+        yield _Name(is_typed=False, text=coupon_id), read
     for coupon_id, coupon in sorted(held.items(), key=lambda item: (item[1].ends_at is None, item[1].ends_at, item[0])):
         campaign = campaigns.get(coupon.campaign_id or "")
         if campaign is not None and campaign.automatic:
-            yield coupon_id, ReadCode(coupon=coupon)
+            yield _Name(is_typed=False, text=coupon_id), ReadCode(coupon=coupon, proven=True)
 
 
 def _refusal(
@@ -153,10 +167,11 @@ def answers(
         folded: Each that can be read, as it is known.
         unread: Why the others cannot.
     """
-    found = dict[str, CodeAnswer]()
+    found, names = dict[str, CodeAnswer](), presented.names
     for text in asked.codes:
-        if text in presented.refused or text in presented.campaigns:
-            found[text] = _answer(text, presented, offers)
+        name = _Name(is_typed=True, text=text)
+        if name in names:
+            found[text] = _answer(name, presented, offers)
             continue
         offer = None if text in unread else offers.book.offer_of_code(folded[text])
         if offer is None:
@@ -167,18 +182,17 @@ def answers(
     return FrozenMap(found)
 
 
-def held_answers(asked: Asked, presented: Presented, offers: Evaluation) -> FrozenMap[str, CodeAnswer]:
+def held_answers(presented: Presented, offers: Evaluation) -> FrozenMap[str, CodeAnswer]:
     """Answer every coupon that was not presented by a code, by its id."""
-    names = dict.fromkeys([*presented.campaigns, *presented.refused])
-    return FrozenMap({name: _answer(name, presented, offers) for name in names if name not in asked.codes})
+    return FrozenMap({name.text: _answer(name, presented, offers) for name in presented.names if not name.is_typed})
 
 
-def _answer(name: str, presented: Presented, offers: Evaluation) -> CodeAnswer:
+def _answer(name: _Name, presented: Presented, offers: Evaluation) -> CodeAnswer:
     campaign_id = presented.campaigns.get(name)
     refusal = presented.refused.get(name)
     if refusal is None and campaign_id is not None:
         refusal = offers.verdict(campaign_id).refusal
-    return CodeAnswer(entered=name, offer_id=campaign_id, refusal=refusal, proven=name in presented.proven)
+    return CodeAnswer(entered=name.text, offer_id=campaign_id, refusal=refusal, proven=name in presented.proven)
 
 
 # ---- uses that are limited ----

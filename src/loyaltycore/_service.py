@@ -15,7 +15,7 @@ from loyaltycore._checks import check_count, check_kind, check_whole
 from loyaltycore._forgetting import forgotten, linked_streams
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._redeeming import claim_key
-from loyaltycore._settling import beside_streams
+from loyaltycore._settling import beside_streams, moved_on
 from loyaltycore._statement import Statement, statement
 from loyaltycore._steps import (
     Decide,
@@ -196,7 +196,7 @@ class Steward(CardSteps):
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
             if order.placed is not None:
                 return ()
-            seen = self._view(asked, loaded, view, at)
+            seen = self._view(asked, loaded, view, at, before=quote)
             at = not_before_last(membership, at, *seen.cards.values())
             if quote is None:
                 placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, view=seen, at=at)
@@ -216,7 +216,7 @@ class Steward(CardSteps):
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
-            seen = self._view(asked, loaded, view, at)
+            seen = self._view(asked, loaded, view, at, before=quote)
             at = not_before_last(membership, at, *seen.cards.values())
             until = at + hold_for
             reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=until, view=seen, at=at)
@@ -258,7 +258,7 @@ class Steward(CardSteps):
             seen = yield from self._known_order(order_id)
             try:
                 streams = self.program.needs(seen.member_id, order_id=order_id, order=seen).streams
-                facts = yield from self._once(command, Sight(streams=streams, more=_in_the_place_of(seen)), _acting(seen, act))
+                facts = yield from self._once(command, Sight(streams=streams, more=_in_the_place_of()), _acting(seen, act))
             except _OwnerMovedError:
                 continue  # it found its member, or its member was forgotten, between two looks; each happens once
             return facts[command.home]
@@ -574,7 +574,13 @@ class Steward(CardSteps):
         version = (yield from self._whole((stream,))).streams[stream].version
         ref = f"sweep-{version}"
         command = Command.of(stream, Key(ref), actor="sweep")
-        yield from self._once(command, (stream,), lambda loaded, at: (loaded.card(card_id).report_expired(ref=ref, at=at),))
+
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            cards = {name: loaded.card(name) for kind, name in _named(loaded.streams) if kind == "gift_card"}
+            # What a hold on a card that was replaced gives back is to be used on the card in its place.
+            return moved_on(cards[card_id].report_expired(ref=ref, at=at), cards, ref=ref, at=at)
+
+        yield from self._once(command, Sight(streams=(stream,), more=_in_the_place_of()), decide)
 
     def _forget(self, member_id: str, alias: str) -> Steps[int]:
         """Put an alias in a member's place, everywhere; answers with the number of streams that were rewritten."""
@@ -659,11 +665,11 @@ def _named(streams: Iterable[StreamId]) -> Iterator[tuple[str, str]]:
         yield kind, name
 
 
-def _in_the_place_of(order: Order) -> Callable[[Loaded, datetime], tuple[StreamId, ...]]:
+def _in_the_place_of() -> Callable[[Loaded, datetime], tuple[StreamId, ...]]:
     """Name the cards that took the place of those of an order: what comes back to these goes on to them."""
 
     def more(loaded: Loaded, _: datetime) -> tuple[StreamId, ...]:
-        cards = [loaded.card(name) for kind, name in _named(beside_streams(order)) if kind == "gift_card"]
+        cards = [loaded.card(name) for kind, name in _named(loaded.streams) if kind == "gift_card"]
         return tuple(card_stream(card.replaced_by) for card in cards if card.replaced_by)
 
     return more

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from loyaltycore._checks import masked, shown
-from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon
+from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon, UseState
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import RefusedError, UsageError
@@ -37,6 +38,7 @@ __all__ = [
     "facts_placed",
     "facts_reserved",
     "facts_returned",
+    "moved_on",
     "offers_kept",
 ]
 
@@ -60,19 +62,23 @@ def beside_streams(order: Order) -> tuple[StreamId, ...]:
 
 
 def coupons_to_come(
-    names: Iterable[str], campaigns: Mapping[str, CouponCampaign], *, order_id: str, member_id: str | None
+    names: Iterable[str],
+    campaigns: Mapping[str, CouponCampaign],
+    *,
+    stopped: AbstractSet[str],
+    order_id: str,
+    member_id: str | None,
 ) -> tuple[RedeemedCoupon, ...]:
-    """Name the coupons that an order gives its member: those whose campaign is the program's, and has no code.
+    """Name the coupons that an order gives its member: those whose campaign is the program's, has no code, and is not stopped.
 
     Of other names the shop makes coupons itself.
     """
     found = list[RedeemedCoupon]()
     for campaign_id in names if member_id is not None else ():
         campaign = campaigns.get(campaign_id)
-        if campaign is not None and campaign.codes is None:
-            nth = sum(one.campaign_id == campaign_id for one in found)
-            ref = f"order:{order_id}" if not nth else f"order:{order_id}:{nth + 1}"
-            found.append(RedeemedCoupon(campaign_id=campaign_id, coupon_id=coupon_id_of(campaign_id, ref)))
+        if campaign is not None and campaign.codes is None and campaign_id not in stopped:
+            nth = sum(one.campaign_id == campaign_id for one in found) + 1
+            found.append(RedeemedCoupon(campaign_id=campaign_id, coupon_id=_coupon_of_order(order_id, campaign_id, nth)))
     return tuple(found)
 
 
@@ -80,6 +86,12 @@ def coupon_id_of(campaign_id: str, ref: str) -> str:
     """Name the coupon without a code that a campaign grants under a reference."""
     name = within(campaign_id, ref)
     return name if len(name) <= ID_LENGTH_LIMIT else within(campaign_id, digest(ref, purpose="lc.coupon"))
+
+
+def _coupon_of_order(order_id: str, campaign_id: str, nth: int) -> str:
+    """Name a coupon that an order gives: no campaign begins with a plus, so that no reference of the shop's gives the same."""
+    name = f"+{within(order_id, campaign_id)}/{nth}"
+    return name if len(name) <= ID_LENGTH_LIMIT else f"+{digest(order_id, purpose='lc.coupon')}/{campaign_id}/{nth}"
 
 
 # ---- coupons and cards, as the order goes through its life ----
@@ -125,7 +137,12 @@ def beside_confirmed(placed: OrderPlaced, view: View, campaigns: Mapping[str, Co
 def beside_cancelled(reserved: OrderPlaced, view: View, *, at: datetime) -> Beside:
     """Free the coupons of an order, and the money on its gift cards."""
     freed = [_coupon(view, one.coupon_id).release(reserved.order_id, at=at) for one in reserved.coupons_redeemed]
-    void = [_card(view, one.card_id).void(reserved.order_id, at=at) for one in reserved.card_payments]
+    ref = within(reserved.order_id, "cancel")
+    void = [
+        posting
+        for one in reserved.card_payments
+        for posting in moved_on(_card(view, one.card_id).void(reserved.order_id, at=at), view.cards, ref=ref, at=at)
+    ]
     return (*freed, *void)
 
 
@@ -189,7 +206,7 @@ def beside_returned(
         freed += [
             coupon.revoke(reason=_RETURNED, actor=_ACTOR, at=fact.at)
             for coupon in (_coupon(view, one.coupon_id) for one in placed.coupons_granted)
-            if coupon.version and not any(use.holds(fact.at) for use in coupon.uses.values())
+            if coupon.version and not any(use.state is UseState.REDEEMED for use in coupon.uses.values())
         ]
     fact = attrs.evolve(fact, cards_cancelled=tuple(posting.state.card_id for posting in cancelled))
     return fact, (*freed, *back, *cancelled)
@@ -200,13 +217,31 @@ def _refunded(
 ) -> tuple[Posting[GiftCard], ...]:
     """Give money back to a card; where another took its place, the money goes on to that one, and to the last of them."""
     posting = _card(view, card_id).refund(fact.order_id, money, ref=ref, extended_until=until, at=fact.at)
+    return moved_on(posting, view.cards, ref=ref, at=fact.at)
+
+
+def moved_on(
+    posting: Posting[GiftCard], cards: Mapping[str, GiftCard], *, ref: str, at: datetime
+) -> tuple[Posting[GiftCard], ...]:
+    """Send what came back to a card that was replaced on to the one in its place, and to the last of them.
+
+    Args:
+        posting: What came back.
+        cards: Those that may have taken its place, as they are now.
+        ref: The name of what moves.
+        at: When.
+
+    Returns:
+        One posting for each card, that of the first with what came back.
+    """
     found = list[Posting[GiftCard]]()
-    while posting.facts and posting.state.replaced_by in view.cards:
-        moved = posting.state.replace(view.cards[posting.state.replaced_by], ref=ref, actor=_ACTOR, at=fact.at)
+    while posting.facts and posting.state.replaced_by in cards:
+        other = cards[posting.state.replaced_by]
+        moved = posting.state.replace(other, ref=ref, actor=_ACTOR, at=at)
         both = (*posting.facts, *moved.old.facts)
         found.append(Posting(moved.old.state, facts=both, stream=posting.stream, version=posting.version))
         posting = moved.new
-    return (*found, posting)
+    return (*found, posting) if posting.facts or not found else tuple(found)
 
 
 def _cards_cancelled(order: Order, fact: OrderReturned, view: View, ref: str) -> list[Posting[GiftCard]]:

@@ -159,7 +159,7 @@ class _Cards:
         assert card.issued is not None  # it has a currency
         # A card that took another's place is the same card with another number.
         is_first = not card.issued.replaces
-        self.counts.update(cards=is_first, sold=is_first and card.issued.order_id is not None)
+        self.counts.update(cards=int(is_first), sold=int(is_first and card.issued.order_id is not None))
         self.books += card.ledger.books(at=self.at)
         for fact in facts:
             match fact:

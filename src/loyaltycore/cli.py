@@ -24,16 +24,14 @@ from types import FrameType
 from typing import Any, Final, Protocol, TextIO, TypeVar
 
 from loyaltycore._checks import check_day, shown
-from loyaltycore._cli_cards import CARDS_KEY, add_cards, key_or_none
-from loyaltycore._cli_codes import CODES_KEY, add_codes
+from loyaltycore._cli_cards import ANY_PROGRAM, add_cards, add_keys, keys_of
+from loyaltycore._cli_codes import add_codes
 from loyaltycore._history import Fields, take_basket
 from loyaltycore._statement import statement, until_text
 from loyaltycore._steps import until_now
 from loyaltycore.archive import ArchiveError, export_lines, import_lines
 from loyaltycore.basket import Basket
-from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
-from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.identity import member_stream
 from loyaltycore.memberships import Membership
 from loyaltycore.messages import Language, money_text, number_text, say
@@ -63,12 +61,6 @@ DONE, UNBALANCED, BAD_USAGE, STOPPED, UNHEARD = 0, 1, 2, 130, 141
 _TICK: Final = timedelta(microseconds=1)
 
 _URLS: Final = "sqlite:///FILE, or postgresql+psycopg://… with the extra sqlalchemy"
-
-_ANY_PROGRAM: Final = 'program = { name = "any", version = 1, currency = "EUR", zone = "UTC", starts_on = 2026-01-01 }'
-"""For a service that asks no rule."""
-
-_KEY_ID: Final = "key"
-"""What a key is called in what a replay books, and in what the other commands make unless they are told otherwise."""
 
 _UNMAPPED: Final = (Bucket.UNREADABLE, Bucket.REFUSED, Bucket.RETURN_UNMATCHED, Bucket.RETURN_PARTLY_MATCHED)
 """What ``--strict`` does not let pass."""
@@ -128,15 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.add_argument("--store", metavar="URL", help="where to keep it: sqlite:///FILE; left out, nothing is kept")
     again.add_argument("--columns", metavar="MAP", type=Path, help="what the columns of CSV files mean, a TOML file")
-    again.add_argument(
-        "--codes-key-file",
-        metavar="FILE",
-        type=Path,
-        help=f"the key of codes that a machine makes; left out, {CODES_KEY}, if any",
-    )
-    again.add_argument(
-        "--cards-key-file", metavar="FILE", type=Path, help=f"the key of gift card numbers; left out, {CARDS_KEY}, if any"
-    )
+    add_keys(again)
     again.add_argument("--json", metavar="FILE", type=Path, help="write the summary as JSON")
     again.add_argument("--strict", action="store_true", help="exit with 1 when a row could not be mapped or booked")
     again.set_defaults(run=_replay)
@@ -215,7 +199,8 @@ def _check(options: argparse.Namespace) -> int:
         options.usage_error("a PROGRAM or --store must be given")
     if options.program is not None:
         program = _load(options.program)
-        parts = [f"{len(program.book.offers)} offers", f"{len(program.actions)} actions"]
+        offers, campaigns = len(program.book.offers) - len(program.campaigns), len(program.campaigns)
+        parts = [f"{offers} offers", *([f"{campaigns} campaigns"] if campaigns else []), f"{len(program.actions)} actions"]
         parts += [f"{len(program.tiers.ladder.rungs)} tiers"] if program.tiers is not None else []
         print(f"{program.name} {program.version}: {', '.join(parts)}; digest {program.digest}")
     return DONE if options.store is None else _check_store(options.store)
@@ -235,8 +220,7 @@ def _replay(options: argparse.Namespace) -> int:
     program = _load(options.program)
     columns = None if options.columns is None else _columns(options.columns)
     store = None if options.store is None else _store_path(options.store)
-    codes_key = key_or_none(CODES_KEY, options.codes_key_file, key_id=_KEY_ID)
-    cards_key = key_or_none(CARDS_KEY, options.cards_key_file, key_id=_KEY_ID)
+    codes, card_numbers = keys_of(options, program)
     asides = (options.columns, options.codes_key_file, options.cards_key_file)
     used = [Path(options.program), *(path for path in asides if path is not None)]
     _check_files(options.history, {"--store": store, "--json": options.json}, used=used)
@@ -251,8 +235,8 @@ def _replay(options: argparse.Namespace) -> int:
             options.history,
             repository,
             columns=columns,
-            codes=None if codes_key is None else _code_book(program, codes_key),
-            card_numbers=None if cards_key is None else CardNumbers(cards_key),
+            codes=codes,
+            card_numbers=card_numbers,
             progress=progress,
         )
         check()
@@ -265,13 +249,6 @@ def _replay(options: argparse.Namespace) -> int:
     print(_summary(report, program.currency))
     strict = options.strict and any(report.buckets.get(bucket.value) for bucket in _UNMAPPED)
     return UNBALANCED if strict or not report.balanced else DONE
-
-
-def _code_book(program: Program, key: SecretKey) -> CodeBook:
-    """Read the codes of a program under one key: a pattern of a file says all of a space but the key."""
-    spaces = dict.fromkeys(campaign.space_id for campaign in program.campaigns.values() if campaign.space_id is not None)
-    parts = [space_id.rpartition("/") for space_id in spaces]
-    return CodeBook([CodeSpace(key, pattern=pattern, context=context) for context, _, pattern in parts])
 
 
 def _columns(path: Path) -> ColumnMap:
@@ -731,7 +708,7 @@ def _forget(options: argparse.Namespace) -> int:
         with _kept(_store_path(options.store)):
             pass  # a store that is not there is not made
     with _writable(options.store, reads=[]) as repository:
-        streams = Loyalty(Program.parse(_ANY_PROGRAM), repository).forget(options.member_id)
+        streams = Loyalty(Program.parse(ANY_PROGRAM), repository).forget(options.member_id)
     if not streams:
         msg = f"there is no member {options.member_id!r}"
         raise UsageError(msg)

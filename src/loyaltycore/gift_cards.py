@@ -452,7 +452,7 @@ class GiftCard:
         money = _of_money(lambda: self.ledger.refund_burn(pay_ref, minor, ref=ref, extended_until=extended_until, at=at))
         after = self.ledger.folded(money)
         lapsed = after.adjustments.get(pay_ref)
-        if money and lapsed is not None and not lapsed.given_back and not after.left_to_refund(pay_ref):
+        if lapsed is not None and not lapsed.given_back and not after.left_to_refund(pay_ref):
             # The use was none: what lapsed with it comes back too.
             money = (*money, *after.reverse_adjustment(pay_ref, ref=ref, at=at))
         return self.posting(money)

@@ -96,7 +96,7 @@ from loyaltycore._settling import (
     offers_kept,
 )
 from loyaltycore.basket import Basket, Return
-from loyaltycore.benefits import BonusPoints, PointsTimes, singles
+from loyaltycore.benefits import BonusPoints, NextCoupon, PointsTimes, singles
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Posting
@@ -296,6 +296,12 @@ class Program:
         """The names that rules, actions and offers give to lots: points given by hand must have others."""
         of_offers = [offer.offer_id for offer in self.book.offers if _gives(offer, BonusPoints)]
         return frozenset([*(rule.rule_id for rule in self.earning), *self.actions, *of_offers])
+
+    @cached_property
+    def coupons_to_come(self) -> tuple[str, ...]:
+        """The campaigns without codes whose coupons an order may give its member, by id."""
+        given = {one.coupon_id for offer in self.book.offers for one in singles(offer.give) if isinstance(one, NextCoupon)}
+        return tuple(sorted(name for name in given if name in self.campaigns and self.campaigns[name].codes is None))
 
     @cached_property
     def looks_back(self) -> bool:

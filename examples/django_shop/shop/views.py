@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from loyaltycore import ConflictError, Quote, RefusedError
+from loyaltycore.coupons import NotApplied
 from loyaltycore.errors import OutcomeUnknownError
 from loyaltycore.messages import explain_refusal
 from shop import orders
@@ -32,7 +33,8 @@ TRY_AGAIN = 503
 def quote_for(request: HttpRequest, cart: Cart) -> Quote:
     """Price what is in the basket; a guest has no name, and may buy as well."""
     who = member_id(request.user) if request.user.is_authenticated else None
-    return loyalty.quote(cart.basket(), member_id=who, codes=cart.codes, burn=cart.burn)
+    # Codes that one device tries are counted, so that nobody guesses many.
+    return loyalty.quote(cart.basket(), member_id=who, codes=cart.codes, burn=cart.burn, client=request.META.get("REMOTE_ADDR"))
 
 
 @require_GET
@@ -45,13 +47,15 @@ def basket_as_it_is(request: HttpRequest, *, said: str = "", status: int = 200) 
     """Show the basket as it comes to now, with something to say."""
     cart = Cart(request.session)
     quote = quote_for(request, cart)
-    refusals = [answer.refusal for answer in quote.codes.values()] + [quote.burn.refusal]
+    # The public answer alone: a page that told an expired code from an unknown one would help guessing.
+    answers = [answer.public for answer in quote.codes.values()]
+    errors = [answer.reason for answer in answers if isinstance(answer, NotApplied)]
+    errors += [quote.burn.refusal.reason.public] if quote.burn.refusal is not None else []
     page = {
         "products": Product.objects.order_by("name"),
         "quote": quote,
         "said": said,
-        # The public reason alone: a page that told an expired code from an unknown one would help guessing.
-        "errors": [refusal.reason.public for refusal in refusals if refusal is not None],
+        "errors": errors,
         "nudges": [nudge.text("en") for nudge in quote.nudges],
         "ask": AskForm(initial={"code": " ".join(cart.codes), "burn": cart.burn}),
     }

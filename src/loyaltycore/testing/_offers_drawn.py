@@ -218,10 +218,9 @@ def conditions(
         ),
         st.builds(lambda rule: During(recurrence=Recurrence(rule)), st.sampled_from(_RULES)),
     ]
-    if codes:
-        single.append(st.builds(CodePresented, st.sampled_from(sorted(codes))))
-    if campaigns:
-        single.append(st.builds(CouponHeld, st.sampled_from(sorted(campaigns))))
+    opened: list[Condition] = [*map(CodePresented, sorted(codes)), *map(CouponHeld, sorted(campaigns))]
+    if opened:
+        single.append(st.sampled_from(opened))
     return st.recursive(
         st.one_of(single),
         lambda inner: st.one_of(
