@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from loyaltycore import Basket, Loyalty, Membership, Order, Reason, UsageError
 from loyaltycore._earning import Caps, Over
+from loyaltycore._snapshots import SNAPSHOT_FORM
 from loyaltycore.errors import ConflictError, CorruptStateError
 from loyaltycore.facts import Append, Change, Command, Fact
 from loyaltycore.identity import Key, StreamId, member_stream, order_stream
@@ -540,7 +541,7 @@ class TestSnapshots:
         for number in range(25):
             shop.record("review", member_id="m", ref=f"r{number}")
         assert {kind for kind, _ in store.read} == {"whole"}
-        assert store.load_tails([member_stream("m")], form="member/1")[member_stream("m")].snapshot is None
+        assert store.load_tails([member_stream("m")], form=SNAPSHOT_FORM)[member_stream("m")].snapshot is None
 
     @pytest.mark.law(7)
     @given(st.integers(1, 4), st.lists(st.integers(0, 5), min_size=1, max_size=25))
@@ -564,7 +565,7 @@ class TestSnapshots:
         store = MemoryRepository()
         shop = Loyalty(PROGRAM, store, clock=clock)
         shop.record("review", member_id="m", ref="r")
-        store.keep_snapshot(member_stream("m"), Snapshot(form="member/1", version=1, text="no state"))
+        store.keep_snapshot(member_stream("m"), Snapshot(form=SNAPSHOT_FORM, version=1, text="no state"))
         assert shop.overview("m").balance.available == 50
         assert shop.record("review", member_id="m", ref="r2").units == 50
 

@@ -448,7 +448,7 @@ class TestCouponsToCome:
         assert shop.status("+1/thanks/1") is CouponStatus.REDEEMED
         # What the second order used does not come back to the member with it: the first, which gave it, came back.
         shop.refund(ALL_OF_IT, "r-2", "2")
-        assert shop.members["m"].coupons_at(LATE) == ("+2/thanks/1",)[:0]
+        assert shop.members["m"].coupons_at(LATE) == ()
 
     @given(st.text("abc/%é", min_size=1, max_size=300))
     def test_names(self, ref: str) -> None:
