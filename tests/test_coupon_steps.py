@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import URL, create_engine
 
 from loyaltycore import Basket, Loyalty, Money, Reason, RefusedError, UsageError
@@ -51,6 +54,7 @@ from loyaltycore.services import Attempts, Projected
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.store.sqlalchemy import SQLAlchemyRepository
 from loyaltycore.store.sqlite import SQLiteRepository
+from loyaltycore.testing.machines import CheckoutMachine
 from tests.test_services import BELL, HELMET, NOON, PROGRAM, Clock, LossyRepository, lost, outrun, refusal_of
 
 DAY = timedelta(days=1)
@@ -817,30 +821,33 @@ class TestGrant:
         assert given(shop, "t-0", campaign_id="few") == grants[0]
 
 
-def check_grants(count: int) -> None:
+def check_grants(number: int) -> None:
     """Grant many, in threads, with batches and a rotation in between: every code once, every commit on a stream of its own."""
     store = Written()
     first = open_shop(store=store, retries=100)
     rotated = attrs.evolve(first, codes=CodeBook([space.under(NEXT_KEY) for space in (SPACE, OTHER)], retired={KEY: NOON + DAY}))
     batches = list[str]()
     grants = list[Grant]()
-    for shop, refs in ((first, range(count // 2)), (rotated, range(count // 2, count))):
+    for shop, refs in ((first, range(number // 2)), (rotated, range(number // 2, number))):
         with ThreadPoolExecutor(4) as pool:
             more = pool.map(partial(given, shop), [f"t-{ref}" for ref in refs], [f"m-{ref % 50}" for ref in refs])
             batches += issued(shop, count=50, ref=f"mail-{refs.start}")
             grants += more
     codes = [*batches, *(one.code for one in grants)]
-    assert len(set(codes)) == len(codes) == count + 100
-    assert len({one.coupon_id for one in grants}) == count
+    assert len(set(codes)) == len(codes) == number + 100
+    assert len({one.coupon_id for one in grants}) == number
     blocks = blocks_of(first)
     assert {block.key_id for block in blocks} == {KEY.key_id, NEXT_KEY.key_id}
-    assert len(blocks) >= 6
+    for key in (KEY, NEXT_KEY):
+        sizes = [len(block.serials) for block in blocks if block.key_id == key.key_id and block.holder_bound]
+        assert sizes == [sizes[0] * 2**nth for nth in range(len(sizes))]
+        assert len(sizes) >= 2
     assert store.appended[space_stream(SPACE.space_id)] == len(blocks)
     assert store.appended[campaign_stream("welcome")] == 0
     for nth in (0, -1):
         one = grants[nth]
         assert rotated.quote(HELMET, member_id=one.holder, codes=[one.code]).codes[one.code].applied
-        assert given(rotated, f"t-{range(count)[nth]}", one.holder) == one
+        assert given(rotated, f"t-{range(number)[nth]}", one.holder) == one
 
 
 class Written:
@@ -1187,3 +1194,56 @@ class TestHook:
             ["Coupon", "Membership", "Order"],
             ["Campaign"],
         ]
+
+
+BROKEN_LAWS = {
+    "a code is for whoever comes first",
+    "a code is held by whom the model says",
+    "a card pays what it can",
+    "what is claimed is what is held",
+    "what left the card is what reached orders",
+}
+
+
+class OverMemory(CheckoutMachine):
+    """The machine of checkouts, over a memory."""
+
+    make_repository = MemoryRepository
+
+
+FEW = settings(max_examples=25, stateful_step_count=25, deadline=None, database=None)
+BROKEN = settings(FEW, max_examples=100, phases=[Phase.generate], derandomize=True)
+
+
+@pytest.mark.law(32, 33, 37, 43)
+class TestMachine:
+    def test_over_memory(self) -> None:
+        """Against a model with one row for each order."""
+        run_state_machine_as_test(OverMemory, settings=FEW)
+
+    def test_over_sqlite(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same over files, which are closed."""
+        numbers, closed, close = count(), list[object](), SQLiteRepository.close
+
+        def closing(repository: SQLiteRepository) -> None:
+            closed.append(repository)
+            close(repository)
+
+        monkeypatch.setattr(SQLiteRepository, "close", closing)
+
+        class OverFile(CheckoutMachine):
+            make_repository = staticmethod(lambda: SQLiteRepository(tmp_path / f"{next(numbers)}.db"))
+
+        run_state_machine_as_test(OverFile, settings=settings(FEW, max_examples=3))
+        assert closed
+
+    @pytest.mark.parametrize(
+        "name", ["claims_of", "holding", "freeing", "beside_reserved", "beside_cancelled", "beside_returned"]
+    )
+    def test_a_broken_library_is_told(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that claims, holds, frees or gives back nothing breaks a law."""
+        none = (lambda _, fact, *__, **___: (fact, ())) if name == "beside_returned" else (lambda *_, **__: ())
+        monkeypatch.setattr(f"loyaltycore.program.{name}", none)
+        with pytest.raises(AssertionError) as error:
+            run_state_machine_as_test(OverMemory, settings=BROKEN)
+        assert str(error.value).partition(";")[0].partition("\n")[0] in BROKEN_LAWS

@@ -128,6 +128,20 @@ class TestQuote:
 
         play(url, story)
 
+    def test_coupons_and_the_device_are_passed_on(self, url: str) -> None:
+        """A coupon that the member does not hold changes nothing; the device that asks is no part of the quote."""
+
+        async def story(service: Service) -> None:
+            _, plain = await service.post("/quote", {**HELMET, "member": "m-42"})
+            asked = {"member": "m-42", "coupons": ["sorry/ticket-7"], "client": "203.0.113.7"}
+            status, said = await service.post("/quote", {**HELMET, **asked})
+            assert (status, said["to_pay_minor"]) == (200, plain["to_pay_minor"])
+            _, other = await service.post("/quote", {**HELMET, **asked, "client": None})
+            assert other == said
+            assert (await service.post("/quote", {**HELMET, "client": ["no", "text"]}))[0] == 422
+
+        play(url, story)
+
     def test_what_is_no_basket_is_told(self, url: str) -> None:
         """By FastAPI for the form of it, by loyaltycore for the rest."""
 

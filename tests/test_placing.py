@@ -91,7 +91,7 @@ class TestOrderPlaced:
         fact = shop.place(coupons=["sorry/t-1"], cards=["card-7"]).fact
         assert [one.coupon_id for one in fact.coupons_redeemed] == ["sorry/t-1"]
         assert fact.coupons == ("thanks",)
-        assert [one.coupon_id for one in fact.coupons_granted] == ["thanks/order:1"]
+        assert [one.coupon_id for one in fact.coupons_granted] == ["+1/thanks/1"]
         assert fact.paid_by_cards_minor == 3000
 
     def test_a_guests_order_says_what_it_uses_of_members_limits(self) -> None:

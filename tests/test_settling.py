@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loyaltycore import Basket, Line, Membership, Money, Order, Program, Quote, Return, UsageError
 from loyaltycore._redeeming import claim_key, counters_of, used_of
-from loyaltycore._settling import beside_streams, counters_kept, coupon_id_of, coupons_to_come
+from loyaltycore._settling import beside_streams, counters_kept, coupon_id_of, coupons_to_come, facts_cancelled
 from loyaltycore.benefits import AmountOff, NextCoupon, Per, PercentOff, Several
 from loyaltycore.conditions import spend_at_least
 from loyaltycore.coupons import Coupon, CouponCampaign, CouponStatus, ReadCode, UseState
@@ -21,7 +21,7 @@ from loyaltycore.errors import Reason, Refusal, RefusedError
 from loyaltycore.facts import Claim, Posting
 from loyaltycore.gift_cards import GiftCard
 from loyaltycore.identity import ID_LENGTH_LIMIT, check_id, check_slug
-from loyaltycore.memberships import CouponGiven
+from loyaltycore.memberships import CouponGiven, HeldCoupon, OffersFreed, OffersHeld
 from loyaltycore.offers import FreedBy, Limits, Mode, Offer, OfferBook, Stacking, Times, View
 from loyaltycore.orders import CardPayment, OrderCardSold, OrderPlaced
 from loyaltycore.periods import Period, Window
@@ -344,6 +344,17 @@ class TestCoupons:
         assert (after.beside, after.claims) == ((), ())
         assert shop.status("sorry/t-1") is CouponStatus.REDEEMED  # by the other order
 
+    def test_given_again_it_ends_when_it_did(self) -> None:
+        """A return makes no coupon longer."""
+        shop = Shop(SORRY)
+        ends_at = NOON + 2 * DAY
+        shop.keep(Coupon.issued("sorry/t-1").grant("sorry", holder="m", ref="t-1", ends_at=ends_at, at=NOON - DAY))
+        fact = CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=ends_at, at=NOON - DAY)
+        shop.keep(shop.members["m"].posting([fact]))
+        shop.place(coupons=["sorry/t-1"])
+        shop.refund(ALL_OF_IT)
+        assert shop.members["m"].coupons == {"sorry/t-1": HeldCoupon(campaign_id="sorry", ends_at=ends_at)}
+
     def test_bearers(self) -> None:
         """A guest's coupon is nobody's: nobody's stream says a word."""
         shop = Shop(SORRY)
@@ -428,12 +439,14 @@ class TestCouponsToCome:
         assert shop.members["m"].coupons_at(LATE) == ()
 
     def test_one_that_was_used_stays(self) -> None:
-        """What a paid order used, it keeps."""
+        """What a paid order used, it keeps; and gives back to nobody, should it come back too."""
         shop = Shop(THANKS, offers=[NEXT])
         shop.place()
         shop.place("2", coupons=["+1/thanks/1"])
-        assert shop.refund(ALL_OF_IT).beside == ()
-        assert shop.coupons["+1/thanks/1"].revoked_at is None
+        done = shop.refund(ALL_OF_IT)
+        assert kinds(done.member) == ["member.return_counted"]
+        assert shop.status("+1/thanks/1") is CouponStatus.REDEEMED
+        assert shop.coupons["+1/thanks/1"].revoked_at is not None
 
     @pytest.mark.law(43)
     def test_one_that_is_set_aside_goes_and_its_order_still_has_it(self) -> None:
@@ -518,6 +531,20 @@ class TestCards:
         shop.reserve(cards=["card-7"])
         shop.cancel(at=at)
         assert shop.left(at=at) == 3000
+
+    @pytest.mark.law(37, 43)
+    def test_what_a_replaced_card_owes_is_netted_first(self) -> None:
+        """Two orders were promised the same money; what comes back pays that, and nothing goes on to the new card."""
+        shop = Shop(cards=[card()])
+        shop.reserve(cards=["card-7"])
+        shop.place("2", at=UNTIL, cards=["card-7"])
+        shop.confirm(at=LATE)
+        replaced(shop, "card-7", "card-8", at=LATE)
+        done = shop.refund(Return(amount=euros("10")), order_id="2")
+        assert [posting.state.card_id for posting in done.beside] == ["card-7"]
+        assert shop.cards["card-7"].balance(at=NOON + DAY).owed == euros("20")
+        shop.refund(Return(amount=euros("30")), "r-2", "2")
+        assert (shop.left("card-7", NOON + DAY), shop.left("card-8", NOON + DAY)) == (0, 0)
 
     @pytest.mark.law(37)
     def test_what_a_replaced_card_held_goes_on_when_it_is_given_up(self) -> None:
@@ -858,6 +885,15 @@ class TestLimits:
         assert kinds(cancelled.member) == ["member.offers_freed"]
         assert shop.taken(self.ORDERS, NOON) == 0
         assert shop.place("2", codes=["SUMMER10"]).fact.total == euros("72")
+
+    def test_what_was_freed_is_not_freed_again(self) -> None:
+        """Where nothing is left of what an order used, there is nothing to say."""
+        held = OffersHeld(order_id="1", offers=("SUMMER10",), until=UNTIL, at=NOON)
+        member = Membership.open("m").folded([held])
+        (freed,) = facts_cancelled(member, "1", at=NOON)
+        assert freed == OffersFreed(order_id="1", offers=("SUMMER10",), at=NOON)
+        assert facts_cancelled(member.folded([freed]), "1", at=NOON) == []
+        assert facts_cancelled(member, "2", at=NOON) == []
 
     def test_cancel_without_limits_tells_the_member_nothing(self) -> None:
         """There is nothing to free."""

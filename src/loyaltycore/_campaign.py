@@ -18,7 +18,7 @@ from loyaltycore.benefits import Benefit, check_benefit
 from loyaltycore.conditions import AllOf, Base, CodePresented, Condition, CouponHeld, leaves
 from loyaltycore.errors import CorruptStateError, Detail, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
-from loyaltycore.identity import campaign_stream, check_id, check_slug, check_text
+from loyaltycore.identity import campaign_stream, check_id, check_slug, check_text, fold_code
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.quantities import Money
 from loyaltycore.wire import instant_text, read_state, write_state
@@ -26,6 +26,7 @@ from loyaltycore.wire import instant_text, read_state, write_state
 __all__ = [
     "CAMPAIGNS_LIMIT",
     "HUMAN",
+    "SHORTEST_CODE",
     "Campaign",
     "CampaignResumed",
     "CampaignStopped",
@@ -39,6 +40,9 @@ HUMAN: Final = "human"
 
 CAMPAIGNS_LIMIT: Final = 10_000
 """Campaigns of one program."""
+
+SHORTEST_CODE: Final = 3
+"""A shorter code is guessed, or typed, by accident."""
 
 LONGEST_HOURS: Final = timedelta(days=366)
 """A span counted in hours is a short one; longer ones are counted in days."""
@@ -115,6 +119,9 @@ class CouponCampaign:
             raise UsageError(msg)
         if isinstance(self.valid_for, timedelta) and not timedelta(0) < self.valid_for <= LONGEST_HOURS:
             msg = f"valid_for must be above 0 and at most {LONGEST_HOURS.days} days, got {self.valid_for}"
+            raise UsageError(msg)
+        if self.is_human and len(fold_code(self.campaign_id)) < SHORTEST_CODE:
+            msg = f"a code must have at least {SHORTEST_CODE} letters and digits, got {self.campaign_id!r}"
             raise UsageError(msg)
         if self.is_human and (self.valid_for is not None or self.automatic):
             msg = f"campaign {self.campaign_id!r} has one code for everybody: valid_for and automatic go with coupons of one each"

@@ -275,31 +275,34 @@ class CouponSteps(Service):
 
     # ---- attempts ----
 
-    def _attempt(self, tried: Mapping[str, int], client: str | None, member_id: str | None) -> Steps[bool]:
-        """Count what is tried, in a commit of its own and before anybody looks at it; say whether it may be looked at.
+    def _attempt(self, tried: Mapping[str, int], client: str | None, member_id: str | None) -> Steps[None]:
+        """Count what is tried, in a commit of its own and before anybody looks at it.
 
         Args:
             tried: The weight of each text, by a name that leads nowhere.
             client: Which device.
             member_id: Which member.
+
+        Raises:
+            RefusedError: ``attempts_limit_reached``.
         """
         command, claims = attempt(self.attempts, tried, client=client, member_id=member_id, at=self._now())
         if (yield AskReceipt(command)) is not None or not claims:
-            return True
+            return
         lost = 0
         while True:
             try:
                 yield Commit(command, claims, Projected(command, (), self._now()))
             except DuplicateError:
-                return True
-            except LimitReachedError:
-                return False
+                return
+            except LimitReachedError as error:
+                raise RefusedError(Refusal(Reason.ATTEMPTS_LIMIT_REACHED)) from error
             except ConflictError:
                 if lost == self.retries:
                     raise
                 lost += 1
             else:
-                return True
+                return
 
     def _try_codes(self, asked: Asked, client: str | None) -> Steps[bool]:
         """Say whether the codes of a quote may be looked at."""
@@ -307,7 +310,11 @@ class CouponSteps(Service):
         if book is None or not asked.codes:
             return True
         tried = {blinded(text): int(book.looks_like_one(text)) for text in self._entered(asked)}
-        return (yield from self._attempt(tried, client, asked.member_id))
+        try:
+            yield from self._attempt(tried, client, asked.member_id)
+        except RefusedError:
+            return False
+        return True
 
     # ---- campaigns ----
 
@@ -505,7 +512,10 @@ class CouponSteps(Service):
         campaign = self.program.campaigns.get(campaign_id)
         if campaign is None or campaign.space_id is None or self.codes is None:
             return ""
-        return self.codes.code(coupon_id)
+        try:
+            return self.codes.code(coupon_id)
+        except UsageError:
+            return ""  # it was granted when the campaign had other codes, or none
 
     # ---- one coupon ----
 

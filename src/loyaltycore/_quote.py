@@ -33,7 +33,7 @@ __all__ = ["Asked", "CardAnswer", "Quote", "QuotedLine"]
 
 def _several(codes: Iterable[str]) -> tuple[str, ...]:
     if isinstance(codes, str) or not isinstance(codes, Iterable):
-        msg = f"codes must be several texts, such as ['SUMMER10'], got {codes!r:.80}"
+        msg = f"codes must be several texts, such as ['SUMMER10'], got a {type(codes).__name__}"
         raise UsageError(msg)
     return tuple(codes)
 

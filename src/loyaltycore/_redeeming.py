@@ -145,7 +145,7 @@ def _refusal(
     if isinstance(answer, Refused):
         return answer.refusal
     campaign_id = coupon.campaign_id or ""
-    if campaign_id not in campaigns:
+    if campaign_id not in campaigns or campaigns[campaign_id].is_human:
         return Refusal(Reason.COUPON_NOT_FOUND, {"campaign_id": campaign_id})
     return Refusal(Reason.CAMPAIGN_STOPPED, {"campaign_id": campaign_id}) if campaign_id in view.stopped else None
 

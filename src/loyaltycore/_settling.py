@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from loyaltycore._checks import masked, shown
-from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon, UseState
+from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import CouponCampaign
-from loyaltycore.errors import RefusedError, UsageError
+from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.gift_cards import GiftCard
 from loyaltycore.identity import ID_LENGTH_LIMIT, StreamId, card_stream, coupon_stream, within
@@ -206,7 +206,7 @@ def beside_returned(
         freed += [
             coupon.revoke(reason=_RETURNED, actor=_ACTOR, at=fact.at)
             for coupon in (_coupon(view, one.coupon_id) for one in placed.coupons_granted)
-            if coupon.version and not any(use.state is UseState.REDEEMED for use in coupon.uses.values())
+            if coupon.version  # an order that has it keeps it, and gives it back to nobody
         ]
     fact = attrs.evolve(fact, cards_cancelled=tuple(posting.state.card_id for posting in cancelled))
     return fact, (*freed, *back, *cancelled)
@@ -237,7 +237,8 @@ def moved_on(
     found = list[Posting[GiftCard]]()
     while posting.facts and posting.state.replaced_by in cards:
         other = cards[posting.state.replaced_by]
-        moved = posting.state.replace(other, ref=ref, actor=_ACTOR, at=at)
+        # Under a name of its own: a shop may have called the replacement as it calls the return.
+        moved = posting.state.replace(other, ref=f"+{ref}", actor=_ACTOR, at=at)
         both = (*posting.facts, *moved.old.facts)
         found.append(Posting(moved.old.state, facts=both, stream=posting.stream, version=posting.version))
         posting = moved.new
@@ -248,34 +249,47 @@ def _cards_cancelled(order: Order, fact: OrderReturned, view: View, ref: str) ->
     """Cancel a gift card for each unit of it that came back: those of which nothing was spent, the last made first."""
     found, all_back = list[Posting[GiftCard]](), order.folded([fact]).is_all_back
     for line_id in dict.fromkeys(order.cards.values()):
-        sold = [_last(view, card_id) for card_id, line in order.cards.items() if line == line_id]
-        left = [card for card in sold if card.loaded_minor]
+        sold = [_card(view, card_id) for card_id, line in order.cards.items() if line == line_id]
+        left = [card for card in sold if _last(view, card).loaded_minor]
         # Units of which no card was made yet come back first; only then is there a card too many.
         kept = 0 if all_back else _units_kept(order, line_id) - fact.lines.get(line_id, 0)
-        unspent = [card for card in reversed(left) if _can_be_cancelled(card, ref, fact.at)]
+        unspent = [card for card in reversed(left) if _can_be_cancelled(view, card, ref, fact.at)]
         chosen = [*unspent, *(card for card in left if card not in unspent)][: max(0, len(left) - kept)]
-        found += [_cancelled(card, ref, fact.at) for card in chosen]
+        found += [_cancelled(view, card, ref, fact.at) for card in chosen]
     return found
 
 
-def _last(view: View, card_id: str) -> GiftCard:
+def _last(view: View, card: GiftCard) -> GiftCard:
     """Give the card that took the place of one, and of that one, and so on; or the one itself."""
-    card = _card(view, card_id)
     while card.replaced_by in view.cards:
         card = view.cards[card.replaced_by]
     return card
 
 
-def _cancelled(card: GiftCard, ref: str, at: datetime) -> Posting[GiftCard]:
-    """Take off what an order sold: of a card that took another's place all that is on it, for its loads cannot be told apart."""
-    issued = card.issued
-    assert issued is not None  # it was sold
-    return card.cancel(None if issued.replaces else issued.ref, ref=ref, at=at)
+def _cancelled(view: View, sold: GiftCard, ref: str, at: datetime) -> Posting[GiftCard]:
+    """Take off what an order sold, wherever it is by now, and nothing that was loaded besides.
+
+    Raises:
+        RefusedError: ``card_spent``; ``card_blocked`` where another card took the place of the one that was sold, and what was
+            loaded besides cannot be told apart there.
+    """
+    card = _last(view, sold)
+    assert card.issued is not None  # it was sold
+    assert sold.issued is not None  # as above
+    if card is sold:
+        return card.cancel(card.issued.ref, ref=ref, at=at)
+    lots = card.ledger.lots.values()
+    moved = sum(lot.revocable for lot in lots if lot.earn_ref == card.issued.ref)
+    if moved == sold.issued.loaded_minor:
+        return card.cancel(card.issued.ref, ref=ref, at=at)
+    if sum(lot.revocable for lot in lots) > sold.issued.loaded_minor:
+        raise RefusedError(Refusal(Reason.CARD_BLOCKED, {"card_id": sold.card_id}))
+    return card.cancel(ref=ref, at=at)
 
 
-def _can_be_cancelled(card: GiftCard, ref: str, at: datetime) -> bool:
+def _can_be_cancelled(view: View, sold: GiftCard, ref: str, at: datetime) -> bool:
     try:
-        _cancelled(card, ref, at)
+        _cancelled(view, sold, ref, at)
     except RefusedError:
         return False
     return True
@@ -349,6 +363,8 @@ def facts_returned(membership: Membership, order: Order, fact: OrderReturned, be
         coupon = posting.state
         if isinstance(coupon, Coupon) and posting.facts and coupon.coupon_id in membership.coupons:
             held = membership.coupons[coupon.coupon_id]
+            if coupon.revoked_at is not None and held.is_gone:
+                continue
             if coupon.revoked_at is not None:
                 found.append(CouponGone(coupon_id=coupon.coupon_id, at=fact.at))
             elif held.is_gone and not any(use.holds(fact.at) for use in coupon.uses.values()):

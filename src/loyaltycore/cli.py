@@ -31,6 +31,7 @@ from loyaltycore._statement import statement, until_text
 from loyaltycore._steps import until_now
 from loyaltycore.archive import ArchiveError, export_lines, import_lines
 from loyaltycore.basket import Basket
+from loyaltycore.coupons import NotApplied
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
 from loyaltycore.identity import member_stream
 from loyaltycore.memberships import Membership
@@ -761,7 +762,11 @@ def _quote_dict(quote: Quote) -> dict[str, Any]:
         "gifts": [{"product_id": gift.product_id, "quantity": gift.quantity} for gift in quote.gifts],
         "coupons": list(quote.coupons),
         "refused": {offer_id: str(refusals[0]) for offer_id, refusals in quote.offers.refused.items()},
-        "codes": {code: None if answer.refusal is None else answer.refusal.reason.public for code, answer in quote.codes.items()},
+        # What the shopper may be told, and no more.
+        "codes": {
+            code: public.reason if isinstance(public, NotApplied) else None
+            for code, public in ((code, answer.public) for code, answer in quote.codes.items())
+        },
         "burn": {"asked": quote.burn.asked, "granted": quote.burn.granted, "discount_minor": quote.burn.discount_minor},
         "points_to_earn": quote.points_to_earn,
         "tier": quote.tier,

@@ -17,7 +17,7 @@ from typing import Final, final
 import attrs
 
 from loyaltycore._alphabets import CROCKFORD, DIGITS, UNAMBIGUOUS, WORD_SAFE
-from loyaltycore._campaign import HUMAN, Campaign, CampaignResumed, CampaignStopped, CouponCampaign, Validity
+from loyaltycore._campaign import HUMAN, SHORTEST_CODE, Campaign, CampaignResumed, CampaignStopped, CouponCampaign, Validity
 from loyaltycore._checks import masked
 from loyaltycore._code_blocks import Block, BlockTaken, SpaceBlocks
 from loyaltycore._code_book import BookReading, CodeBook, CodePlan, code_rows, plan_codes
@@ -89,9 +89,6 @@ __all__ = [
 CODES_LIMIT: Final = 5
 """Codes of one quote: each is an attempt at a guess."""
 
-_SHORTEST: Final = 3
-"""A shorter code is guessed, or typed, by accident."""
-
 
 @final
 @attrs.frozen
@@ -108,8 +105,8 @@ class HumanCode:
 
     def __attrs_post_init__(self) -> None:
         """Refuse codes that are too short to mean anything."""
-        if len(self.folded) < _SHORTEST:
-            msg = f"a code must have at least {_SHORTEST} letters and digits, got {self.text!r}"
+        if len(self.folded) < SHORTEST_CODE:
+            msg = f"a code must have at least {SHORTEST_CODE} letters and digits, got {self.text!r}"
             raise UsageError(msg)
 
     def matches(self, entered: str) -> bool:

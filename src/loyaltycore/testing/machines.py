@@ -1,9 +1,11 @@
-"""State machines for points: Hypothesis drives accounts through anything that can happen, and checks the laws after each step.
+"""State machines: Hypothesis drives accounts and checkouts through what can happen, and checks the laws after each step.
 
 Run ``PointsMachine`` to see that the library keeps its word, and ``RepositoryPointsMachine`` over your own repository to see
-that what you store and read back is what was decided. They need the extra ``testing``, and run in pytest and unittest alike.
+that what you store and read back is what was decided. ``CheckoutMachine`` drives ``Loyalty`` over your repository: orders with
+codes for one order, a code of which there are few, and a gift card. They need the extra ``testing``, and run in pytest and
+unittest alike.
 
-Invariants, after each step:
+Invariants of points, after each step:
     1. The books balance, and what lots paid for each other was received.
     2. What is available is never below nothing, and exactly that can be burned.
     3. A refusal leaves no trace, and the same call again gives no facts.
@@ -27,23 +29,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, TypeAlias, cast, final
+from functools import partial
+from typing import ClassVar, Final, TypeAlias, TypeVar, cast, final
 from uuid import uuid4
 
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule
 
+from loyaltycore.basket import Basket
+from loyaltycore.benefits import PercentOff
+from loyaltycore.coupons import CodeBook, CodeSpace, CouponCampaign, FreedBy, Limits, SecretKey, UseState
 from loyaltycore.errors import Accepted, RefusedError
 from loyaltycore.facts import Command, Fact, Posting
-from loyaltycore.identity import Key, member_stream
+from loyaltycore.gift_cards import CardNumbers
+from loyaltycore.identity import CounterId, Key, member_stream
 from loyaltycore.ledger import Ledger, Overdraft, newest_first, oldest_first, soonest_expiry
 from loyaltycore.memberships import Membership
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import POINTS, PointsAccount, Transferred
+from loyaltycore.program import Program
+from loyaltycore.quantities import Money
 from loyaltycore.repositories import PointsAccountRepository, Repository
+from loyaltycore.services import Attempts, Loyalty
 
-__all__ = ["PointsMachine", "RepositoryPointsMachine"]
+__all__ = ["CheckoutMachine", "PointsMachine", "RepositoryPointsMachine"]
 
 FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 DAY: Final = timedelta(days=1)
@@ -54,6 +64,8 @@ STATUS: Final = "status"
 
 SNAPSHOT_EVERY: Final = 8
 """Facts after which a state is kept, to be found again by a replay in the end."""
+
+_T = TypeVar("_T")
 
 Account: TypeAlias = PointsAccount | Membership
 Answer: TypeAlias = Posting[Account]
@@ -550,3 +562,172 @@ class RepositoryPointsMachine(PointsMachine):
             close = getattr(self._repository, "close", None)
             if close is not None:
                 close()
+
+
+# ---- checkouts ----
+
+
+_GOODS: Final = Basket.of("EUR", {"bell": "20.00"})
+_SPACE: Final = CodeSpace(SecretKey("machine", bytes(range(32))), pattern="M-####-####-####", context="machine")
+_SINGLE, _FEW_ORDERS, _CAP, _LOADED = "single", "FEW", 2, 5000
+_CODES: Final = 2
+_SHOP: Final = Program.parse("""
+program = { name = "machine", version = 1, currency = "EUR", zone = "Europe/Paris", starts_on = 2026-01-01 }
+stacking = { mode = "best" }
+""")
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _Checkout:
+    """What the naive model knows of an order."""
+
+    code: str
+    paid_minor: int
+    until: datetime | None
+    is_over: bool = False
+    is_late: bool = False
+
+    def holds(self, at: datetime) -> bool:
+        """Whether it has its place, its coupon and its money at an instant."""
+        return not self.is_over and (self.until is None or at < self.until)
+
+
+class CheckoutMachine(RuleBasedStateMachine):
+    """``Loyalty`` over a repository: orders are placed, reserved, confirmed in time and late, cancelled and returned.
+
+    Two codes are for one order each, of a third there are two in all, and a gift card pays what it can. A model that keeps one
+    row for each order says what must come of each step; every call is made twice.
+
+    After each step:
+        1. An order has a code exactly when nobody else holds it; the last holder still sees his own.
+        2. No more orders hold a limit than it allows, but those that were paid late.
+        3. What left the card is what reached orders, less what came back.
+
+    Set ``make_repository`` to a factory of a ``Repository``.
+
+    Example:
+        >>> from loyaltycore.store.memory import MemoryRepository
+        >>> class MyCheckoutMachine(CheckoutMachine):
+        ...     make_repository = MemoryRepository
+        >>> TestMyCheckout = MyCheckoutMachine.TestCase
+    """
+
+    make_repository: ClassVar[Callable[[], Repository]]
+    """Makes what the shop keeps its books in, once for each run; closed after it where it has ``close``."""
+
+    def __init__(self) -> None:
+        """Open the shop, issue the codes and make the card."""
+        super().__init__()
+        self.clock: datetime = FIRST_DAY
+        self._repository = type(self).make_repository()
+        limits = Limits(freed_by=FreedBy.RETURNED)
+        campaigns = [
+            CouponCampaign(_SINGLE, give=PercentOff("50"), codes=_SPACE, limits=limits),
+            CouponCampaign(_FEW_ORDERS, give=PercentOff("25"), codes="human", limits=attrs.evolve(limits, total=_CAP)),
+        ]
+        self._shop = Loyalty(
+            attrs.evolve(_SHOP, campaigns=campaigns),
+            self._repository,
+            clock=lambda: self.clock,
+            codes=CodeBook([_SPACE]),
+            card_numbers=CardNumbers(SecretKey("pepper", bytes(range(1, 33)))),
+            attempts=Attempts(per_client=None, per_member=None, per_shop=None),
+        )
+        self._codes = [*self._shop.issue_codes(_SINGLE, _CODES, ref="batch", by="machine").codes(), _FEW_ORDERS]
+        loaded = Money(_LOADED, "EUR")
+        self._card = self._shop.cards.issue(loaded, ref="card", entropy=bytes(16), expires_at=None).card_id
+        self._orders: dict[str, _Checkout] = {}
+
+    @rule(minutes=st.integers(1, 40))
+    def wait(self, minutes: int) -> None:
+        """Let time pass."""
+        self.clock += timedelta(minutes=minutes)
+
+    @rule(code=st.integers(0, _CODES), pays=st.booleans(), minutes=st.none() | st.integers(10, 30))
+    def order(self, code: int, *, pays: bool, minutes: int | None) -> None:
+        """Place an order, or reserve it for some minutes."""
+        order_id, text = f"o-{len(self._orders)}", self._codes[code]
+        free = self._free(text)
+        quote = self._shop.quote(_GOODS, codes=[text], cards=[self._card] if pays else [], order_id=order_id)
+        price = (1500 if text == _FEW_ORDERS else 1000) if free else 2000
+        paid = min(price, max(0, self._left())) if pays else 0
+        _check(quote.codes[text].applied is free, "a code is for whoever comes first", order=order_id, code=code)
+        _check(quote.total.minor_units == price, "a code takes off what it says", order=order_id, total=quote.total)
+        _check(quote.total.minor_units - quote.to_pay.minor_units == paid, "a card pays what it can", order=order_id)
+        until = None if minutes is None else self.clock + timedelta(minutes=minutes)
+        if minutes is None:
+            self._twice(partial(self._shop.place, quote, order_id=order_id))
+        else:
+            held = timedelta(minutes=minutes)
+            self._twice(partial(self._shop.reserve, quote, order_id=order_id, hold_for=held))
+        self._orders[order_id] = _Checkout(code=text if free else "", paid_minor=paid, until=until)
+
+    @rule(number=st.integers(0, 30))
+    def confirm(self, number: int) -> None:
+        """Book an order that was reserved: it was paid, however late."""
+        for order_id, known in self._chosen(number, is_reserved=True):
+            placed = self._twice(partial(self._shop.confirm, order_id))
+            is_late = not known.holds(self.clock)
+            self._orders[order_id] = attrs.evolve(known, is_late=is_late, is_over=False, until=None)
+            _check(placed.late is is_late, "a late order says so", order=order_id)
+
+    @rule(number=st.integers(0, 30))
+    def cancel(self, number: int) -> None:
+        """Give an order up that was reserved."""
+        for order_id, known in self._chosen(number, is_reserved=True):
+            self._twice(partial(self._shop.cancel, order_id))
+            self._orders[order_id] = attrs.evolve(known, is_over=True)
+
+    @rule(number=st.integers(0, 30))
+    def bring_back(self, number: int) -> None:
+        """Return all of an order."""
+        for order_id, known in self._chosen(number, is_reserved=False):
+            if not known.is_over:
+                back = self._twice(partial(self._shop.refund, order_id, return_id="r", lines={"bell": 1}))
+                _check(sum(back.to_cards.values()) == known.paid_minor, "cards get back what they paid", order=order_id)
+                self._orders[order_id] = attrs.evolve(known, is_over=True)
+
+    @invariant()
+    def keeps_the_laws(self) -> None:
+        """Hold what is kept against the model."""
+        for text in self._codes[:_CODES]:
+            uses = self._shop.coupon(text).uses
+            held = {order_id for order_id, use in uses.items() if use.holds(self.clock)}
+            _check(held == set(self._holders(text)), "a code is held by whom the model says", held=held)
+            redeemed = [use for use in uses.values() if use.state is UseState.REDEEMED and not use.late]
+            _check(len(redeemed) <= 1, "a code is redeemed once", uses=uses)
+        having = self._holders(_FEW_ORDERS)
+        counter = CounterId(f"offer/{_FEW_ORDERS}/orders")
+        total = self._repository.claimed([counter], key=Key("-"), at=self.clock)[counter].total
+        _check(total == len(having), "what is claimed is what is held", claimed=total, held=having)
+        in_time = [order_id for order_id in having if not self._orders[order_id].is_late]
+        _check(len(in_time) <= _CAP, "a cap is passed by late orders alone", held=having)
+        available = self._shop.cards.card(self._card).ledger.available(at=self.clock)
+        _check(available == max(0, self._left()), "what left the card is what reached orders", available=available)
+
+    def teardown(self) -> None:
+        """Close what can be closed."""
+        close = getattr(self._repository, "close", None)
+        if close is not None:
+            close()
+
+    def _holders(self, text: str) -> list[str]:
+        return [order_id for order_id, one in self._orders.items() if one.code == text and one.holds(self.clock)]
+
+    def _free(self, text: str) -> bool:
+        return len(self._holders(text)) < (_CAP if text == _FEW_ORDERS else 1)
+
+    def _left(self) -> int:
+        return _LOADED - sum(one.paid_minor for one in self._orders.values() if one.holds(self.clock))
+
+    def _chosen(self, number: int, *, is_reserved: bool) -> list[tuple[str, _Checkout]]:
+        """Choose one of the orders that are reserved, or booked; or none."""
+        found = [(order_id, one) for order_id, one in self._orders.items() if (one.until is not None) is is_reserved]
+        return [found[number % len(found)]] if found else []
+
+    def _twice(self, call: Callable[[], _T]) -> _T:
+        """Make a call twice: the answers are the same."""
+        answer = call()
+        _check(call() == answer, "the same call again answers the same", answer=answer)
+        return answer
