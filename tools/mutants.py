@@ -22,8 +22,27 @@ SIBLINGS = {
     "coupons": ("_alphabets", "_spelling", "_code_space", "_code_blocks", "_code_book", "_coupon", "_campaign", "_redeeming"),
     "gift_cards": ("_card_numbers", "_card_facts", "_card_statement"),
     "offers": ("_offer_kinds", "_prices", "_offer_index", "_offer_search", "_nudges"),
-    "program": ("_quote", "_booking", "_decisions", "_placing", "_settling", "_program_file", "_points_file", "_tables", "_phrases"),
-    "services": ("_async_services", "_service", "_steps", "_attempts", "_coupon_steps", "_card_steps", "_snapshots", "_forgetting"),
+    "program": (
+        "_quote",
+        "_booking",
+        "_decisions",
+        "_placing",
+        "_settling",
+        "_program_file",
+        "_points_file",
+        "_tables",
+        "_phrases",
+    ),
+    "services": (
+        "_async_services",
+        "_service",
+        "_steps",
+        "_attempts",
+        "_coupon_steps",
+        "_card_steps",
+        "_snapshots",
+        "_forgetting",
+    ),
 }
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
 LINE = re.compile(r"^\s+(\S+): (.+)$")
