@@ -12,12 +12,14 @@ import attrs
 import pytest
 
 from loyaltycore import Basket, Line, Loyalty, Money, Program
+from loyaltycore.basket import Filter
 from loyaltycore.benefits import NextCoupon, PercentOff
 from loyaltycore.conditions import spend_at_least
 from loyaltycore.coupons import CodeBook, CodeSpace, CouponCampaign, FreedBy, Limits, NotApplied, SecretKey
 from loyaltycore.errors import Reason, RefusedError, UsageError
 from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.offers import Offer
+from loyaltycore.periods import Period
 from loyaltycore.services import Attempts, IssuedCard
 from loyaltycore.store.memory import MemoryRepository
 
@@ -58,7 +60,7 @@ def shop_of(*campaigns: CouponCampaign, offers: Sequence[Offer] = (), **said: An
     base, clock = Program.parse(HEAD), Clock()
     program = attrs.evolve(base, book=attrs.evolve(base.book, offers=offers), campaigns=campaigns)
     numbers = CardNumbers(SecretKey("pepper", b"p" * 32))
-    return Loyalty(program, MemoryRepository(), clock=clock, codes=CodeBook([SPACE]), card_numbers=numbers, **said), clock
+    return Loyalty(program, MemoryRepository(), clock=clock, card_numbers=numbers, **{"codes": CodeBook([SPACE]), **said}), clock
 
 
 def card(shop: Loyalty, amount: str, ref: str, *, order_id: str | None = None, line_id: str | None = None) -> IssuedCard:
@@ -253,3 +255,75 @@ class TestChangedPrograms:
         later = attrs.evolve(shop, program=attrs.evolve(changed, book=attrs.evolve(changed.book, offers=[])))
         assert later.grant("sorry", member_id="m", ref="t", by="desk") == first
         assert first.code == ""
+
+    def test_a_batch_keeps_its_dates(self) -> None:
+        """What was mailed is good as long as it said, whatever the program says by now."""
+        month = CouponCampaign("welcome", give=PercentOff(50), codes=SPACE, valid_for=Period(days=30))
+        shop, clock = shop_of(month)
+        code = next(shop.issue_codes("welcome", 10, ref="mail", by="shop").codes())
+        week = attrs.evolve(month, valid_for=Period(days=7))
+        later = attrs.evolve(
+            shop, program=attrs.evolve(shop.program, book=attrs.evolve(shop.program.book, offers=[]), campaigns=[week])
+        )
+        clock.at += timedelta(days=29)
+        assert later.quote(FORTY, codes=[code]).total == euros("20")
+        clock.at += timedelta(days=2)
+        assert later.quote(FORTY, codes=[code]).total == euros("40")
+
+    def test_a_worker_without_keys_places_no_code(self) -> None:
+        """It says so, instead of telling the shopper that the price moved."""
+        shop, _ = shop_of(CouponCampaign("welcome", give=PercentOff(50), codes=SPACE))
+        code = next(shop.issue_codes("welcome", 10, ref="mail", by="shop").codes())
+        quote = shop.quote(FORTY, codes=[code])
+        worker = attrs.evolve(shop, codes=None)
+        with pytest.raises(UsageError, match="codes must be a CodeBook"):
+            worker.place(quote, order_id="1")
+        with pytest.raises(UsageError, match="codes must be a CodeBook"):
+            worker.reserve(quote, order_id="1", hold_for=HOUR)
+        assert worker.quote(FORTY, codes=[code]).total == euros("40")
+
+
+class TestNudges:
+    @pytest.mark.law(44)
+    def test_of_a_code_that_may_be_a_guess_a_nudge_tells_nothing(self) -> None:
+        """A real one below its threshold looks as one that is none; one that cannot be guessed says how much is missing."""
+        weak = CodeSpace(SecretKey("2026a", bytes(range(32))), pattern="########", context="velo", tag=4, weak=True)
+        when = spend_at_least(euros("50"))
+        for space, missing in ((weak, []), (SPACE, [euros("10")])):
+            book = CodeBook([space], tolerated_hits="1")
+            shop, _ = shop_of(CouponCampaign("welcome", give=PercentOff(50), codes=space, when=when), codes=book)
+            code = next(shop.issue_codes("welcome", 10, ref="mail", by="shop").codes())
+            quote = shop.quote(FORTY, codes=[code])
+            assert [nudge.missing for nudge in quote.nudges] == missing
+            assert (quote.codes[code].public == NotApplied()) is (space is weak)
+
+
+class TestRestrictedCards:
+    """A card for some goods only gets back what those goods bring."""
+
+    @pytest.mark.law(37)
+    @pytest.mark.parametrize("order", [("l1", "l2"), ("l2", "l1")])
+    def test_money_is_not_turned_into_a_card(self, order: tuple[str, str]) -> None:
+        """Whatever comes back first, the card gets what it paid, and the rest is paid out."""
+        shop, clock = shop_of()
+        lines = [Line("l1", euros("40"), categories=["a"]), Line("l2", euros("60"), categories=["b"])]
+        basket = Basket(lines, currency="EUR", shipping=euros("5"))
+        made = shop.cards.issue(euros("100"), ref="r", entropy=b"r" * 16, expires_at=None, only=Filter(categories=["a"]))
+        shop.place(shop.quote(basket, gift_cards=[made.number]), order_id="1")
+        assert left(shop, clock, made) == [60]
+        for line_id in order:
+            back = shop.refund("1", return_id=line_id, lines={line_id: 1})
+            assert back.to_cards == ({made.card_id: 4000} if line_id == "l1" else {})
+            assert back.to_pay_out == (euros("0") if line_id == "l1" else euros("60"))
+        assert left(shop, clock, made) == [100]
+
+    @pytest.mark.law(37)
+    def test_by_amounts(self) -> None:
+        """Of an amount without goods it gets the part of its goods, and in the end all that it paid."""
+        shop, clock = shop_of()
+        lines = [Line("l1", euros("40"), categories=["a"]), Line("l2", euros("60"), categories=["b"])]
+        made = shop.cards.issue(euros("100"), ref="r", entropy=b"r" * 16, expires_at=None, only=Filter(categories=["a"]))
+        shop.place(shop.quote(Basket(lines, currency="EUR"), gift_cards=[made.number]), order_id="1")
+        for amount, on_card in (("10", 64), ("50", 84), ("40", 100)):
+            shop.refund("1", return_id=amount, amount=euros(amount))
+            assert left(shop, clock, made) == [on_card]

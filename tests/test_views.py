@@ -16,7 +16,6 @@ from loyaltycore.coupons import CouponCampaign, CouponStatus
 from loyaltycore.errors import Reason, RefusedError
 from loyaltycore.facts import Posting
 from loyaltycore.identity import card_stream, coupon_stream
-from loyaltycore.periods import Period
 from loyaltycore.quantities import Money
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.views import Accounts, Coupons, GiftCards, Memberships, Orders, save
@@ -28,7 +27,7 @@ OTHER = CodeSpace(SecretKey("2026a", bytes(range(32))), pattern="BYE-####-####-#
 BOOK = CodeBook([OTHER, SPACE])
 
 
-def with_blocks(*, holder_bound: bool = False) -> MemoryRepository:
+def with_blocks(*, holder_bound: bool = False, ends_at: datetime | None = None) -> MemoryRepository:
     """Give a repository in which the welcome campaign took the first hundred serials, after a hundred of another."""
     repository = MemoryRepository()
     space = SpaceBlocks.open(SPACE.space_id)
@@ -41,6 +40,7 @@ def with_blocks(*, holder_bound: bool = False) -> MemoryRepository:
             capacity=SPACE.capacity,
             ref="batch",
             holder_bound=holder_bound,
+            ends_at=ends_at,
             at=NOON - timedelta(days=2 - number),
         )
         save(repository, posting)
@@ -122,13 +122,11 @@ class TestCoupons:
         assert coupons.get_by_code(SPACE.code(7), book=BOOK, at=NOON).campaign_id == "other"
 
     def test_dates_of_a_batch(self) -> None:
-        """The program knows how long, and the block since when: from when its batch was issued."""
-        welcome = CouponCampaign("welcome", give=PercentOff("10"), codes=SPACE, valid_for=Period(days=30))
-        program = self.program(welcome)
-        coupon = Coupons(with_blocks()).get_by_code(SPACE.code(107), book=BOOK, program=program, at=NOON)
-        assert (coupon.starts_at, coupon.ends_at) == welcome.dates(NOON - timedelta(days=1), calendar=program.calendar)
-        assert coupon.ends_at is not None
-        assert coupon.status(at=coupon.ends_at) is CouponStatus.EXPIRED
+        """The block says until when, as it was when its batch was issued."""
+        ends_at = NOON + timedelta(days=29)
+        coupon = Coupons(with_blocks(ends_at=ends_at)).get_by_code(SPACE.code(107), book=BOOK, at=NOON)
+        assert (coupon.starts_at, coupon.ends_at) == (None, ends_at)
+        assert coupon.status(at=ends_at) is CouponStatus.EXPIRED
 
     @pytest.mark.parametrize("codes", ["human", None, OTHER, "none"])
     def test_a_campaign_that_is_not_the_programs(self, codes: CodeSpace | str | None) -> None:

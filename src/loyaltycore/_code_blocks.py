@@ -68,6 +68,8 @@ class Block:
         ref: The shop's own name for the batch; a campaign takes a block once for each.
         words_digest: The version of the list of words that its codes avoid, as ``AvoidedWords`` digests it; nothing for none.
         holder_bound: Whether its codes are given one by one, and each is good only once it was; others serve whoever has them.
+        starts_at: First instant at which its codes can be redeemed, as said when they were issued; ``None`` at once.
+        ends_at: First instant at which they no longer can; ``None`` never by itself.
         taken_at: When it was taken; ``None`` within the fact, which says it itself.
     """
 
@@ -78,6 +80,8 @@ class Block:
     ref: str
     words_digest: str = ""
     holder_bound: bool = False
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
     taken_at: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -88,7 +92,7 @@ class Block:
         check_whole("stop", self.stop, low=self.start + 1)
         check_text("words_digest", self.words_digest, limit=64)
         check_kind("holder_bound", self.holder_bound, bool)
-        keep_in_utc(self, "taken_at")
+        keep_in_utc(self, "starts_at", "ends_at", "taken_at")
 
     @property
     def serials(self) -> range:
@@ -206,6 +210,8 @@ class SpaceBlocks:
         ref: str,
         holder_bound: bool = False,
         words_digest: str = "",
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
         at: datetime,
     ) -> Posting[SpaceBlocks]:
         """Take the next serials of a key for a campaign.
@@ -220,6 +226,8 @@ class SpaceBlocks:
                 by now.
             holder_bound: Whether its codes are given one by one.
             words_digest: The version of the list of words to avoid, as ``AvoidedWords`` digests it.
+            starts_at: First instant at which its codes can be redeemed.
+            ends_at: First instant at which they no longer can.
             at: Timezone-aware.
 
         Raises:
@@ -239,6 +247,8 @@ class SpaceBlocks:
             stop=start + count,
             ref=ref,
             words_digest=words_digest,
+            starts_at=starts_at,
+            ends_at=ends_at,
             holder_bound=holder_bound,
         )
         taken = self.block_named(campaign_id, ref)

@@ -267,11 +267,16 @@ class CouponSteps(Service):
 
     def _issued(self, coupon_id: str, block: Block) -> Coupon:
         """Give what is known of a coupon by its block alone."""
-        campaign = self.program.campaigns.get(block.campaign_id)
-        if block.holder_bound or campaign is None or block.taken_at is None:
-            return Coupon.issued(coupon_id, campaign_id=None if block.holder_bound else block.campaign_id)
-        starts_at, ends_at = campaign.dates(block.taken_at, calendar=self.program.calendar)
-        return Coupon.issued(coupon_id, campaign_id=block.campaign_id, starts_at=starts_at, ends_at=ends_at)
+        if block.holder_bound:
+            return Coupon.issued(coupon_id)
+        # As it was when it was issued: a program that says other dates by now changes nothing of what was sent.
+        return Coupon.issued(coupon_id, campaign_id=block.campaign_id, starts_at=block.starts_at, ends_at=block.ends_at)
+
+    def _check_readable(self, quote: Quote | None) -> None:
+        """Refuse to place without a book what was quoted with one: the codes would read as unknown."""
+        if self.codes is None and quote is not None and any(one.coupon is not None for one in quote.view.codes.values()):
+            msg = "codes must be a CodeBook to place a quote with codes that a machine made"
+            raise UsageError(msg)
 
     # ---- attempts ----
 
@@ -372,7 +377,7 @@ class CouponSteps(Service):
         def decide(loaded: Loaded, at: datetime) -> Postings:
             guard = self._running(campaign, loaded, at)
             return guard, self._taken(
-                loaded.space(space_id), campaign_id, count, f"batch/{ref}", words=words.digest, bound=False, at=at
+                loaded.space(space_id), campaign, count, f"batch/{ref}", words=words.digest, bound=False, at=at
             )
 
         facts = yield from self._once(command, (stream, campaign_stream(campaign_id)), decide)
@@ -381,20 +386,23 @@ class CouponSteps(Service):
         return Batch(space_id=space_id, block=block, words=words, book=book)
 
     def _taken(
-        self, blocks: SpaceBlocks, campaign_id: str, count: int, ref: str, *, words: str = "", bound: bool, at: datetime
+        self, blocks: SpaceBlocks, campaign: CouponCampaign, count: int, ref: str, *, words: str = "", bound: bool, at: datetime
     ) -> Posting[SpaceBlocks]:
-        """Take the next serials of the key that issues."""
+        """Take the next serials of the key that issues; codes of a batch keep the dates that the campaign gives them now."""
+        starts_at, ends_at = (None, None) if bound else campaign.dates(at, calendar=self.program.calendar)
         assert self.codes is not None  # the campaign's space is in the book
         space = self.codes.space(blocks.space_id)
         return blocks.take(
             count,
-            campaign_id=campaign_id,
+            campaign_id=campaign.campaign_id,
             key_id=space.key_id,
             check_value=space.check_value,
             capacity=space.capacity,
             ref=ref,
             holder_bound=bound,
             words_digest=words,
+            starts_at=starts_at,
+            ends_at=ends_at,
             at=at,
         )
 
@@ -492,7 +500,7 @@ class CouponSteps(Service):
             blocks = loaded.space(space_id)
             wanted = GRANT_BLOCK if after is None else 2 * len(after.serials)
             count = max(1, min(wanted, capacity - blocks.next_serial(key_id)))
-            return (self._taken(blocks, campaign.campaign_id, count, ref, bound=True, at=at),)
+            return (self._taken(blocks, campaign, count, ref, bound=True, at=at),)
 
         yield from self._once(command, (stream,), decide)
 

@@ -77,10 +77,12 @@ class CardPayment:
     Attributes:
         card_id: The card's own id, never its number.
         minor: How much, in minor units, at least 1.
+        lines: The lines it pays for, by id; empty where it pays for any goods, and for shipping.
     """
 
     card_id: str
     minor: int
+    lines: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Refuse a payment of nothing."""

@@ -153,11 +153,13 @@ class CardAnswer:
     Attributes:
         card_id: The card's own id, never its number.
         paid: What it pays of this order.
+        lines: The lines it pays for, by id; empty where it pays for any goods, and for shipping.
         refusal: Why it pays nothing; ``None`` where it pays, or where nothing is left to pay.
     """
 
     card_id: str
     paid: Money
+    lines: tuple[str, ...] = ()
     refusal: Refusal | None = None
 
 
@@ -230,7 +232,12 @@ class Quote:
         Complexity:
             Quotes the basket several times for each offer that could be near.
         """
-        return self.book.nudges(self.situation, view=self.offers.view, order=order)
+        found = self.book.nudges(self.situation, view=self.offers.view, order=order)
+        if not self.view.codes:
+            return found
+        # Of a code that a guesser may have hit, a nudge would say what the public answer does not.
+        silent = {one.offer_id for text, one in self.codes.items() if text in self.view.codes and not (one.applied or one.proven)}
+        return tuple([nudge for nudge in found if nudge.offer_id not in silent])
 
     @property
     def points_to_earn(self) -> int:
@@ -261,7 +268,11 @@ class Quote:
     def card_payments(self) -> tuple[CardPayment, ...]:
         """What gift cards pay, in the order they are asked."""
         return tuple(
-            [CardPayment(card_id=one.card_id, minor=one.paid.minor_units) for one in self.cards.values() if one.paid.minor_units]
+            [
+                CardPayment(card_id=one.card_id, minor=one.paid.minor_units, lines=one.lines)
+                for one in self.cards.values()
+                if one.paid.minor_units
+            ]
         )
 
     @property

@@ -15,6 +15,7 @@ from loyaltycore.basket import UnitGroup
 from loyaltycore.coupons import CODES_LIMIT, CodeAnswer, CouponCampaign
 from loyaltycore.errors import Reason, Refusal, Refused
 from loyaltycore.facts import Claim
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.identity import CounterId, Key, order_stream
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import AppliedOffer, Evaluation, Offer, OfferBook, Span, Used, View
@@ -379,8 +380,16 @@ def pay(
                 left -= paid.minor_units
                 if card.issued.goods is not None:
                     _take(goods_left, mine, paid.minor_units)
-        found[card_id] = CardAnswer(card_id=card_id, paid=paid, refusal=refusal)
+        lines = _lines_of(card, groups) if paid.minor_units and card is not None else ()
+        found[card_id] = CardAnswer(card_id=card_id, paid=paid, lines=lines, refusal=refusal)
     return FrozenMap(found)
+
+
+def _lines_of(card: GiftCard, groups: Sequence[UnitGroup]) -> tuple[str, ...]:
+    """Name the lines that a card for some goods only pays for; nothing for a card that pays for all."""
+    if card.issued is None or card.issued.goods is None:
+        return ()
+    return tuple(sorted({units.line_id for group in groups if card.takes(group) for units in group.lines}))
 
 
 def _take(left: list[int], places: Iterable[int], minor: int) -> None:

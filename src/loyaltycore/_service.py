@@ -197,6 +197,7 @@ class Steward(CardSteps):
             if order.placed is not None:
                 return ()
             seen = self._view(asked, loaded, view, at, before=quote)
+            self._check_readable(quote)
             at = not_before_last(membership, at, *seen.cards.values())
             if quote is None:
                 placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, view=seen, at=at)
@@ -217,6 +218,7 @@ class Steward(CardSteps):
         def decide(loaded: Loaded, at: datetime) -> Postings:
             membership, order = loaded.member_or_none(asked.member_id), loaded.order(order_id)
             seen = self._view(asked, loaded, view, at, before=quote)
+            self._check_readable(quote)
             at = not_before_last(membership, at, *seen.cards.values())
             until = at + hold_for
             reserved = self.program.reserve(quote, membership, order_id=order_id, order=order, until=until, view=seen, at=at)

@@ -231,7 +231,7 @@ class Order:
         planned = attrs.evolve(
             planned,
             money_minor=money_minor,
-            to_cards=_to_cards(placed, before.goods_minor + before.shipping_minor, money_minor),
+            to_cards=_to_cards(placed, before, self._back(attrs.evolve(planned, money_minor=money_minor)), money_minor),
             withdrawn=tuple(sorted(_withdrawn(placed, after.lines) - _withdrawn(placed, before.lines))),
         )
         was, now = _target(placed, before), _target(placed, self._back(planned))
@@ -355,20 +355,40 @@ def _given_back(placed: OrderPlaced, before: _Back, after: _Back) -> int:
     return max(0, min(more + after.amount_minor - before.amount_minor, placed.goods_minor - before.goods_minor))
 
 
-def _to_cards(placed: OrderPlaced, before_minor: int, money_minor: int) -> FrozenMap[str, int]:
+def _to_cards(placed: OrderPlaced, before: _Back, after: _Back, money_minor: int) -> FrozenMap[str, int]:
     """Share out what goes back to gift cards: as long as they paid anything that did not come back, all of it; the last first.
 
-    Money that a card paid goes back to it before anything is paid out, so that no card is turned into money.
+    Money that a card paid goes back to it before anything is paid out, so that no card is turned into money. A card that pays for
+    some goods only gets no more back than those goods bring: money paid otherwise is not turned into such a card.
     """
-    left, skipped, found = money_minor, before_minor, dict[str, int]()
+    was, now = _on_cards(placed, before), _on_cards(placed, after)
+    left, found = money_minor, dict[str, int]()
     for payment in reversed(placed.card_payments):
-        back_already = min(skipped, payment.minor)
-        skipped -= back_already
-        part = min(left, payment.minor - back_already)
+        part = min(left, max(0, now[payment.card_id] - was[payment.card_id]))
         if part:
             found[payment.card_id] = part
             left -= part
     return FrozenMap(found)
+
+
+def _on_cards(placed: OrderPlaced, back: _Back) -> dict[str, int]:
+    """Give what must have gone back to each card once all this came back, however it came."""
+    left, found = back.goods_minor + back.shipping_minor, dict[str, int]()
+    for payment in reversed(placed.card_payments):
+        part = min(left, payment.minor, _of_lines(placed, payment, back) if payment.lines else payment.minor)
+        found[payment.card_id] = part
+        left -= part
+    return found
+
+
+def _of_lines(placed: OrderPlaced, payment: CardPayment, back: _Back) -> int:
+    """Give what the goods brought back that a card pays for: their units, and their part of what came back without goods."""
+    lines = [line for line in placed.lines if line.line_id in payment.lines]
+    by_units = sum(share_of_units(line.net_minor, line.quantity, start=0, stop=back.lines.get(line.line_id, 0)) for line in lines)
+    whole = sum(line.net_minor for line in lines)
+    if back.goods_minor >= placed.goods_minor:
+        return whole
+    return min(whole, by_units + whole * back.amount_minor // max(1, placed.goods_minor))
 
 
 def _kept_costs(placed: OrderPlaced, returned: Mapping[str, int]) -> int:

@@ -184,8 +184,7 @@ class Coupons(_View[Coupon]):
         Args:
             text: As typed.
             book: The shop's spaces and keys.
-            program: Says from when to when a coupon of a batch can be redeemed, and that its campaign is one of the shop's.
-                Without it a coupon that was not granted has no dates.
+            program: Says which campaigns are the shop's; ``None`` asks of none.
             at: Timezone-aware; a retired key is no longer read from its date on.
 
         Raises:
@@ -204,16 +203,13 @@ class Coupons(_View[Coupon]):
         block, coupon_id = reading.block, reading.coupon_id
         if block is None or coupon_id is None:
             raise _unknown()
-        starts_at = ends_at = None
         if program is not None:
             campaign = program.campaigns.get(block.campaign_id)
             if campaign is None or campaign.space_id != reading.space_id:
                 raise _unknown()
-            assert block.taken_at is not None  # it was taken
-            starts_at, ends_at = campaign.dates(block.taken_at, calendar=program.calendar)
         coupon = Coupon.issued(coupon_id)
         if not block.holder_bound:  # else it is nobody's, and good for nothing, until it is granted
-            coupon = Coupon.issued(coupon_id, campaign_id=block.campaign_id, starts_at=starts_at, ends_at=ends_at)
+            coupon = Coupon.issued(coupon_id, campaign_id=block.campaign_id, starts_at=block.starts_at, ends_at=block.ends_at)
         return coupon.folded(self._facts(coupon_stream(coupon_id)))
 
 
