@@ -277,7 +277,9 @@ class TestSwitch:
         stopped = running.stop(reason="misprint", actor="ann", at=NOW)
         assert stopped.facts == (CampaignStopped(campaign_id="SUMMER10", reason="misprint", actor="ann", at=NOW),)
         assert (stopped.stream, stopped.version) == ("campaign/SUMMER10", 0)
-        assert stopped.state == Campaign(campaign_id="SUMMER10", version=1, stopped_at=NOW)
+        assert stopped.state == Campaign(
+            campaign_id="SUMMER10", version=1, stopped_at=NOW, stopped_by="ann", stopped_reason="misprint"
+        )
         resumed = stopped.state.resume(actor="bob", at=NOW + HOUR)
         assert resumed.facts == (CampaignResumed(campaign_id="SUMMER10", actor="bob", at=NOW + HOUR),)
         assert resumed.version == 1

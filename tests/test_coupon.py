@@ -261,7 +261,7 @@ class TestReserve:
         posting = batch().reserve("1", member_id=None, until=NOW + HOUR, at=NOW)
         fact = CouponReserved(coupon_id=CODE, campaign_id="welcome", order_id="1", until=NOW + HOUR, at=NOW)
         assert posting.facts == (fact,)
-        assert posting.state.uses == {"1": CouponUse(state=UseState.RESERVED, until=NOW + HOUR)}
+        assert posting.state.uses == {"1": CouponUse(state=UseState.RESERVED, at=NOW, until=NOW + HOUR)}
 
     def test_again(self) -> None:
         """As long or shorter changes nothing, whatever happened to the coupon meanwhile; longer is told."""
@@ -319,7 +319,7 @@ class TestRedeem:
         """Which order; in time, so not late."""
         posting = batch().redeem("1", member_id=None, at=NOW)
         assert posting.facts == (CouponRedeemed(coupon_id=CODE, campaign_id="welcome", order_id="1", at=NOW),)
-        assert posting.state.uses == {"1": CouponUse(state=UseState.REDEEMED)}
+        assert posting.state.uses == {"1": CouponUse(state=UseState.REDEEMED, at=NOW)}
 
     def test_again_changes_nothing(self) -> None:
         """One order, one use; late or not."""
@@ -342,7 +342,7 @@ class TestRedeem:
             posting = coupon.redeem("1", member_id="m-42", late=True, at=later)
             assert [fact.late for fact in posting.facts if isinstance(fact, CouponRedeemed)] == [True]
             assert posting.state.status(at=later) is CouponStatus.REDEEMED
-            assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED, late=True)
+            assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED, at=later, late=True)
             assert [fact.campaign_id for fact in posting.facts if isinstance(fact, CouponRedeemed)] == [coupon.campaign_id or ""]
         both = taken.redeem("1", member_id="m-42", late=True, at=later).state
         assert [order for order, use in both.uses.items() if use.holds(later)] == ["1", "2"]
@@ -351,7 +351,7 @@ class TestRedeem:
     def test_late_while_it_is_still_held_is_not_late(self) -> None:
         """Nobody lost anything."""
         posting = reserved(granted()).redeem("1", member_id="m-42", late=True, at=NOW + HOUR)
-        assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED)
+        assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED, at=NOW)
 
     def test_refusals(self) -> None:
         """As check says; after the reservation's end it is asked anew."""
@@ -385,7 +385,7 @@ class TestRelease:
         """Which order."""
         posting = reserved(granted()).release("1", at=NOW)
         assert posting.facts == (CouponReleased(coupon_id="sorry/t-1", order_id="1", at=NOW),)
-        assert posting.state.uses == {"1": CouponUse(state=UseState.RELEASED)}
+        assert posting.state.uses == {"1": CouponUse(state=UseState.RELEASED, at=NOW)}
         assert posting.state.status(at=NOW) is CouponStatus.GRANTED
 
     def test_an_order_that_does_not_have_it(self) -> None:
@@ -403,10 +403,10 @@ class TestRevoke:
         """By whom and why; again nothing changes, and the first time counts."""
         posting = granted().revoke(reason="misprint", actor="ann", at=NOW)
         assert posting.facts == (CouponRevoked(coupon_id="sorry/t-1", reason="misprint", actor="ann", at=NOW),)
-        assert posting.state.revoked_at == NOW
+        assert (posting.state.revoked_at, posting.state.revoked_by, posting.state.revoked_reason) == (NOW, "ann", "misprint")
         assert posting.state.revoke(reason="again", actor="bob", at=END).facts == ()
         twice = posting.state.folded([attrs.evolve(posting.facts[0], at=END)])
-        assert (twice.revoked_at, twice.version) == (NOW, 3)
+        assert (twice.revoked_at, twice.revoked_by, twice.version) == (NOW, "ann", 3)
 
     def test_what_is_refused(self) -> None:
         """Text that is none."""
@@ -439,7 +439,7 @@ class TestState:
         assert (coupon.starts_at, coupon.ends_at, coupon.campaign_id) == (NOW, END, "a")
         assert Coupon.issued("c", starts_at=NOW).status(at=END) is CouponStatus.ISSUED
         assert Coupon.issued("c", ends_at=END).status(at=END) is CouponStatus.EXPIRED
-        assert CouponUse(state=UseState.RESERVED).holds(END)
+        assert CouponUse(state=UseState.RESERVED, at=NOW).holds(END)
 
     def test_instants_are_kept_in_utc(self) -> None:
         """Whatever the clocks they were told in."""

@@ -202,17 +202,53 @@ class TestReplacedCards:
         assert left(shop, clock, other) == [30]
 
     @pytest.mark.law(37)
-    def test_where_it_cannot_be_told_apart_the_return_is_refused(self) -> None:
-        """Loaded on the card that was sold, and then moved with it."""
+    def test_what_was_loaded_before_stays_too(self) -> None:
+        """Loaded on the card that was sold, and moved with it: what was sold is taken, and no more."""
         shop, clock = shop_of()
         goods = Basket([Line("gc", euros("50"), 1)], currency="EUR")
         shop.place(shop.quote(goods), order_id="1")
         sold = card(shop, "50", "a", order_id="1", line_id="gc")
         shop.cards.load(sold.card_id, euros("30"), ref="own", expires_at=None)
         other = replaced(shop, sold, "b")
-        with pytest.raises(RefusedError, match="card_blocked"):
+        shop.refund("1", return_id="r", lines={"gc": 1})
+        assert left(shop, clock, other) == [30]
+
+    @pytest.mark.law(37)
+    def test_what_was_spent_of_it_is_not_paid_out(self) -> None:
+        """Less is left on it than was sold: the return is refused, and nothing moves."""
+        shop, clock = shop_of()
+        shop.place(shop.quote(Basket([Line("gc", euros("50"), 1)], currency="EUR")), order_id="1")
+        sold = card(shop, "50", "a", order_id="1", line_id="gc")
+        shop.place(shop.quote(FORTY, gift_cards=[sold.number]), order_id="2")
+        other = replaced(shop, sold, "b")
+        shop.cards.load(other.card_id, euros("30"), ref="own", expires_at=None)
+        with pytest.raises(RefusedError, match="card_spent"):
             shop.refund("1", return_id="r", lines={"gc": 1})
-        assert left(shop, clock, other) == [80]
+        assert left(shop, clock, other) == [40]
+
+
+class TestOwnHold:
+    """An order that was set aside sees what it holds itself."""
+
+    @pytest.mark.law(22)
+    def test_the_card_pays_in_a_quote_of_the_order(self) -> None:
+        """Who comes back from the bank's page reads the same amount; another basket reads what is left."""
+        shop, _ = shop_of()
+        made = card(shop, "50", "a")
+        quote = shop.quote(FORTY, gift_cards=[made.number])
+        reserved = shop.reserve(quote, order_id="1", hold_for=HOUR)
+        assert (reserved.total, reserved.to_pay) == (euros("40"), euros("0"))
+        assert shop.quote(FORTY, cards=quote.asked.cards, order_id="1").to_pay == euros("0")
+        assert shop.quote(FORTY, cards=quote.asked.cards).to_pay == euros("30")
+        assert shop.confirm("1").to_pay == euros("0")
+
+    def test_numbers_beyond_the_limit_are_answered(self) -> None:
+        """A form may send any number of them."""
+        shop, _ = shop_of()
+        made = card(shop, "50", "a")
+        answers = shop.quote(FORTY, gift_cards=[made.number, *map(str, range(9))]).cards
+        assert [one.public for one in answers.values()] == ["", *["card_invalid"] * 4, "codes_limit_reached"]
+        assert answers[made.card_id].paid == euros("40")
 
 
 class TestSoldCards:

@@ -255,11 +255,15 @@ class Campaign:
         campaign_id: The program's name for it.
         version: Facts folded so far.
         stopped_at: Since when it has been stopped; ``None`` while it runs.
+        stopped_by: Who stopped it; empty while it runs.
+        stopped_reason: Why, in the shop's words.
     """
 
     campaign_id: str
     version: int = 0
     stopped_at: datetime | None = None
+    stopped_by: str = ""
+    stopped_reason: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Check the id and the version."""
@@ -322,18 +326,19 @@ class Campaign:
         Raises:
             CorruptStateError: A fact that cannot follow.
         """
-        version, stopped_at = self.version, self.stopped_at
+        version, stopped = self.version, (self.stopped_at, self.stopped_by, self.stopped_reason)
         for fact in facts:
             match fact:
                 case CampaignStopped(campaign_id=self.campaign_id):
-                    stopped_at = fact.at if stopped_at is None else stopped_at
+                    stopped = (fact.at, fact.actor, fact.reason) if stopped[0] is None else stopped
                 case CampaignResumed(campaign_id=self.campaign_id):
-                    stopped_at = None
+                    stopped = (None, "", "")
                 case _:
                     msg = f"campaign {self.campaign_id!r} cannot go on with {fact.kind!r}"
                     raise CorruptStateError(msg)
             version += 1
-        return attrs.evolve(self, version=version, stopped_at=stopped_at)
+        stopped_at, stopped_by, stopped_reason = stopped
+        return attrs.evolve(self, version=version, stopped_at=stopped_at, stopped_by=stopped_by, stopped_reason=stopped_reason)
 
     def to_dict(self) -> dict[str, Any]:
         """Write the campaign as JSON values."""

@@ -25,14 +25,15 @@ Source: BLAKE2b as in RFC 7693, keyed with the pepper.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain, count, islice
 from typing import Final, NoReturn, final
 
 from loyaltycore._alphabets import CROCKFORD, CheckSymbol, check_alphabet
-from loyaltycore._checks import check_kind, check_several, shown
+from loyaltycore._checks import check_kind, check_mapping, check_several, shown
 from loyaltycore._code_space import SecretKey
+from loyaltycore._frozen import FrozenMap
 from loyaltycore.errors import Reason, Refusal, UsageError
 from loyaltycore.identity import CODE_LENGTH_LIMIT, fold_code
 
@@ -83,6 +84,7 @@ class CardNumbers:
         pattern: str = "####-####-####-####",
         alphabet: str = CROCKFORD,
         older: Sequence[SecretKey] = (),
+        check_values: Mapping[str, str] = FrozenMap[str, str](),
     ) -> None:
         """Take the pepper and the look.
 
@@ -92,6 +94,8 @@ class CardNumbers:
                 blank are only printed. At least 16 symbols that spell 2^80 texts: 16 of 32, 17 of 31, 19 of 20, 25 of 10.
             alphabet: Of the symbols.
             older: The peppers before this one, oldest first: the digest is wrapped once for each.
+            check_values: What the peppers' check values must be, by their names, as they were noted when the peppers were made:
+                cards that are sold under a wrong one are lost when the right one is back.
 
         Raises:
             UsageError: A pattern that is too short, an alphabet without a check symbol, or a pepper that is there twice.
@@ -100,6 +104,13 @@ class CardNumbers:
         if min(len({key.key_id for key in peppers}), len({key.check_value for key in peppers})) < len(peppers):
             msg = f"pepper and older must be different keys of different names, got {', '.join(key.key_id for key in peppers)}"
             raise UsageError(msg)
+        for key in peppers:
+            noted = check_mapping("check_values", check_values).get(key.key_id, key.check_value)
+            if noted != key.check_value:
+                msg = (
+                    f"pepper {key.key_id!r} must have the check value {noted}, got one with {key.check_value}: it is another one"
+                )
+                raise UsageError(msg)
         if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
             msg = (
                 f"pattern must be '#' for each symbol, letters and digits (ASCII), '-' and ' ', "

@@ -88,13 +88,17 @@ class CardSteps(CouponSteps):
         typed = _several(numbers)
         if not typed:
             return asked, {}
+        # Of more numbers than are looked at, the others are answered, and not raised: a shopper typed them.
+        too_many = Refusal(Reason.CODES_LIMIT_REACHED, {"limit": _NUMBERS_LIMIT})
+        beyond = dict.fromkeys(["beyond"], too_many) if len(typed) > _NUMBERS_LIMIT else {}
+        typed = typed[:_NUMBERS_LIMIT]
         try:
             found = yield from self._cards_of(typed, client, asked.member_id, counted=counted)
         except RefusedError as error:
-            refused = {f"refused-{place}": error.refusal for place in range(len(typed))}
+            refused = {f"refused-{place}": error.refusal for place in range(len(typed))} | beyond
             return attrs.evolve(asked, cards=(*asked.cards, *refused)), refused
-        cards = (*asked.cards, *(name or f"unknown-{place}" for place, name in enumerate(found)))
-        return attrs.evolve(asked, cards=cards), {}
+        cards = (*asked.cards, *(name or f"unknown-{place}" for place, name in enumerate(found)), *beyond)
+        return attrs.evolve(asked, cards=cards), beyond
 
     def _cards_of(
         self, typed: tuple[str, ...], client: str | None, member_id: str | None, *, counted: bool = True
@@ -302,11 +306,7 @@ def _several(numbers: Iterable[str]) -> tuple[str, ...]:
     if isinstance(numbers, str) or not isinstance(numbers, Iterable):
         msg = f"gift_cards must be several numbers, got a {type(numbers).__name__}"
         raise UsageError(msg)
-    typed = tuple(dict.fromkeys(numbers))
-    if len(typed) > _NUMBERS_LIMIT:
-        msg = f"gift_cards must be at most {_NUMBERS_LIMIT} numbers, got {len(typed)}"
-        raise UsageError(msg)
-    return typed
+    return tuple(dict.fromkeys(numbers))
 
 
 def _weighed(cards: CardNumbers, text: str, number: str | None) -> tuple[str, int]:

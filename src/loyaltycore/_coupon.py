@@ -184,11 +184,13 @@ class CouponUse:
 
     Attributes:
         state: Reserved, redeemed or released.
+        at: Since when.
         until: First instant at which a reservation no longer counts.
         late: Whether it was redeemed after its time.
     """
 
     state: UseState
+    at: datetime
     until: datetime | None = None
     late: bool = False
 
@@ -213,6 +215,8 @@ class Coupon:
         is_granted: Whether it was given to somebody by name or one by one.
         uses: What orders did with it, by order.
         revoked_at: When the shop took it back; ``None`` if it did not.
+        revoked_by: Who took it back.
+        revoked_reason: Why, in the shop's words.
     """
 
     coupon_id: str = attrs.field(repr=masked)
@@ -225,6 +229,8 @@ class Coupon:
     is_granted: bool = False
     uses: FrozenMap[str, CouponUse] = FrozenMap[str, CouponUse]()
     revoked_at: datetime | None = None
+    revoked_by: str = ""
+    revoked_reason: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Check the ids, the version and the window."""
@@ -460,14 +466,14 @@ class Coupon:
                     )
                 case CouponReserved():
                     state = attrs.evolve(state, campaign_id=state.campaign_id or fact.campaign_id)
-                    uses[fact.order_id] = CouponUse(state=UseState.RESERVED, until=fact.until)
+                    uses[fact.order_id] = CouponUse(state=UseState.RESERVED, at=fact.at, until=fact.until)
                 case CouponRedeemed():
                     state = attrs.evolve(state, campaign_id=state.campaign_id or fact.campaign_id or None)
-                    uses[fact.order_id] = CouponUse(state=UseState.REDEEMED, late=fact.late)
+                    uses[fact.order_id] = CouponUse(state=UseState.REDEEMED, at=fact.at, late=fact.late)
                 case CouponReleased() if fact.order_id in uses:
-                    uses[fact.order_id] = CouponUse(state=UseState.RELEASED)
+                    uses[fact.order_id] = CouponUse(state=UseState.RELEASED, at=fact.at)
                 case CouponRevoked():
-                    state = attrs.evolve(state, revoked_at=fact.at if state.revoked_at is None else state.revoked_at)
+                    state = state if state.revoked_at is not None else _revoked(state, fact)
                 case _:
                     msg = f"coupon {self.coupon_id!r} cannot go on with {fact.kind!r}"
                     raise CorruptStateError(msg)
@@ -504,6 +510,10 @@ class Coupon:
 
     def _posting(self, *facts: Fact) -> Posting[Coupon]:
         return Posting(self.folded(facts), facts=facts, stream=coupon_stream(self.coupon_id), version=self.version)
+
+
+def _revoked(coupon: Coupon, fact: CouponRevoked) -> Coupon:
+    return attrs.evolve(coupon, revoked_at=fact.at, revoked_by=fact.actor, revoked_reason=fact.reason)
 
 
 def _held_by(order_id: str, use: CouponUse) -> Refusal:

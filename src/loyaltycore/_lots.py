@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias, final
@@ -24,6 +24,7 @@ __all__ = [
     "Reversal",
     "Span",
     "Take",
+    "last_ending",
     "newest_first",
     "oldest_first",
     "soonest_expiry",
@@ -356,3 +357,24 @@ class Expiring:
 
     expires_at: datetime
     units: int
+
+
+def last_ending(lots: Iterable[Lot], units: int, held: Mapping[str, int]) -> tuple[Part, ...]:
+    """Take units from lots, from what ends last on, and nothing that is held.
+
+    Args:
+        lots: From which.
+        units: How many; fewer are taken where there are not so many.
+        held: What is held of each lot.
+    """
+    left, found = units, list[Part]()
+    by_end = sorted(lots, key=lambda lot: (lot.expires_at or _NO_END, lot.lot_id), reverse=True)
+    for lot in by_end:
+        part = min(left, lot.revocable, max(0, lot.remaining - held.get(lot.lot_id, 0)))
+        if part:
+            found.append(Part(lot.lot_id, part))
+            left -= part
+    return tuple(found)
+
+
+_NO_END: Final = datetime.max.replace(tzinfo=UTC)

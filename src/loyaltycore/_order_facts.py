@@ -293,8 +293,13 @@ class OrderReserved(Fact):
 
     @property
     def total(self) -> Money:
-        """What is to be paid for goods and shipping."""
+        """What goods and shipping cost; ``to_pay`` is what to ask a bank for."""
         return self.order.total
+
+    @property
+    def to_pay(self) -> Money:
+        """What is left to pay by other means than gift cards: ask the bank for so much."""
+        return self.order.to_pay
 
 
 @final

@@ -162,6 +162,11 @@ class CardAnswer:
     lines: tuple[str, ...] = ()
     refusal: Refusal | None = None
 
+    @property
+    def public(self) -> str:
+        """What may be shown of the refusal; empty where it pays. The ids of cards are for the shop, and not for its page."""
+        return "" if self.refusal is None else self.refusal.reason.public
+
 
 def _answered(answers: FrozenMap[str, CodeAnswer]) -> str:
     return repr(tuple(answers.values()))

@@ -129,7 +129,7 @@ def price(
         burn = _burn(rules, asked.burn, membership, situation, order_id=order_id, goods_minor=sum(may_pay), late=late)
     shared, earnings = _shared(rules, membership, situation, offers, shipping, offered=offered, may_pay=may_pay, burn=burn)
     total = Money(sum(shared.net) + (0 if shipping is None else shipping.minor_units), currency)
-    cards = pay(asked, view, groups, shared.net, total, at=at) if asked.cards else _NO_CARDS
+    cards = pay(asked, view, groups, shared.net, total, order_id=order_id, at=at) if asked.cards else _NO_CARDS
     return Quote(
         asked=asked,
         at=at,

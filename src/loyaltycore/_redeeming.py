@@ -345,7 +345,14 @@ def freeing(counters: Mapping[str, int], *, order_id: str, at: datetime, but: It
 
 
 def pay(
-    asked: Asked, view: View, groups: Sequence[UnitGroup], net: Sequence[int], total: Money, *, at: datetime
+    asked: Asked,
+    view: View,
+    groups: Sequence[UnitGroup],
+    net: Sequence[int],
+    total: Money,
+    *,
+    order_id: str | None,
+    at: datetime,
 ) -> FrozenMap[str, CardAnswer]:
     """Let gift cards pay, in the order they are asked, each as much as it can of what those before it left.
 
@@ -357,6 +364,7 @@ def pay(
         groups: The basket's units.
         net: What is to be paid for each group.
         total: What is to be paid for goods and shipping.
+        order_id: The order it is to become: what is held on a card for it is its own.
         at: The instant of the question.
     """
     left, goods_left, found = total.minor_units, list(net), dict[str, CardAnswer]()
@@ -372,7 +380,9 @@ def pay(
         elif left:
             mine = [place for place, group in enumerate(groups) if card.takes(group)]
             goods = Money(sum(goods_left[place] for place in mine), total.currency)
-            answer = card.check_pay(Money(left, total.currency), basket=asked.basket, goods=goods, at=at)
+            answer = _without_hold(card, order_id, at).check_pay(
+                Money(left, total.currency), basket=asked.basket, goods=goods, at=at
+            )
             if isinstance(answer, Refused):
                 refusal = answer.refusal
             else:
@@ -383,6 +393,12 @@ def pay(
         lines = _lines_of(card, groups) if paid.minor_units and card is not None else ()
         found[card_id] = CardAnswer(card_id=card_id, paid=paid, lines=lines, refusal=refusal)
     return FrozenMap(found)
+
+
+def _without_hold(card: GiftCard, order_id: str | None, at: datetime) -> GiftCard:
+    """Give a card as it is but for what it holds for an order: that asks again, and is not in its own way."""
+    hold = None if order_id is None else card.ledger.holds.get(order_id)
+    return card if order_id is None or hold is None or not hold.is_open else card.void(order_id, at=at).state
 
 
 def _lines_of(card: GiftCard, groups: Sequence[UnitGroup]) -> tuple[str, ...]:

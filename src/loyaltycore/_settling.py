@@ -13,7 +13,7 @@ from loyaltycore._checks import masked, shown
 from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import CouponCampaign
-from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
+from loyaltycore.errors import RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.gift_cards import GiftCard
 from loyaltycore.identity import ID_LENGTH_LIMIT, StreamId, card_stream, coupon_stream, within
@@ -270,21 +270,13 @@ def _cancelled(view: View, sold: GiftCard, ref: str, at: datetime) -> Posting[Gi
     """Take off what an order sold, wherever it is by now, and nothing that was loaded besides.
 
     Raises:
-        RefusedError: ``card_spent``; ``card_blocked`` where another card took the place of the one that was sold, and what was
-            loaded besides cannot be told apart there.
+        RefusedError: ``card_spent`` where so much is not left.
     """
-    card = _last(view, sold)
-    assert card.issued is not None  # it was sold
-    assert sold.issued is not None  # as above
+    card, issued = _last(view, sold), sold.issued
+    assert issued is not None  # it was sold
     if card is sold:
-        return card.cancel(card.issued.ref, ref=ref, at=at)
-    lots = card.ledger.lots.values()
-    moved = sum(lot.revocable for lot in lots if lot.earn_ref == card.issued.ref)
-    if moved == sold.issued.loaded_minor:
-        return card.cancel(card.issued.ref, ref=ref, at=at)
-    if sum(lot.revocable for lot in lots) > sold.issued.loaded_minor:
-        raise RefusedError(Refusal(Reason.CARD_BLOCKED, {"card_id": sold.card_id}))
-    return card.cancel(ref=ref, at=at)
+        return card.cancel(issued.ref, ref=ref, at=at)
+    return card.cancel(amount=Money(issued.loaded_minor, issued.currency), ref=ref, at=at)
 
 
 def _can_be_cancelled(view: View, sold: GiftCard, ref: str, at: datetime) -> bool:

@@ -39,6 +39,7 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore._offer_kinds import FreedBy, Limits
 from loyaltycore.errors import Detail, Reason, Refusal, UsageError
 from loyaltycore.identity import fold_code
+from loyaltycore.messages import Language, explain_refusal, say
 
 __all__ = [
     "CODES_LIMIT",
@@ -130,6 +131,13 @@ class Applied:
     offer_id: str
 
 
+_NO_REASON: Final = "coupon_invalid"
+"""What stands for every reason that is not told."""
+
+_TOLD: Final = frozenset({"coupon_redeemed", "coupon_reserved", "coupon_not_started", "coupon_expired"})
+"""Reasons whose text for a log says nothing: to whoever holds a proven code they are told."""
+
+
 def _details(details: Mapping[str, Detail]) -> FrozenMap[str, Detail]:
     return FrozenMap(details)
 
@@ -144,8 +152,23 @@ class NotApplied:
         details: Of a proven code, what is needed to act on it.
     """
 
-    reason: str = "coupon_invalid"
+    reason: str = _NO_REASON
     details: FrozenMap[str, Detail] = attrs.field(default=FrozenMap[str, Detail](), converter=_details)
+
+    def text(self, language: Language = "en") -> str:
+        """Say it to a shopper: of a code that is not proven always the same.
+
+        Args:
+            language: ``"en"``, ``"fr"`` or a catalogue.
+
+        Example:
+            >>> NotApplied().text(), NotApplied(reason="coupon_redeemed").text("fr")
+            ('this is no valid code', 'ce code a déjà servi')
+        """
+        if self.reason in _TOLD:
+            return say(f"told.{self.reason}", language)
+        known = Reason.CODE_UNKNOWN if self.reason == _NO_REASON else Reason(self.reason)
+        return explain_refusal(Refusal(known, self.details), language)
 
 
 _NOT_APPLIED: Final = NotApplied()

@@ -47,6 +47,7 @@ from loyaltycore._card_numbers import CardNumbers
 from loyaltycore._card_statement import CardLine, CardMovement, CardStatement, card_statement
 from loyaltycore._checks import check_count, check_kind, check_whole
 from loyaltycore._code_space import SecretKey
+from loyaltycore._lots import last_ending
 from loyaltycore.basket import Basket, Filter, UnitGroup
 from loyaltycore.errors import (
     Accepted,
@@ -457,11 +458,12 @@ class GiftCard:
             money = (*money, *after.reverse_adjustment(pay_ref, ref=ref, at=at))
         return self.posting(money)
 
-    def cancel(self, load_ref: str | None = None, *, ref: str, at: datetime) -> Posting[GiftCard]:
+    def cancel(self, load_ref: str | None = None, *, amount: Money | None = None, ref: str, at: datetime) -> Posting[GiftCard]:
         """Take off what an order sold that came back: all of it, or nothing where something of it was spent.
 
         Args:
             load_ref: The ``ref`` of the issue or of the load that the order sold; ``None`` is all that is on the card.
+            amount: So much of it and no more, what ends last first: for a card in whose place money of several origins went on.
             ref: The shop's own name for the return.
             at: May lie before the last fact.
 
@@ -482,8 +484,13 @@ class GiftCard:
         lots = [self.ledger.lots[lot_id] for lot_id in (self.ledger.lots_by_ref.get(of, ()) if of else self.ledger.lots)]
         if of and not lots:
             raise RefusedError(Refusal(Reason.EARNING_NOT_FOUND, {"load_ref": of}))
-        self._check_unspent(lots, self.loaded_minor if load_ref is None else sum(lot.revocable for lot in lots), at)
-        parts = tuple(Part(lot.lot_id, lot.revocable) for lot in lots if lot.revocable)
+        if amount is not None:
+            asked = self._minor("amount", amount)
+            self._check_unspent(lots, asked, at)
+            parts = last_ending(lots, asked, self.ledger.held(at))
+        else:
+            self._check_unspent(lots, self.loaded_minor if load_ref is None else sum(lot.revocable for lot in lots), at)
+            parts = tuple(Part(lot.lot_id, lot.revocable) for lot in lots if lot.revocable)
         return self.posting((Revoked(account=MONEY, ref=ref, earn_ref=of, parts=parts, at=at),) if parts else ())
 
     def block(self, *, reason: str, actor: str, at: datetime) -> Posting[GiftCard]:
