@@ -319,9 +319,9 @@ class TestPay:
             shop.cards.find(NUMBERS.number(entropy(98)))
         assert book() == placed
 
-    @pytest.mark.parametrize("several", ["abc", 7, [str(n) for n in range(6)]])
+    @pytest.mark.parametrize("several", ["abc", 7])
     def test_several_numbers(self, several: Any, shop: Loyalty) -> None:  # noqa: ANN401  # a wrong value on purpose
-        """At most five texts, and no text alone."""
+        """No text alone."""
         with pytest.raises(UsageError, match="gift_cards must be"):
             shop.quote(HELMET, gift_cards=several)
 

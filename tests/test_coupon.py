@@ -351,7 +351,7 @@ class TestRedeem:
     def test_late_while_it_is_still_held_is_not_late(self) -> None:
         """Nobody lost anything."""
         posting = reserved(granted()).redeem("1", member_id="m-42", late=True, at=NOW + HOUR)
-        assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED, at=NOW)
+        assert posting.state.uses["1"] == CouponUse(state=UseState.REDEEMED, at=NOW + HOUR)
 
     def test_refusals(self) -> None:
         """As check says; after the reservation's end it is asked anew."""
