@@ -35,6 +35,7 @@ def booking(
     path: Path,
     rows: int,
     columns: ColumnMap | None = None,
+    *,
     codes: CodeBook | None = None,
     card_numbers: CardNumbers | None = None,
 ) -> Callable[[], object]:

@@ -151,6 +151,7 @@ class Attached(_OnOrder):
     """
 
     fact: OrderAttached
+    member: Posting[Membership]
 
 
 @final
