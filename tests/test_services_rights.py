@@ -179,6 +179,25 @@ class TestReplacedCards:
         assert shop.sweep().failed == ()
         assert left(shop, clock, first, second, third) == [0, 0, 50]
 
+    @pytest.mark.law(37, 43)
+    @pytest.mark.parametrize("given_up", ["by time", "by the shop"])
+    def test_a_late_payment_takes_from_the_card_in_its_place(self, given_up: str) -> None:
+        """The order was paid with what went on meanwhile: nobody has it twice, and it comes back to where the money is."""
+        shop, clock = shop_of()
+        first = card(shop, "50", "a")
+        shop.reserve(shop.quote(FORTY, gift_cards=[first.number]), order_id="1", hold_for=HOUR)
+        if given_up == "by the shop":
+            second = replaced(shop, first, "b")
+            shop.cancel("1")
+        else:
+            clock.at += 2 * HOUR
+            second = replaced(shop, first, "b")
+        assert left(shop, clock, first, second) == [0, 50]
+        assert shop.confirm("1").late
+        assert left(shop, clock, first, second) == [0, 10]
+        shop.refund("1", return_id="r", lines={"x": 1})
+        assert left(shop, clock, first, second) == [0, 50]
+
     @pytest.mark.law(37)
     def test_a_replacement_called_as_the_return(self) -> None:
         """The two are told apart."""

@@ -130,7 +130,7 @@ def beside_confirmed(placed: OrderPlaced, view: View, campaigns: Mapping[str, Co
         _coupon(view, one.coupon_id).redeem(order_id, member_id=placed.member_id, late=True, at=at)
         for one in placed.coupons_redeemed
     ]
-    paid = [_card(view, one.card_id).capture(order_id, given_up=True, at=at) for one in placed.card_payments]
+    paid = [posting for one in placed.card_payments for posting in _captured(view, _card(view, one.card_id), ref=order_id, at=at)]
     return (*used, *paid, *_granted(placed, campaigns, calendar))
 
 
@@ -144,6 +144,28 @@ def beside_cancelled(reserved: OrderPlaced, view: View, *, at: datetime) -> Besi
         for posting in moved_on(_card(view, one.card_id).void(reserved.order_id, at=at), view.cards, ref=ref, at=at)
     ]
     return (*freed, *void)
+
+
+def _captured(view: View, card: GiftCard, *, ref: str, at: datetime) -> tuple[Posting[GiftCard], ...]:
+    """Pay with what was held, however late; what went on meanwhile to the card in its place comes back for it."""
+    posting, last = card.capture(ref, given_up=True, at=at), _last(view, card)
+    missing = min(_short(posting.state, at), last.ledger.available(at=at))
+    if last is card or not missing or not posting.facts:
+        return (posting,)
+    name = f"+{ref}"
+    out = last.ledger.transfer_out(missing, ref=name, to=card.card_id, at=at)
+    lots = last.ledger.folded(out).moved_lots(name)
+    back = posting.state.ledger.transfer_in(lots, ref=name, giver=last.card_id, at=at)
+    whole = posting.state.posting(back)
+    facts = (*posting.facts, *whole.facts)
+    return Posting(whole.state, facts=facts, stream=posting.stream, version=posting.version), last.posting(out)
+
+
+def _short(card: GiftCard, at: datetime) -> int:
+    """Give how far a card is below nothing."""
+    lots = card.ledger.lots.values()
+    live = [lot for lot in lots if lot.remaining < 0 or lot.expires_at is None or at < lot.expires_at]
+    return max(0, -sum(lot.remaining for lot in live))
 
 
 def _payments(placed: OrderPlaced) -> list[tuple[CardPayment, Money]]:
