@@ -164,7 +164,7 @@ async def order(order_id: str, body: OrderIn, loyalty: Loyal) -> OrderOut:
         if quoted.digest != body.seen:
             raise HTTPException(409, Reason.QUOTE_CHANGED.public)
         reserved = await loyalty.reserve(quoted, order_id=order_id, hold_for=HOLD_FOR)
-    return OrderOut(to_pay_minor=reserved.total.minor_units, until=reserved.until)
+    return OrderOut(to_pay_minor=reserved.to_pay.minor_units, until=reserved.until)
 
 
 @router.post("/payments/webhook")

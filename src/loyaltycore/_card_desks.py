@@ -56,7 +56,7 @@ class CardDesk:
         Args:
             amount: Above 0.
             ref: The shop's own name for it, unique among all cards, such as the order, the line and which of its units.
-            entropy: 16 to 64 bytes from ``secrets.token_bytes``, new for every card: the number is made of them.
+            entropy: 16 to 1024 bytes from ``secrets.token_bytes``, new for every card: the number is made of them.
             expires_at: First instant at which its money can no longer be paid with; ``None`` never.
             uses: How often it pays.
             minimum: The least basket it pays for, at list prices; ``None`` for any.
@@ -176,7 +176,7 @@ class CardDesk:
         Args:
             card_id: The card whose number was lost.
             ref: The shop's own name for it, unique among all cards.
-            entropy: 16 to 64 bytes from ``secrets.token_bytes``, as for ``issue``.
+            entropy: 16 to 1024 bytes from ``secrets.token_bytes``, as for ``issue``.
             actor: Who does it.
 
         Raises:
