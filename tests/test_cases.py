@@ -438,7 +438,7 @@ class TestWorded:
         "case",
         [
             worded_case(CAPS.format(100, 2, "second"), state="MaxApplicationReached"),
-            worded_case(TWICE.format("A-1", "B-1"), allowed=False),
+            worded_case(TWICE.format("AAA-1", "BBB-1"), allowed=False),
             worded_case(TWICE.format("ABC-1", "abc-1"), allowed=False, charset="a-z _"),
             worded_case(PUBLISHED.format("24 h", "one hour"), valid_for="1 h"),
             worded_case(LOCK.format(4, "five"), opened=5),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loyaltycore._chance import new_name
+from loyaltycore._chance import entropy, new_name
 from tools.project import ROOT
 
 
@@ -13,6 +13,13 @@ def test_names_are_never_the_same() -> None:
     names = {new_name("forgotten") for _ in range(1000)}
     assert len(names) == 1000
     assert all(re.fullmatch(r"forgotten-[0-9a-f]{16}", name) for name in names)
+
+
+def test_entropy_is_new_every_time() -> None:
+    """As many bytes as are asked for."""
+    drawn = {entropy(16) for _ in range(1000)}
+    assert len(drawn) == 1000
+    assert {len(one) for one in drawn} == {16}
 
 
 def test_nothing_else_draws() -> None:

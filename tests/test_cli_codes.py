@@ -224,14 +224,14 @@ class TestKey:
         code = run("codes", "generate", *MADE_WITH, "--to", 1, "--key-file", path)
         out, err = capsys.readouterr()
         assert (code, out) == (2, "")
-        assert err == f"loyaltycore: {path}: a key must be written as 64 hexadecimal digits, got something else\n"
+        assert err == f"loyaltycore: {path}: key 'key' must be written as 64 hexadecimal digits, got something else\n"
 
     def test_no_key_in_the_environment_is_not_shown(self, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
         """The variable is named, and nothing of what it holds."""
         monkeypatch.setenv(CODES_KEY, HEX[:-1])
         assert run("codes", "generate", *MADE_WITH, "--to", 1) == 2
         assert capsys.readouterr().err == (
-            f"loyaltycore: {CODES_KEY}: a key must be written as 64 hexadecimal digits, got something else\n"
+            f"loyaltycore: {CODES_KEY}: key 'key' must be written as 64 hexadecimal digits, got something else\n"
         )
 
     def test_no_such_file(self, capsys: Capture, tmp_path: Path) -> None:

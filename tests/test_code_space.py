@@ -118,11 +118,10 @@ class TestSecretKey:
         ["", SECRET.hex()[:-1], SECRET.hex() + "0", SECRET.hex()[:-1] + "g", SECRET.hex().replace("00", "0 0"), SECRET, None],
     )
     def test_from_hex_refuses(self, text: str) -> None:
-        """Anything but 64 digits: which key, and how long it was, never what."""
+        """Anything but 64 digits: which key, and nothing of what it was."""
         with pytest.raises(UsageError) as caught:
             SecretKey.from_hex("2026a", text)
-        length = len(text.strip()) if isinstance(text, str) else 0
-        assert str(caught.value) == f"key '2026a' must be written as 64 hexadecimal digits, got {length} characters"
+        assert str(caught.value) == "key '2026a' must be written as 64 hexadecimal digits, got something else"
 
     @pytest.mark.parametrize(
         "secret,found",

@@ -49,10 +49,11 @@ from loyaltycore.conditions import (
     spend_at_least,
     via_channel,
 )
+from loyaltycore.gift_cards import GiftCard
 from loyaltycore.languages import Catalogue, Missing
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language
-from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, OfferBook, Stacking
+from loyaltycore.offers import Combines, Lane, Limits, Mode, Offer, OfferBook, Stacking, View
 from loyaltycore.periods import Window
 from tests.programs import NOW, velo
 
@@ -433,3 +434,24 @@ def velo_with(stacking: str, give: str) -> Program:
     """Make a program of one offer."""
     head = '[program]\nname = "velo"\nversion = 1\ncurrency = "EUR"\nzone = "Europe/Paris"\nstarts_on = 2026-01-01\n'
     return Program.parse(f'{head}[stacking]\n{stacking}\n[[offers]]\nid = "deal"\ngive = {give}\n')
+
+
+class TestCards:
+    """What gift cards pay, and why one does not."""
+
+    def test_paid_and_refused(self) -> None:
+        """Each card in its order; one that has nothing to pay any more is not spoken of."""
+        cards = {
+            f"card-{number}": GiftCard.open(f"card-{number}").issue(euros(amount), ref="r", expires_at=None, at=NOW).state
+            for number, amount in enumerate(("4", "500", "5"))
+        }
+        asked = ["card-0", "unknown", "card-1", "card-2"]
+        quote = velo_with('mode = "all"', "{ percent_off = '10' }").quote(
+            Basket.of("EUR", {"tube": "10"}), cards=asked, view=View(cards=cards), at=NOW
+        )
+        told = quote.explain().splitlines()
+        assert [line for line in told if "ift card" in line] == [
+            "Paid by gift card: €4.00",
+            "Gift card: this is no valid gift card",
+            f"Paid by gift card: {quote.cards['card-1'].paid.decimal and '€'}{quote.cards['card-1'].paid.decimal}",
+        ]

@@ -823,6 +823,34 @@ class TestCancel:
             with pytest.raises(UsageError, match="at must be a timezone-aware datetime"):
                 card.cancel(ref="r", at=datetime(2026, 7, 1))  # noqa: DTZ001 - the point
 
+    @given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 3)), min_size=1, max_size=5), st.integers(1, 2500), st.data())
+    @pytest.mark.law(37)
+    def test_an_amount(self, loads: list[tuple[int, int]], asked: int, data: st.DataObject) -> None:
+        """Exactly so much, from what ends last; nothing that is held, and nothing at all where so much is not free."""
+        card = GiftCard.open("card-1")
+        for number, (minor, months) in enumerate(loads):
+            end = None if not months else T0 + timedelta(days=30 * months)
+            verb = card.load if number else card.issue
+            card = verb(Money(minor, "EUR"), ref=f"l-{number}", expires_at=end, at=T0).state
+        held = data.draw(st.integers(0, card.ledger.available(at=T0)))
+        if held:
+            card = card.hold(Money(held, "EUR"), ref="order", until=T0 + timedelta(hours=1), at=T0).state
+        free = card.ledger.available(at=T0)
+        if asked > free:
+            with pytest.raises(RefusedError, match="card_spent"):
+                card.cancel(amount=Money(asked, "EUR"), ref="back", at=T0)
+            return
+        after = card.cancel(amount=Money(asked, "EUR"), ref="back", at=T0).state
+        assert after.ledger.available(at=T0) == free - asked
+        taken = {name: lot.remaining - after.ledger.lots[name].remaining for name, lot in card.ledger.lots.items()}
+        assert sum(taken.values()) == asked
+        kept = card.ledger.held(T0)
+        ends = {name: card.ledger.lots[name].expires_at or datetime.max.replace(tzinfo=UTC) for name in taken}
+        for name, units in taken.items():
+            left = card.ledger.lots[name].remaining - kept.get(name, 0) - units
+            # What ends later was taken first: where something is left of a lot, nothing that ends sooner was touched.
+            assert left == 0 or all(not taken[other] for other in taken if ends[other] < ends[name])
+
 
 class TestBlock:
     def test_block_and_unblock(self) -> None:

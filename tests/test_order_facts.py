@@ -38,7 +38,7 @@ class TestCardPayment:
 
     def test_the_number_is_not_asked_for(self) -> None:
         """It names a card by the shop's own id."""
-        assert repr(CardPayment(card_id="card-7", minor=1)) == "CardPayment(card_id='card-7', minor=1)"
+        assert repr(CardPayment(card_id="card-7", minor=1)) == "CardPayment(card_id='card-7', minor=1, lines=())"
 
 
 class TestOrderPlaced:

@@ -22,7 +22,7 @@ from loyaltycore._code_blocks import SpaceBlocks
 from loyaltycore.basket import Basket, Filter, Line, PriceState, Return
 from loyaltycore.benefits import Benefit, FreeShipping, moneys_of
 from loyaltycore.codec import FACTS
-from loyaltycore.conditions import AllOf, CodePresented, Condition, During, Not, leaves
+from loyaltycore.conditions import AllOf, CodePresented, Condition, CouponHeld, During, Not, leaves
 from loyaltycore.coupons import Campaign, Coupon, CouponCampaign, CouponStatus
 from loyaltycore.errors import UsageError
 from loyaltycore.gift_cards import CardUses, GiftCard
@@ -402,6 +402,11 @@ class TestBounds:
         assert all(bound <= Money.minor(4, "KWD") for bound in only.bounds)
         amounts = [money for money in moneys_of(give) if money.minor_units <= 5]
         assert all(money.currency == "KWD" for money in amounts)
+
+    @given(conditions(codes=(), campaigns=()))
+    def test_nothing_is_opened_where_there_is_nothing_to_open(self, condition: Condition) -> None:
+        """Without codes and campaigns no condition asks for one."""
+        assert not any(isinstance(part, CodePresented | CouponHeld) for part in leaves(condition))
 
     @given(conditions(codes=()), offers(when=st.just(AllOf(())), give=st.just(FreeShipping())))
     def test_offers_of_ones_own(self, condition: Condition, offer: Offer) -> None:

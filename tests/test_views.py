@@ -127,6 +127,9 @@ class TestCoupons:
         coupon = Coupons(with_blocks(ends_at=ends_at)).get_by_code(SPACE.code(107), book=BOOK, at=NOON)
         assert (coupon.starts_at, coupon.ends_at) == (None, ends_at)
         assert coupon.status(at=ends_at) is CouponStatus.EXPIRED
+        program = self.program(CouponCampaign("welcome", give=PercentOff("10"), codes=SPACE))
+        coupons = Coupons(with_blocks(ends_at=ends_at))
+        assert coupons.get_by_code(SPACE.code(107), book=BOOK, program=program, at=NOON) == coupon
 
     @pytest.mark.parametrize("codes", ["human", None, OTHER, "none"])
     def test_a_campaign_that_is_not_the_programs(self, codes: CodeSpace | str | None) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+from loyaltycore._chance import entropy
 from loyaltycore._checks import shown
 from loyaltycore._cli_codes import CODES_KEY
 from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
@@ -94,7 +94,7 @@ def _issue(options: argparse.Namespace, writable: Callable[..., AbstractContextM
         card = Loyalty(Program.parse(ANY_PROGRAM), repository, card_numbers=numbers).cards.issue(
             amount,
             ref=options.ref,
-            entropy=secrets.token_bytes(_ENTROPY_BYTES),
+            entropy=entropy(_ENTROPY_BYTES),
             expires_at=expires_at,
             order_id=options.order_id,
             line_id=options.line_id,

@@ -128,7 +128,7 @@ class SecretKey:
         """
         written = text.strip() if isinstance(text, str) else ""
         if not _HEX_KEY.fullmatch(written):
-            msg = f"key {shown(key_id)} must be written as {2 * KEY_LENGTH} hexadecimal digits, got {len(written)} characters"
+            msg = f"key {shown(key_id)} must be written as {2 * KEY_LENGTH} hexadecimal digits, got something else"
             raise UsageError(msg)
         return cls(key_id, bytes.fromhex(written))
 

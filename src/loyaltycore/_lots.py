@@ -368,13 +368,10 @@ def last_ending(lots: Iterable[Lot], units: int, held: Mapping[str, int]) -> tup
         held: What is held of each lot.
     """
     left, found = units, list[Part]()
-    by_end = sorted(lots, key=lambda lot: (lot.expires_at or _NO_END, lot.lot_id), reverse=True)
+    by_end = sorted(lots, key=lambda lot: (lot.expires_at or NEVER, lot.lot_id), reverse=True)
     for lot in by_end:
         part = min(left, lot.revocable, max(0, lot.remaining - held.get(lot.lot_id, 0)))
         if part:
             found.append(Part(lot.lot_id, part))
             left -= part
     return tuple(found)
-
-
-_NO_END: Final = datetime.max.replace(tzinfo=UTC)

@@ -468,8 +468,9 @@ class Offer:
 
     @cached_property
     def uses_something_up(self) -> bool:
-        """Whether it is worth saving for another order: there is only so much of it, or it takes a coupon."""
-        return self.is_limited or any(isinstance(part, CouponHeld) for part in leaves(self.when))
+        """Whether it is worth saving for another order: there is only so much of it, or it takes a coupon of its own."""
+        own = (part.campaign_id for part in leaves(self.when) if isinstance(part, CouponHeld))
+        return self.is_limited or self.offer_id in own
 
     @cached_property
     def picks_units(self) -> bool:

@@ -10,7 +10,7 @@ import attrs
 
 from loyaltycore.facts import Fact
 from loyaltycore.memberships import Membership
-from loyaltycore.testing._port import AT, HOUR, Port, append_to, life_of_member, life_of_order, marker
+from loyaltycore.testing._port import AT, HOUR, Port, append_to, life_of_member, life_of_order, lives_of_rights, marker
 
 __all__ = ["CHECKS", "MANY", "SIMILAR", "TEXTS", "TOLD"]
 
@@ -96,6 +96,9 @@ def _keeps_every_kind(port: Port) -> None:
     order = life_of_order(f"{port.mark}-o")
     port.keeps(port.command("order"), append_to(port.stream("o", kind="order"), 0, *order))
     port.holds(port.stream("o", kind="order"), *order)
+    for kind, told in lives_of_rights(f"{port.mark}-r").items():
+        port.keeps(port.command(kind), append_to(port.stream("r", kind=kind), 0, *told))
+        port.holds(port.stream("r", kind=kind), *told)
 
 
 def _keeps_accounts_apart(port: Port) -> None:

@@ -8,11 +8,32 @@ from functools import partial
 from typing import Final, TypeVar, assert_never, final
 
 from loyaltycore._frozen import FrozenMap
+from loyaltycore.coupons import (
+    Block,
+    BlockTaken,
+    CampaignResumed,
+    CampaignStopped,
+    CouponGranted,
+    CouponRedeemed,
+    CouponReleased,
+    CouponReserved,
+    CouponRevoked,
+)
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact, Posting
+from loyaltycore.gift_cards import CardNumbered, GiftCard
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.ledger import Granted, Ledger, Overdraft
-from loyaltycore.memberships import Membership, OrderCounted, ReturnCounted, SpendCarried
+from loyaltycore.memberships import (
+    CouponGiven,
+    CouponGone,
+    Membership,
+    OffersFreed,
+    OffersHeld,
+    OrderCounted,
+    ReturnCounted,
+    SpendCarried,
+)
 from loyaltycore.orders import (
     Counted,
     EarnedPoints,
@@ -20,6 +41,7 @@ from loyaltycore.orders import (
     OfferCost,
     OrderAttached,
     OrderCancelled,
+    OrderCardSold,
     OrderLine,
     OrderPlaced,
     OrderReserved,
@@ -28,6 +50,7 @@ from loyaltycore.orders import (
 )
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import PointsAccount, PointsVerbs
+from loyaltycore.quantities import Money
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
 from loyaltycore.testing._stage import Source, Stage
 
@@ -42,6 +65,7 @@ __all__ = [
     "life_of",
     "life_of_member",
     "life_of_order",
+    "lives_of_rights",
     "marker",
     "shown_commit",
 ]
@@ -319,8 +343,12 @@ def life_of_member(member: Membership) -> Iterator[Posting[Membership]]:
     counted = OrderCounted(order_id="o-1", day=AT.date(), qualifying_minor=7191, at=AT)
     returned = ReturnCounted(order_id="o-1", return_id="r-1", qualifying_minor=7191, at=AT)
     carried = SpendCarried(rule="base", ref="o-1", minor=-91, at=AT)
+    held = OffersHeld(order_id="o-2", offers=("ten",), until=AT + HOUR, at=AT)
+    freed = OffersFreed(order_id="o-2", offers=("ten",), at=AT)
+    given = CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=AT + HOUR, at=AT)
+    gone = CouponGone(coupon_id="sorry/t-1", at=AT)
     stories: tuple[Callable[[Membership], Iterator[Posting[Membership]]], ...] = (
-        lambda m: _each(m, lambda m: m.join(at=AT), lambda m: m.posting([counted, carried])),
+        lambda m: _each(m, lambda m: m.join(at=AT), lambda m: m.posting([counted, carried, held, freed, given, gone])),
         life_of,
         lambda m: life_of(m.on("status")),
         lambda m: _each(m.on("points"), lambda m: m.posting([returned]), lambda m: m.touch(ref="last", at=AT + 80 * HOUR)),
@@ -340,7 +368,45 @@ def life_of_order(order_id: str) -> tuple[Fact, ...]:
     back = OrderReturned(order_id=order_id, return_id="r-1", currency="EUR", lines=FrozenMap({"1": 2}), money_minor=1993, at=AT)
     reserved = OrderReserved(order=placed, until=AT + HOUR, at=AT)
     attached = OrderAttached(order_id=order_id, member_id="m", earned=(earned,), at=AT + HOUR)
-    return reserved, placed, attached, back, OrderCancelled(order_id=order_id, at=AT + HOUR)
+    sold = OrderCardSold(order_id=order_id, line_id="1", card_id="card-1", at=AT)
+    return reserved, placed, sold, attached, back, OrderCancelled(order_id=order_id, at=AT + HOUR)
+
+
+def lives_of_rights(name: str) -> dict[str, tuple[Fact, ...]]:
+    """Give every kind of fact of coupons, campaigns, spaces of codes and gift cards, by the kind of their stream.
+
+    Args:
+        name: Of each stream, behind its kind.
+    """
+    until = AT + HOUR
+    coupon = (
+        CouponGranted(coupon_id=name, campaign_id="sorry", holder="m", ends_at=until, ref="t-1", actor="ann", at=AT),
+        CouponReserved(coupon_id=name, campaign_id="sorry", order_id="1", until=until, at=AT),
+        CouponReleased(coupon_id=name, order_id="1", at=AT),
+        CouponRedeemed(coupon_id=name, campaign_id="sorry", order_id="2", late=True, at=until),
+        CouponRevoked(coupon_id=name, reason="misprint, 🛵", actor="ann", at=until),
+    )
+    campaign = (
+        CampaignStopped(campaign_id="sorry", reason="misprint", actor="ann", at=AT),
+        CampaignResumed(campaign_id="sorry", actor="bob", at=until),
+    )
+    block = Block(campaign_id="welcome", key_id="2026a", start=0, stop=1000, ref="mail", words_digest="0" * 16, ends_at=until)
+    card = GiftCard.open(name).issue(Money.of("50", "EUR"), ref="g-1", expires_at=until, last_four="AB12", at=AT)
+    card = _onward(card, lambda one: one.block(reason="lost", actor="ann", at=AT))
+    card = _onward(card, lambda one: one.unblock(reason="found", actor="ann", at=AT))
+    card = _onward(card, lambda one: one.replace(GiftCard.open(f"{name}-2"), ref="r-1", actor="ann", at=AT).old)
+    return {
+        "coupon": coupon,
+        "campaign": campaign,
+        "code_space": (BlockTaken(space_id=name, check_value="0123456789abcdef", block=block, at=AT),),
+        "gift_card": card.facts,
+        "gift_card_number": (CardNumbered(card_id=name, pepper_id="p-1", at=AT),),
+    }
+
+
+def _onward(before: Posting[GiftCard], verb: Callable[[GiftCard], Posting[GiftCard]]) -> Posting[GiftCard]:
+    after = verb(before.state)
+    return Posting(after.state, facts=(*before.facts, *after.facts), stream=before.stream, version=before.version)
 
 
 def append_to(stream: StreamId, version: int, *facts: Fact, due_at: datetime | None = None) -> Append:
