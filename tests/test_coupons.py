@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore.coupons import CODES_LIMIT, CodeAnswer, HumanCode, fold_code, read_codes
+from loyaltycore.coupons import CODES_LIMIT, Applied, CodeAnswer, HumanCode, NotApplied, fold_code, read_codes
 from loyaltycore.errors import Reason, Refusal, UsageError
 
 
@@ -66,3 +66,34 @@ class TestCodeAnswer:
         """Without a refusal it is applied."""
         assert CodeAnswer(entered="A1", offer_id="a", refusal=None).applied
         assert not CodeAnswer(entered="A1", offer_id=None, refusal=Refusal(Reason.CODE_UNKNOWN)).applied
+
+
+class TestPublicTexts:
+    """What a shopper reads."""
+
+    def test_applied_says_nothing(self) -> None:
+        """Both answers can be asked the same."""
+        answer = Applied(offer_id="ten")
+        assert (answer.reason, dict(answer.details), answer.text("fr")) == ("", {}, "")
+
+    @pytest.mark.parametrize(
+        ("answer", "english"),
+        [
+            (NotApplied(), "this is no valid code"),
+            (NotApplied(reason="coupon_redeemed"), "this code was used already"),
+            (NotApplied(reason="coupon_reserved", details={"until": "2026-07-01T10:00:00Z"}), None),
+            (
+                NotApplied(reason="coupon_not_started", details={"starts_at": "2026-07-01T10:00:00Z"}),
+                "this code is not valid yet",
+            ),
+            (
+                NotApplied(reason="coupon_expired", details={"ended_at": "2026-07-01T10:00:00Z"}),
+                "this code is not valid any more",
+            ),
+            (NotApplied(reason="codes_limit_reached", details={"limit": 5}), "at most 5 codes can be entered at once"),
+        ],
+    )
+    def test_not_applied(self, answer: NotApplied, english: str | None) -> None:
+        """Of a proven code the reason in words; of any other always the same."""
+        assert answer.text() == (english or "another order holds this code until it is paid")
+        assert answer.text("fr") != answer.text("en")

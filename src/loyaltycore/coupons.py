@@ -122,13 +122,32 @@ class HumanCode:
 @final
 @attrs.frozen(kw_only=True)
 class Applied:
-    """The public answer to a code that applies.
+    """The public answer to a code that applies; it can be asked what ``NotApplied`` can.
 
     Attributes:
         offer_id: The offer it opened.
     """
 
     offer_id: str
+
+    @property
+    def reason(self) -> str:
+        """Nothing refused it: empty."""
+        return ""
+
+    @property
+    def details(self) -> FrozenMap[str, Detail]:
+        """None."""
+        return FrozenMap[str, Detail]()
+
+    def text(self, language: Language = "en") -> str:
+        """Say nothing: what it brings stands in the quote.
+
+        Args:
+            language: As of ``NotApplied``.
+        """
+        del language
+        return ""
 
 
 _NO_REASON: Final = "coupon_invalid"
