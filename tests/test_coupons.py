@@ -77,7 +77,7 @@ class TestPublicTexts:
         assert (answer.reason, dict(answer.details), answer.text("fr")) == ("", {}, "")
 
     @pytest.mark.parametrize(
-        ("answer", "english"),
+        "answer, english",
         [
             (NotApplied(), "this is no valid code"),
             (NotApplied(reason="coupon_redeemed"), "this code was used already"),
