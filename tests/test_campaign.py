@@ -155,6 +155,13 @@ class TestCouponCampaign:
         """Any span above nothing: in hours up to a leap year."""
         assert campaign(valid_for=valid_for).valid_for == valid_for
 
+    @pytest.mark.parametrize("code", ["AB", "a-b", "A_"])
+    def test_a_code_for_everybody_is_not_too_short(self, code: str) -> None:
+        """Two letters are typed by accident; the id of a campaign without such a code may be short."""
+        with pytest.raises(UsageError, match=r"^a code must"):
+            campaign(code, codes=HUMAN)
+        assert campaign(code).campaign_id == code
+
 
 class TestDates:
     @pytest.mark.parametrize(
