@@ -19,7 +19,7 @@ from loyaltycore.coupons import CodeBook, CodeSpace, CouponCampaign, FreedBy, Li
 from loyaltycore.errors import Reason, RefusedError, UsageError
 from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.offers import Offer
-from loyaltycore.periods import Period
+from loyaltycore.periods import Period, Window
 from loyaltycore.services import Attempts, IssuedCard
 from loyaltycore.store.memory import MemoryRepository
 
@@ -197,6 +197,9 @@ class TestReplacedCards:
         assert left(shop, clock, first, second) == [0, 10]
         shop.refund("1", return_id="r", lines={"x": 1})
         assert left(shop, clock, first, second) == [0, 50]
+        for one, closing in ((first, "0"), (second, "50")):
+            told = shop.cards.statement(one.card_id, window=Window(starts_at=None, ends_at=None))
+            assert told.lines[-1].balance == euros(closing)
 
     @pytest.mark.law(37)
     def test_a_replacement_called_as_the_return(self) -> None:
@@ -231,6 +234,19 @@ class TestReplacedCards:
         other = replaced(shop, sold, "b")
         shop.refund("1", return_id="r", lines={"gc": 1})
         assert left(shop, clock, other) == [30]
+
+    @pytest.mark.law(37)
+    def test_a_card_is_cancelled_once(self) -> None:
+        """What is left on it is the customer's: the next unit that comes back takes the other card."""
+        shop, clock = shop_of()
+        shop.place(shop.quote(Basket([Line("gc", euros("50"), 2)], currency="EUR")), order_id="1")
+        other = card(shop, "50", "c", order_id="1", line_id="gc")
+        sold = card(shop, "50", "a", order_id="1", line_id="gc")
+        placed = replaced(shop, sold, "b")
+        shop.cards.load(placed.card_id, euros("30"), ref="own", expires_at=None)
+        assert shop.refund("1", return_id="r1", lines={"gc": 1}).cards_cancelled == (placed.card_id,)
+        assert shop.refund("1", return_id="r2", lines={"gc": 1}).cards_cancelled == (other.card_id,)
+        assert left(shop, clock, sold, placed, other) == [0, 30, 0]
 
     @pytest.mark.law(37)
     def test_what_was_spent_of_it_is_not_paid_out(self) -> None:

@@ -129,7 +129,7 @@ class CouponCampaign:
         if any(isinstance(part, CouponHeld) for part in leaves(self.when)):
             msg = f"campaign {self.campaign_id!r} must not ask for a coupon itself: its own opens it"
             raise UsageError(msg)
-        assert self.offer.offer_id == self.campaign_id  # made here, so that whatever is wrong with it is said at once
+        check_kind("offer", self.offer, Offer)  # made here, so that whatever is wrong with it is said at once
 
     @property
     def is_human(self) -> bool:

@@ -260,7 +260,9 @@ class Steward(CardSteps):
             seen = yield from self._known_order(order_id)
             try:
                 streams = self.program.needs(seen.member_id, order_id=order_id, order=seen).streams
-                facts = yield from self._once(command, Sight(streams=streams, more=_in_the_place_of()), _acting(seen, act))
+                facts = yield from self._once(
+                    command, Sight(streams=streams, more=_in_the_place_of(), follows=True), _acting(seen, act)
+                )
             except _OwnerMovedError:
                 continue  # it found its member, or its member was forgotten, between two looks; each happens once
             return facts[command.home]
@@ -582,7 +584,7 @@ class Steward(CardSteps):
             # What a hold on a card that was replaced gives back is to be used on the card in its place.
             return moved_on(cards[card_id].report_expired(ref=ref, at=at), cards, ref=ref, at=at)
 
-        yield from self._once(command, Sight(streams=(stream,), more=_in_the_place_of()), decide)
+        yield from self._once(command, Sight(streams=(stream,), more=_in_the_place_of(), follows=True), decide)
 
     def _forget(self, member_id: str, alias: str) -> Steps[int]:
         """Put an alias in a member's place, everywhere; answers with the number of streams that were rewritten."""

@@ -218,12 +218,11 @@ def beside_returned(
     ]
     cancelled = _cards_cancelled(order, fact, view, ref)
     freed = list[Posting[Coupon]]()
-    if order.folded([fact]).is_all_back and not order.is_all_back:
-        frees = {offer.offer_id for offer in book.offers if offer.limits.freed_by is FreedBy.RETURNED}
+    if _brings_all_back(order, fact):
         freed = [
             _coupon(view, one.coupon_id).release(fact.order_id, at=fact.at)
             for one in placed.coupons_redeemed
-            if one.campaign_id in frees
+            if _frees(book, one.campaign_id)
         ]
         freed += [
             coupon.revoke(reason=_RETURNED, actor=_ACTOR, at=fact.at)
@@ -270,9 +269,10 @@ def moved_on(
 def _cards_cancelled(order: Order, fact: OrderReturned, view: View, ref: str) -> list[Posting[GiftCard]]:
     """Cancel a gift card for each unit of it that came back: those of which nothing was spent, the last made first."""
     found, all_back = list[Posting[GiftCard]](), order.folded([fact]).is_all_back
+    gone = {card_id for back in order.returns.values() for card_id in back.cards_cancelled}
     for line_id in dict.fromkeys(order.cards.values()):
         sold = [_card(view, card_id) for card_id, line in order.cards.items() if line == line_id]
-        left = [card for card in sold if _last(view, card).loaded_minor]
+        left = [card for card in sold if gone.isdisjoint(_line_of(view, card)) and _last(view, card).loaded_minor]
         # Units of which no card was made yet come back first; only then is there a card too many.
         kept = 0 if all_back else _units_kept(order, line_id) - fact.lines.get(line_id, 0)
         unspent = [card for card in reversed(left) if _can_be_cancelled(view, card, ref, fact.at)]
@@ -281,11 +281,18 @@ def _cards_cancelled(order: Order, fact: OrderReturned, view: View, ref: str) ->
     return found
 
 
-def _last(view: View, card: GiftCard) -> GiftCard:
-    """Give the card that took the place of one, and of that one, and so on; or the one itself."""
+def _line_of(view: View, card: GiftCard) -> dict[str, GiftCard]:
+    """Give a card, the one that took its place, the one after that, and so on, by their ids."""
+    found = {card.card_id: card}
     while card.replaced_by in view.cards:
         card = view.cards[card.replaced_by]
-    return card
+        found[card.card_id] = card
+    return found
+
+
+def _last(view: View, card: GiftCard) -> GiftCard:
+    """Give the card that took the place of one, and of that one, and so on; or the one itself."""
+    return list(_line_of(view, card).values())[-1]
 
 
 def _cancelled(view: View, sold: GiftCard, ref: str, at: datetime) -> Posting[GiftCard]:
@@ -368,7 +375,7 @@ def facts_cancelled(membership: Membership, order_id: str, *, at: datetime) -> l
 def facts_returned(membership: Membership, order: Order, fact: OrderReturned, beside: Beside, book: OfferBook) -> list[Fact]:
     """Free what a return frees, where all came back; take coupons of the order back, and give those that are free again."""
     found = list[Fact]()
-    if order.folded([fact]).is_all_back and not order.is_all_back:
+    if _brings_all_back(order, fact):
         used = membership.uses.get(order.order_id)
         offers = () if used is None else tuple(name for name in used.offers if _frees(book, name))
         if offers:
@@ -395,7 +402,7 @@ def counters_kept(order: Order, fact: OrderReturned, book: OfferBook) -> tuple[s
     """Name the counters that a return does not free."""
     assert order.placed is not None  # it was planned
     names = order.placed.counters
-    if order.is_all_back or not order.folded([fact]).is_all_back:
+    if not _brings_all_back(order, fact):
         return tuple(names)
     return tuple(name for name in names if not _frees(book, name.split("/")[1]))
 
@@ -404,6 +411,11 @@ def offers_kept(order: Order, book: OfferBook) -> tuple[str, ...]:
     """Name the offers that an order uses of its member's: where all came back, those that a return does not free."""
     assert order.placed is not None  # it is a guest's that was placed
     return tuple(name for name in order.placed.offers_per_member if not (order.is_all_back and _frees(book, name)))
+
+
+def _brings_all_back(order: Order, fact: OrderReturned) -> bool:
+    """Whether nothing of an order is kept after a return, and something was before."""
+    return order.folded([fact]).is_all_back and not order.is_all_back
 
 
 def _frees(book: OfferBook, offer_id: str) -> bool:

@@ -256,12 +256,14 @@ class Sight:
     Attributes:
         streams: Known before anything is loaded.
         more: Names those that are known only when these are there; ``None`` for none.
+        follows: Whether what is loaded so may name more again.
         counters: Limits that all share.
         key: Who asks about the counters: what it holds itself does not count.
     """
 
     streams: tuple[StreamId, ...]
     more: Callable[[Loaded, datetime], tuple[StreamId, ...]] | None = None
+    follows: bool = False
     counters: Callable[[datetime], tuple[CounterId, ...]] | None = None
     key: Key = Key("-")
 
@@ -341,6 +343,8 @@ class Service:
             if not more:
                 break
             loaded = Loaded({**loaded.streams, **(yield from self._whole(more)).streams})
+            if not sight.follows:
+                break
         counters = () if sight.counters is None else sight.counters(at)
         if counters:
             claimed = cast("Mapping[CounterId, Claimed]", (yield AskClaimed(counters, sight.key, at)))
