@@ -27,7 +27,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from hmac import compare_digest
 from itertools import chain, compress
-from typing import Final, NamedTuple, NoReturn, final
+from typing import Final, NamedTuple, NoReturn, Self, final
 
 import attrs
 
@@ -80,8 +80,36 @@ _WORD_LEAST: Final = 3
 _HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{2 * KEY_LENGTH}}}")
 
 
+class _Sealed:
+    """Holds a secret: it is its own copy, cannot change, and refuses to be pickled."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        """Be one's own copy."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        """Be one's own copy."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled."""
+        msg = f"a {type(self).__name__} is not pickled: make it again from its key where it is needed"
+        raise UsageError(msg)
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        """Refuse to change."""
+        msg = f"{name!r} of a {type(self).__name__} cannot be set"
+        raise AttributeError(msg)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        """Refuse to change."""
+        self.__setattr__(name, None)
+
+
 @final
-class SecretKey:
+class SecretKey(_Sealed):
     """A secret of 32 bytes, and the name it goes by.
 
     Equal by content; hashed by what is no secret. It prints masked, is its own copy, and refuses to be pickled.
@@ -165,36 +193,6 @@ class SecretKey:
     def __repr__(self) -> str:
         """Print without the secret."""
         return f"SecretKey({self._key_id!r}, …)"
-
-    def __copy__(self) -> SecretKey:
-        """Be one's own copy."""
-        return self
-
-    def __deepcopy__(self, _memo: object) -> SecretKey:
-        """Be one's own copy."""
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled."""
-        _refuse_pickle(self)
-
-    def __setattr__(self, name: str, _value: object) -> NoReturn:
-        """Refuse to change."""
-        _refuse_change(self, name)
-
-    def __delattr__(self, name: str) -> NoReturn:
-        """Refuse to change."""
-        _refuse_change(self, name)
-
-
-def _refuse_pickle(owner: object) -> NoReturn:
-    msg = f"a {type(owner).__name__} is not pickled: make it again from its key where it is needed"
-    raise UsageError(msg)
-
-
-def _refuse_change(owner: object, name: str) -> NoReturn:
-    msg = f"{name!r} of a {type(owner).__name__} cannot be set"
-    raise AttributeError(msg)
 
 
 class CodeVerdict(StrEnum):
@@ -362,7 +360,7 @@ class AvoidedWords:
 
 
 @final
-class CodeSpace:
+class CodeSpace(_Sealed):
     """The codes of one key, pattern and context.
 
     It prints without its key, is its own copy, and refuses to be pickled.
@@ -598,26 +596,6 @@ class CodeSpace:
 
     def _settings(self) -> tuple[str, str, str, int, bool]:
         return self._text, self._context, self._alphabet, self._tag, self._check is not None
-
-    def __copy__(self) -> CodeSpace:
-        """Be one's own copy."""
-        return self
-
-    def __deepcopy__(self, _memo: object) -> CodeSpace:
-        """Be one's own copy."""
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled."""
-        _refuse_pickle(self)
-
-    def __setattr__(self, name: str, _value: object) -> NoReturn:
-        """Refuse to change."""
-        _refuse_change(self, name)
-
-    def __delattr__(self, name: str) -> NoReturn:
-        """Refuse to change."""
-        _refuse_change(self, name)
 
 
 def space_id_of(pattern: str, *, context: str) -> str:
