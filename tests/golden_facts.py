@@ -6,6 +6,17 @@ from datetime import UTC, date, datetime
 
 from loyaltycore._code_blocks import Block, BlockTaken
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._payouts import PayoutAs, PayoutDue, PayoutPaid, PayoutReversed
+from loyaltycore._referral import (
+    ReferralJoined,
+    ReferralQualified,
+    ReferralRefused,
+    ReferralRejected,
+    ReferralReversed,
+    ReferralRewarded,
+    ReferralUnqualified,
+)
+from loyaltycore._referral_codes import ReferralCodeIssued
 from loyaltycore.basket import PriceState
 from loyaltycore.coupons import (
     CampaignResumed,
@@ -17,6 +28,7 @@ from loyaltycore.coupons import (
     CouponRevoked,
     RedeemedCoupon,
 )
+from loyaltycore.errors import Reason
 from loyaltycore.facts import Fact
 from loyaltycore.gift_cards import (
     CardBlocked,
@@ -55,12 +67,20 @@ from loyaltycore.ledger import (
 from loyaltycore.memberships import (
     CouponGiven,
     CouponGone,
+    FriendReversed,
+    FriendRewarded,
     MemberJoined,
     OffersFreed,
     OffersHeld,
     OrderCounted,
+    ReferralCodeGiven,
     ReturnCounted,
+    RewardGiven,
+    RewardOffered,
+    RewardTakenBack,
     SpendCarried,
+    TierGranted,
+    TierGrantEnded,
 )
 from loyaltycore.orders import (
     CardPayment,
@@ -77,6 +97,7 @@ from loyaltycore.orders import (
     OrderPlaced,
     OrderReserved,
     OrderReturned,
+    ReferralNeed,
     Shape,
 )
 from loyaltycore.periods import Lasting, Period, Term
@@ -171,6 +192,11 @@ ORDER = OrderPlaced(
     program="fedcba9876543210fedcba9876543210",
     ordered_at=LATER,
     late=True,
+    referral=ReferralNeed(
+        program_id="parrainage",
+        needs=(OfferNeed(of=NeedOf.SPEND, at_least=5000), OfferNeed(of=NeedOf.UNITS, at_least=2, lines=("1",))),
+        ways=((0, 1),),
+    ),
     at=AT,
 )
 PLAIN_ORDER = OrderPlaced(
@@ -207,6 +233,42 @@ FULL: tuple[Fact, ...] = (
     OffersFreed(order_id="1001", offers=("summer", "welcome"), at=AT),
     CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=LATER, at=AT),
     CouponGone(coupon_id="sorry/t-1", at=AT),
+    TierGranted(ref="t-8", tier="gold", until=LATER, reason="perdu à l'import", actor="eva", at=AT),
+    TierGrantEnded(ref="t-8", reason="accordé deux fois", actor="eva", at=AT),
+    RewardGiven(
+        reward_id="reward/t-9",
+        source="catalogue/mug",
+        points=100,
+        coupons=("mug/reward/t-9",),
+        payouts=("0123456789abcdef0123456789abcdef",),
+        price_points=500,
+        account="status",
+        option="mug",
+        mark_points=1000,
+        at=AT,
+    ),
+    RewardTakenBack(
+        reward_id="reward/t-9", reason="revenue de la commande", actor="eva", coupons_kept=("mug/reward/t-9",), at=AT
+    ),
+    RewardOffered(
+        reward_id="milestone/tenth-order",
+        source="milestone/tenth-order",
+        options=("bell", "mug"),
+        until=LATER,
+        mark_points=1000,
+        at=AT,
+    ),
+    FriendRewarded(
+        friend_id="m-43",
+        program_id="parrainage",
+        day=date(2026, 7, 31),
+        number=3,
+        period="2026-07",
+        rewards=("referral/parrainage/3", "referral/parrainage/at/3"),
+        at=AT,
+    ),
+    FriendReversed(friend_id="m-43", program_id="parrainage", stand_in="m-42 é 🚲", at=AT),
+    ReferralCodeGiven(code="VELO-7KQ2-88AB", at=AT),
     Granted(
         account="points",
         ref="1001",
@@ -248,7 +310,7 @@ FULL: tuple[Fact, ...] = (
     OrderReserved(order=ORDER, until=LATER, at=AT),
     OrderCancelled(order_id="1001", at=AT),
     ORDER,
-    OrderAttached(order_id="1001", member_id="m-42 é 🚲", earned=ORDER.earned, at=AT),
+    OrderAttached(order_id="1001", member_id="m-42 é 🚲", earned=ORDER.earned, coupons_granted=ORDER.coupons_granted, at=AT),
     OrderCardSold(order_id="1001", line_id="2", card_id="card-9", at=AT),
     OrderReturned(
         order_id="1001",
@@ -311,6 +373,46 @@ FULL: tuple[Fact, ...] = (
     CardBlocked(card_id="card-9", reason="perdue", actor="eva", at=AT),
     CardUnblocked(card_id="card-9", reason="retrouvée", actor="eva", at=AT),
     CardReplaced(card_id="card-9", ref="t-3", by="card-10", actor="eva", at=AT),
+    ReferralJoined(
+        friend_id="m-43",
+        program_id="parrainage",
+        advocate_id="m-42 é 🚲",
+        code="VELO7KQ288AB",
+        coupon_id="+parrainage-friend/0123456789abcdef0123456789abcdef",
+        at=AT,
+    ),
+    ReferralRefused(
+        friend_id="m-43",
+        program_id="parrainage",
+        reason=Reason.REFERRAL_SELF,
+        details=FrozenMap({"verdict": "not genuine", "advocate_id": "m-42 é 🚲"}),
+        code="VELO7KQ288AB",
+        at=AT,
+    ),
+    ReferralQualified(friend_id="m-43", order_id="1001", due_at=LATER, final_at=LATER, at=AT),
+    ReferralUnqualified(friend_id="m-43", order_id="1001", return_id="r-1", at=AT),
+    ReferralRewarded(friend_id="m-43", number=3, rewards=("referral/parrainage/3",), at=AT),
+    ReferralRejected(
+        friend_id="m-43",
+        reason=Reason.REFERRAL_LIMIT_REACHED,
+        details=FrozenMap({"limit": "5", "period": "per_month"}),
+        counts=True,
+        at=AT,
+    ),
+    ReferralReversed(friend_id="m-43", at=AT),
+    ReferralCodeIssued(code="VELO-7KQ2-88AB", member_id="m-42 é 🚲", at=AT),
+    PayoutDue(
+        payout_id="0123456789abcdef0123456789abcdef",
+        member_id="m-42 é 🚲",
+        minor=500,
+        currency="EUR",
+        paid_as=PayoutAs.GIFT_CARD,
+        source="referral/parrainage",
+        ref="referral/parrainage/3",
+        at=AT,
+    ),
+    PayoutPaid(payout_id="0123456789abcdef0123456789abcdef", ref="transfer-77", actor="eva", at=AT),
+    PayoutReversed(payout_id="0123456789abcdef0123456789abcdef", reason="commande rendue", at=AT),
 )
 LEAST: tuple[Fact, ...] = (
     MemberJoined(member_id="m-42", at=LATER),
@@ -321,6 +423,14 @@ LEAST: tuple[Fact, ...] = (
     OffersFreed(order_id="1001", offers=(), at=LATER),
     CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=LATER),
     CouponGone(coupon_id="sorry/t-1", at=LATER),
+    TierGranted(ref="t-8", tier="gold", at=LATER),
+    TierGrantEnded(ref="t-8", at=LATER),
+    RewardGiven(reward_id="reward/t-9", source="catalogue/mug", at=LATER),
+    RewardTakenBack(reward_id="reward/t-9", at=LATER),
+    RewardOffered(reward_id="milestone/tenth-order", source="milestone/tenth-order", options=(), at=LATER),
+    FriendRewarded(friend_id="m-43", program_id="parrainage", day=date(2026, 7, 31), number=0, at=LATER),
+    FriendReversed(friend_id="m-43", program_id="parrainage", at=LATER),
+    ReferralCodeGiven(code="VELO-7KQ2-88AB", at=LATER),
     Granted(account="points", ref="1001", rule="order", units=1, available_at=LATER, at=LATER),
     Released(account="points", ref="1001", event="delivered", lots=(), at=LATER),
     Burned(account="points", ref="1002", parts=(), at=LATER),
@@ -360,4 +470,15 @@ LEAST: tuple[Fact, ...] = (
     CardBlocked(card_id="card-9", reason="", actor="eva", at=LATER),
     CardUnblocked(card_id="card-9", reason="", actor="eva", at=LATER),
     CardReplaced(card_id="card-9", ref="t-3", by="card-10", actor="eva", at=LATER),
+    ReferralJoined(friend_id="m-43", program_id="parrainage", advocate_id="m-42", at=LATER),
+    ReferralRefused(friend_id="m-43", program_id="parrainage", reason=Reason.REFERRAL_CODE_UNKNOWN, at=LATER),
+    ReferralQualified(friend_id="m-43", order_id="1001", due_at=LATER, at=LATER),
+    ReferralUnqualified(friend_id="m-43", order_id="1001", return_id="r-1", at=LATER),
+    ReferralRewarded(friend_id="m-43", number=1, at=LATER),
+    ReferralRejected(friend_id="m-43", reason=Reason.REFERRAL_LIMIT_REACHED, at=LATER),
+    ReferralReversed(friend_id="m-43", at=LATER),
+    ReferralCodeIssued(code="VELO-7KQ2-88AB", member_id="m-42", at=LATER),
+    PayoutDue(payout_id="0123456789abcdef0123456789abcdef", member_id="m-42", minor=1, currency="EUR", at=LATER),
+    PayoutPaid(payout_id="0123456789abcdef0123456789abcdef", ref="transfer-77", at=LATER),
+    PayoutReversed(payout_id="0123456789abcdef0123456789abcdef", at=LATER),
 )

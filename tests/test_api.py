@@ -75,6 +75,12 @@ class TestAsItStands:
         assert lines[:2] == ["78.16 EUR 78", NUDGE]
         assert len(lines) > 2
 
+    def test_readme_with_the_whole_program(self, shared: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Campaigns, tiers and referrals beside, the ten lines print the same."""
+        shutil.copy(shared / "api" / "program.toml", folder / "program.toml")
+        runpy.run_path(str(shared / "api" / "w1_readme.py"))
+        assert capsys.readouterr().out.splitlines()[:2] == ["78.16 EUR 78", NUDGE]
+
     def test_pure(self, shared: Path) -> None:
         """Pure objects, no repository."""
         tests = shop_tests(shared / "api" / "w2_pure.py")
@@ -105,6 +111,29 @@ class TestAsItStands:
         codes = [script["sorry"](shop, "m-42", ticket, "agent-7") for ticket in ("t-1", "t-1", "t-2")]
         assert (codes[0] == codes[1], codes[0] == codes[2]) == (True, False)
         assert shop.coupon(codes[0]).holder == "m-42"
+
+    def test_referral(self, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then nothing: placing qualifies, time rewards, a return reverses; and a bad code stops no sign-up."""
+        monkeypatch.setenv("FRIENDS_KEY", KEY)
+        script = runpy.run_path(str(shared / "api" / "w7_referral.py"))
+        now = [NOW]
+        program, book = (
+            attrs.evolve(PROGRAM, referrals=script["parrainage"], returns=None),
+            CodeBook([script["friends"]], attempts=10_000),
+        )
+        shop = Loyalty(program, MemoryRepository(), clock=lambda: now[0], codes=book)
+        shop.join("advocate")
+        script["sign_up"](shop, "friend", shop.referrals.code("advocate").code, "card-1")
+        script["sign_up"](shop, "stranger", "VELO-0000-0000", "card-2")
+        assert shop.overview("stranger").referral.answer == "referral_invalid"
+        quote = shop.quote(Basket.of("EUR", {"helmet": "79.90"}), member_id="friend")
+        assert quote.total == Money.of("69.90", "EUR")
+        shop.place(quote, order_id="1")
+        assert (shop.sweep().done, shop.overview("advocate").balance.available) == (0, 0)
+        now[0] += timedelta(days=31)
+        assert (shop.sweep().done, shop.overview("advocate").balance.available) == (1, 500)
+        shop.refund("1", return_id="r", lines={"helmet": 1})
+        assert (shop.overview("advocate").balance.available, shop.overview("advocate").referral.friends) == (0, 0)
 
     def test_fastapi(self, shared: Path, folder: Path) -> None:
         """The asynchronous shop: quote, order as it was seen, and a conflict where it was not."""
@@ -145,11 +174,12 @@ class TestTypes:
     """What a shop developer writes also stands before a type checker."""
 
     @pytest.mark.shared
-    def test_coupons(self, shared: Path) -> None:
-        """The coupons file is strictly typed."""
+    @pytest.mark.parametrize("name", ["w6_coupons.py", "w7_referral.py"])
+    def test_files(self, shared: Path, name: str) -> None:
+        """The files on coupons and referrals are strictly typed."""
         command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-incremental", "--cache-dir=" + os.devnull]
         done = subprocess.run(
-            [*command, str(shared / "api" / "w6_coupons.py")],
+            [*command, str(shared / "api" / name)],
             capture_output=True,
             text=True,
             check=False,

@@ -39,7 +39,9 @@ WORKERS = frozenset(
 
 # What may touch the world: the floors above `services`; `program`, which loads a file at start-up; and `_chance`, the one place
 # that draws at random.
-IMPURE = re.compile(r"loyaltycore\.(__main__|cli|_cli_cards|_cli_codes|testing|store|replay|_columns|_history|program|_chance)\b")
+IMPURE = re.compile(
+    r"loyaltycore\.(__main__|cli|_cli_cards|_cli_codes|_cli_member|testing|store|replay|_columns|_history|_notes|program|_chance)\b"
+)
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

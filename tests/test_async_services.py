@@ -12,20 +12,25 @@ from typing import Any, TypeVar
 import attrs
 import pytest
 
-from loyaltycore import AsyncLoyalty, Basket, Loyalty, Money, RefusedError, UsageError
+from loyaltycore import AsyncLoyalty, Basket, Loyalty, Money, Program, RefusedError, UsageError
 from loyaltycore._card_desks import AsyncCardDesk, CardDesk
 from loyaltycore._card_steps import card_id_of
+from loyaltycore._member_desks import AsyncReferralDesk, AsyncRewardDesk, ReferralDesk, RewardDesk
 from loyaltycore._snapshots import SNAPSHOT_FORM
-from loyaltycore.benefits import PercentOff
+from loyaltycore.benefits import BonusPoints, Gift, PercentOff
+from loyaltycore.conditions import spend_at_least
 from loyaltycore.errors import ConflictError
 from loyaltycore.facts import Change, Command, Fact
 from loyaltycore.gift_cards import CardNumbers, SecretKey
 from loyaltycore.identity import CounterId, Key, StreamId
 from loyaltycore.offers import Limits, Offer
-from loyaltycore.periods import Window
+from loyaltycore.periods import Period, Window
+from loyaltycore.referrals import After, ReferralProgram
 from loyaltycore.repositories import STREAMS_PAGE, Claimed, Cursor, Due, Receipt, Snapshot, SnapshotStream, StoredStream
+from loyaltycore.rewards import CatalogueReward, Choice, Milestone, OrderNumber, PayOut, PayoutStatus
 from loyaltycore.services import Attempts, Projected
 from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.tiers import Downgrade, Ladder, TierBenefits, TierRule
 from tests.test_coupon_steps import BOOK, CAMPAIGNS, SPACE
 from tests.test_services import HELMET, NOON, PROGRAM, Clock
 
@@ -97,8 +102,8 @@ def run(steps: Coroutine[Any, Any, T]) -> T:
 
 
 def methods(kind: type) -> dict[str, Any]:
-    """Give the public methods of a class, by name."""
-    return {name: method for name, method in vars(kind).items() if inspect.isfunction(method) and not name.startswith("_")}
+    """Give the public methods of a class, by name, those of what it is made of among them."""
+    return {name: method for name, method in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")}
 
 
 def first_line(method: object) -> str:
@@ -117,7 +122,7 @@ def heard(call: Callable[[], object]) -> object:
 class TestTwin:
     def test_every_call_is_there_with_the_same_arguments(self) -> None:
         """A call that one has and the other lacks would be found by the first shop that needs it."""
-        for one, other in ((Loyalty, AsyncLoyalty), (CardDesk, AsyncCardDesk)):
+        for one, other in ((Loyalty, AsyncLoyalty), *DESKS.values()):
             ours, theirs = methods(one), methods(other)
             assert ours.keys() == theirs.keys()
             for name, method in ours.items():
@@ -127,37 +132,111 @@ class TestTwin:
         assert {field.name for field in attrs.fields(Loyalty)} == {field.name for field in attrs.fields(AsyncLoyalty)}
 
     def test_every_call_answers_the_same(self) -> None:
-        """One story told to both, call by call: the same answers, and the same facts in the end."""
-        clock, inner, plain = Clock(), MemoryRepository(), MemoryRepository()
-        passed: dict[str, Any] = {"clock": clock, "codes": BOOK, "card_numbers": CARDS, "attempts": Attempts(per_client=3)}
-        shop, twin = Loyalty(CAMPAIGNS, plain, **passed), AsyncLoyalty(CAMPAIGNS, Awaited(inner), **passed)
-        told = set[str]()
-
-        async def tell() -> None:
-            for name, args, passed_on in STORY:
-                if name == "later":
-                    clock.at += args[0]
-                    continue
-                kwargs = {**passed_on}
-                asked = [shop.quote(*args, **kwargs.pop("quoted"))] if "quoted" in kwargs else list(args)
-                desk, _, verb = name.rpartition(".")
-                ours, theirs = (shop.cards, twin.cards) if desk else (shop, twin)
-                given = heard(partial(getattr(ours, verb), *asked, **kwargs))
-                try:
-                    answer = await getattr(theirs, verb)(*asked, **kwargs)
-                except RefusedError as refused:
-                    answer = refused.refusals
-                assert answer == given, name
-                told.add(name)
-
-        run(tell())
-        assert told == {*methods(Loyalty), *(f"cards.{name}" for name in methods(CardDesk))}
-        for kind in ("member", "order", "coupon", "campaign", "code_space", "gift_card", "gift_card_number"):
-            streams = plain.streams(kind)
-            assert inner.streams(kind) == streams
-            assert inner.load(streams) == plain.load(streams)
+        """Stories told to both, call by call: the same answers, and the same facts in the end."""
+        told = tell_both(CAMPAIGNS, STORY) | tell_both(CLUB, STORY_OF_A_CLUB)
+        of_desks = {f"{name}.{verb}" for name, (desk, _) in DESKS.items() for verb in methods(desk)}
+        assert told == {*methods(Loyalty), *of_desks}
 
 
+def tell_both(program: Program, story: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> set[str]:
+    """Tell a story to a shop and to its twin, and say which calls were made."""
+    clock, inner, plain = Clock(), MemoryRepository(), MemoryRepository()
+    passed: dict[str, Any] = {"clock": clock, "codes": BOOK, "card_numbers": CARDS, "attempts": Attempts(per_client=3)}
+    shop, twin = Loyalty(program, plain, **passed), AsyncLoyalty(program, Awaited(inner), **passed)
+    told = set[str]()
+
+    async def tell() -> None:
+        for name, args, passed_on in story:
+            if name == "later":
+                clock.at += args[0]
+                continue
+            kwargs = {**passed_on}
+            asked = [shop.quote(*args, **kwargs.pop("quoted"))] if "quoted" in kwargs else list(args)
+            desk, _, verb = name.rpartition(".")
+            ours, theirs = (getattr(shop, desk), getattr(twin, desk)) if desk else (shop, twin)
+            given = heard(partial(getattr(ours, verb), *asked, **kwargs))
+            try:
+                answer = await getattr(theirs, verb)(*asked, **kwargs)
+            except RefusedError as refused:
+                answer = refused.refusals
+            assert answer == given, name
+            told.add(name)
+
+    run(tell())
+    for kind in KINDS:
+        streams = plain.streams(kind)
+        assert inner.streams(kind) == streams
+        assert inner.load(streams) == plain.load(streams)
+    return told
+
+
+GIFT = Money.of("50", "EUR")
+KINDS = (
+    "member",
+    "order",
+    "coupon",
+    "campaign",
+    "code_space",
+    "gift_card",
+    "gift_card_number",
+    "payout",
+    "referral",
+    "referral_code",
+)
+DESKS: dict[str, tuple[type, type]] = {
+    "cards": (CardDesk, AsyncCardDesk),
+    "rewards": (RewardDesk, AsyncRewardDesk),
+    "referrals": (ReferralDesk, AsyncReferralDesk),
+}
+CLUB = attrs.evolve(
+    CAMPAIGNS,
+    tiers=TierRule(
+        Ladder.of({0: "bronze", 30000: "gold"}),
+        window=Period(months=12),
+        downgrade=Downgrade.ONE_STEP,
+        benefits={"gold": TierBenefits(perks=["early"], entry_gift=BonusPoints(7))},
+    ),
+    rewards=[CatalogueReward("mug", give=Gift("mug"), price=20)],
+    milestones=[
+        Milestone(
+            "first", when=OrderNumber(1), give=Choice({"some": BonusPoints(3), "cash": PayOut(GIFT)}, within=Period(days=9))
+        )
+    ],
+    referrals=ReferralProgram(
+        "friends",
+        codes="AMI-####-####",
+        qualifies=spend_at_least(GIFT),
+        advocate=Ladder.of({1: PayOut(GIFT)}),
+        after=After.AT_ONCE,
+    ),
+)
+STORY_OF_A_CLUB: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("join", ("m",), {"identity_hashes": ["card-1"]}),
+    ("record", ("sign_up",), {"member_id": "m", "ref": "s"}),
+    ("grant_tier", ("gold",), {"member_id": "m", "ref": "g", "until": None, "reason": "sorry", "by": "me"}),
+    ("grant_tier", ("platinum",), {"member_id": "m", "ref": "p", "until": None, "reason": "", "by": "me"}),
+    ("explain_tier", ("m",), {}),
+    ("end_tier_grant", ("g",), {"member_id": "m", "reason": "twice", "by": "me"}),
+    ("rewards.of", ("m",), {}),
+    ("rewards.take", ("mug",), {"member_id": "m", "ref": "t-1"}),
+    ("rewards.give_back", ("t-1",), {"member_id": "m", "reason": "broken", "by": "me"}),
+    ("rewards.take", ("nothing",), {"member_id": "m", "ref": "t-2"}),
+    ("referrals.code", ("m",), {"wish": "Mia rides"}),
+    ("join", ("f",), {"referral_code": "mia rides", "identity_hashes": ["card-2"]}),
+    ("join", ("g",), {"referral_code": "mia rides", "identity_hashes": ["card-1"]}),
+    ("place_unseen", (HELMET,), {"member_id": "f", "order_id": "1"}),
+    ("rewards.choose", ("milestone/first", "some"), {"member_id": "f"}),
+    ("sweep", (), {}),
+    ("referrals.of", ("f",), {}),
+    ("referrals.leaderboard", (), {}),
+    ("referrals.report", (), {"ltv": GIFT}),
+    ("rewards.payouts", (), {"status": PayoutStatus.DUE}),
+    ("rewards.pay_out", ("none",), {"ref": "sepa-1", "by": "me"}),
+    ("refund", ("1",), {"return_id": "r", "lines": {"helmet": 1}}),
+    ("overview", ("m",), {}),
+    ("overview", ("g",), {}),
+    ("forget", ("m",), {"alias": "nobody"}),
+]
 BY = {"member_id": "m"}
 HAND = {"member_id": "m", "actor": "desk"}
 STORY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
@@ -197,7 +276,6 @@ STORY.insert(28, ("release", ("delivered",), {**BY, "ref": "never"}))
 CARDS = CardNumbers(SecretKey("pepper-2", bytes(range(1, 33))), older=[SecretKey("pepper-1", bytes(range(32)))])
 CODE, NUMBER = SPACE.code(0), CARDS.number(b"1" * 16)
 CARD = card_id_of("g-1")
-GIFT = Money.of("50", "EUR")
 DESK = {"actor": "desk"}
 STORY[5:5] = [
     ("issue_codes", ("welcome", 3), {"ref": "mail", "by": "me"}),

@@ -51,6 +51,9 @@ class NotedLater(Noted):
         return steps
 
 
+NOTED: Any = Noted()
+NOTED_LATER: Any = NotedLater()
+
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "issue": ((euros("5"),), {**ISSUE, "order_id": "o", "line_id": "l"}),
     "load": (("card", euros("5")), {"ref": "r", "expires_at": NOON, "actor": "till"}),
@@ -87,16 +90,16 @@ class TestDesks:
     def test_all_that_is_passed_arrives(self, name: str) -> None:
         """Both desks ask the step of the same meaning for the same; nothing is dropped."""
         args, kwargs = CALLS[name]
-        step, passed, named = getattr(CardDesk(Noted()), name)(*args, **kwargs)
+        step, passed, named = getattr(CardDesk(NOTED), name)(*args, **kwargs)
         assert step == STEPS[name]
         assert {*map(repr, passed), *map(repr, named.values())} == {*map(repr, args), *map(repr, kwargs.values())}
-        assert asyncio.run(getattr(AsyncCardDesk(NotedLater()), name)(*args, **kwargs)) == (step, passed, named)
+        assert asyncio.run(getattr(AsyncCardDesk(NOTED_LATER), name)(*args, **kwargs)) == (step, passed, named)
 
     @pytest.mark.parametrize("name", [name for name in CALLS if "actor" in CALLS[name][1] and name in {"issue", "load"}])
     def test_the_shop_acts_when_nobody_is_named(self, name: str) -> None:
         """As everywhere."""
         args, kwargs = CALLS[name]
-        _, _, named = getattr(CardDesk(Noted()), name)(*args, **{key: value for key, value in kwargs.items() if key != "actor"})
+        _, _, named = getattr(CardDesk(NOTED), name)(*args, **{key: value for key, value in kwargs.items() if key != "actor"})
         assert named["actor"] == "shop"
 
     @pytest.mark.parametrize("name", ["block", "unblock", "replace"])
@@ -106,7 +109,7 @@ class TestDesks:
 
     def test_a_thousand_at_once(self) -> None:
         """So many digests are brought under the present pepper, unless it is said."""
-        asked: object = CardDesk(Noted()).rotate_peppers()
+        asked: object = CardDesk(NOTED).rotate_peppers()
         assert asked == ("_rotate_peppers", (1000,), {})
 
     def test_both_end_in_the_same_books(self) -> None:
@@ -122,6 +125,6 @@ class TestDesks:
         """Nor does it change."""
         desk = card_shop().cards
         assert repr(desk) == "CardDesk()"
-        assert repr(AsyncCardDesk(desk.service)) == "AsyncCardDesk()"
+        assert repr(AsyncCardDesk(NOTED_LATER)) == "AsyncCardDesk()"
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            desk.service = None  # type: ignore[misc]  # that it cannot is the point
+            desk.service = desk.service  # type: ignore[misc]  # that it cannot is the point

@@ -591,11 +591,12 @@ class TestCarryOver:
         member = member.revoke(lot.earn_ref, ref="desk", overdraft=Overdraft.CARRY, at=NOW).state
         assert one(ask([self.FIFTY], euros(3_000), member)).points == 1
 
-    def test_guests_carry_nothing(self) -> None:
-        """A guest has no sum: whole steps of this order alone."""
+    def test_guests_have_no_sum(self) -> None:
+        """Whole steps of this order alone; what is below the first is kept, for the member whom the order may find."""
         found = ask([self.FIFTY], euros(12_000), None)
         assert (one(found).points, one(found).carried) == (2, False)
-        assert ask([self.FIFTY], euros(3_000), None).earned == ()
+        below = one(ask([self.FIFTY], euros(3_000), None))
+        assert (below.points, below.carried, below.counted_minor) == (0, True, 3_000)
 
     def test_an_order_below_the_least_does_not_count(self) -> None:
         """Small orders add nothing to the sum."""

@@ -86,8 +86,21 @@ class TestReason:
             Reason.COUPON_NOT_STARTED,
             Reason.COUPON_EXPIRED,
         }
-        assert {reason for reason in hidden - coupons if reason.public == "card_invalid"} == hidden - coupons
-        assert hidden - coupons == {Reason.CARD_UNKNOWN, Reason.CARD_NOT_FOUND, Reason.CARD_BLOCKED, Reason.CARD_EXPIRED}
+        cards = {reason for reason in hidden if reason.public == "card_invalid"}
+        assert cards == {Reason.CARD_UNKNOWN, Reason.CARD_NOT_FOUND, Reason.CARD_BLOCKED, Reason.CARD_EXPIRED}
+        referrals = hidden - coupons - cards
+        assert {reason.public for reason in referrals} == {"referral_invalid"}
+        assert referrals == {
+            Reason.REFERRAL_CODE_UNKNOWN,
+            Reason.REFERRAL_SELF,
+            Reason.REFERRAL_ALREADY_REFERRED,
+            Reason.REFERRAL_ALREADY_CUSTOMER,
+            Reason.REFERRAL_CIRCULAR,
+            Reason.REFERRAL_IDENTITY_KNOWN,
+            Reason.REFERRAL_VELOCITY_REACHED,
+            Reason.REFERRAL_LIMIT_REACHED,
+            Reason.REFERRAL_GUARDED,
+        }
 
 
 class TestRefusal:

@@ -11,20 +11,51 @@ import attrs
 import pytest
 
 from loyaltycore import Basket, Loyalty, Membership, Return
-from loyaltycore._forgetting import NAMING, NAMING_CARDS, TYPED, forgotten, linked_streams
+from loyaltycore._forgetting import (
+    NAMING,
+    NAMING_CARDS,
+    TYPED,
+    alias_code,
+    forgotten,
+    linked_streams,
+    tells_of,
+    without_code,
+)
+from loyaltycore._frozen import FrozenMap
 from loyaltycore.archive import export_lines
 from loyaltycore.benefits import PercentOff
 from loyaltycore.codec import FACTS, fact_text
 from loyaltycore.coupons import Campaign, CampaignStopped, Coupon, CouponCampaign, CouponGranted, CouponRevoked, RedeemedCoupon
-from loyaltycore.errors import UsageError
+from loyaltycore.errors import Reason, UsageError
 from loyaltycore.facts import Fact
 from loyaltycore.gift_cards import CardBlocked, GiftCard
-from loyaltycore.identity import StreamId, campaign_stream, card_stream, coupon_stream, member_stream, order_stream
+from loyaltycore.identity import (
+    StreamId,
+    campaign_stream,
+    card_stream,
+    coupon_stream,
+    fold_code,
+    member_stream,
+    order_stream,
+    referral_code_stream,
+    referral_stream,
+)
 from loyaltycore.ledger import Adjusted, Burned, Granted, Held, Part, TransferredIn, TransferredOut
-from loyaltycore.memberships import CouponGiven, MemberJoined, OffersHeld, OrderCounted, ReturnCounted
+from loyaltycore.memberships import (
+    CouponGiven,
+    FriendReversed,
+    FriendRewarded,
+    MemberJoined,
+    OffersHeld,
+    OrderCounted,
+    ReferralCodeGiven,
+    ReturnCounted,
+    RewardGiven,
+)
 from loyaltycore.offers import FreedBy, Limits, View
 from loyaltycore.orders import CardPayment, Order, OrderCardSold, OrderPlaced, OrderReserved
 from loyaltycore.quantities import Money
+from loyaltycore.referrals import ReferralCodeIssued, ReferralJoined, ReferralRefused, ReferralReversed
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.views import Coupons, GiftCards, Memberships, Orders, save
 from tests.golden_facts import FULL
@@ -47,12 +78,15 @@ OTHER = frozenset(
         "cards_cancelled",
         "categories",
         "check_value",
+        "code",
         "codes",
         "counters",
         "coupon_id",
         "coupons",
+        "coupons_kept",
         "currency",
         "debtor_id",
+        "details",
         "digest",
         "earn_ref",
         "event",
@@ -68,17 +102,27 @@ OTHER = frozenset(
         "offer_id",
         "offers",
         "offers_per_member",
+        "option",
+        "options",
         "order_id",
+        "payout_id",
+        "payouts",
         "pepper_id",
+        "period",
         "product_id",
         "products",
         "program",
+        "program_id",
         "ref",
         "replaces",
         "return_id",
+        "reward_id",
+        "rewards",
         "rule",
+        "source",
         "space_id",
         "tags",
+        "tier",
         "to_cards",
         "withdrawn",
         "words_digest",
@@ -103,6 +147,13 @@ def texts_of(kind: Any, name: str = "") -> Iterator[str]:  # noqa: ANN401 - what
 def granted(reason: str, *, actor: str = "eva", ref: str = "t-1") -> Granted:
     """Make points given by hand."""
     return Granted(account="points", ref=ref, rule="gift", units=5, available_at=AT, reason=reason, actor=actor, at=AT)
+
+
+def refused(code: str, **details: str) -> ReferralRefused:
+    """Refuse a friend who tried a code."""
+    return ReferralRefused(
+        friend_id="m-9", program_id="f", reason=Reason.REFERRAL_SELF, details=FrozenMap(details), code=code, at=AT
+    )
 
 
 def renamed(*facts: Fact, member_id: str = OLD) -> tuple[Fact, ...]:
@@ -204,7 +255,7 @@ class TestLinkedStreams:
             TransferredIn(account="points", ref="g", lots=(), giver=OLD, at=AT),
             granted("-", ref="x" * 201),
         )
-        assert linked_streams(OLD, facts) == ("member/m-7", "member/m-9", "order/1002", "order/1003")
+        assert linked_streams(OLD, facts) == ("member/m-7", "member/m-9", "order/1002", "order/1003", "referral/m-42")
 
     def test_coupons_and_cards(self) -> None:
         """Of the member's facts the coupons given; of the orders' what they redeem, give, are paid with and sell."""
@@ -228,6 +279,25 @@ class TestLinkedStreams:
         assert linked_streams(OLD, [OrderCardSold(order_id="1001", line_id="1", card_id="card-9", at=AT)]) == (
             "gift_card/card-9",
         )
+
+    def test_rewards_and_friends(self) -> None:
+        """Of the member's facts payouts, friends and the code; of the member's own referral whoever brought the member."""
+        facts: tuple[Fact, ...] = (
+            RewardGiven(reward_id="reward/t-1", source="catalogue/mug", payouts=("p-1", "p-2"), at=AT),
+            FriendRewarded(friend_id="m-7", program_id="friends", day=date(2026, 7, 1), number=1, at=AT),
+            FriendReversed(friend_id="m-8", program_id="friends", stand_in="m-7", at=AT),
+            ReferralCodeGiven(code="VELO-ANNA", at=AT),
+        )
+        assert linked_streams(OLD, facts) == (
+            "payout/p-1",
+            "payout/p-2",
+            "referral/m-7",
+            "referral/m-8",
+            "referral_code/VE10ANNA",
+        )
+        joined = ReferralJoined(friend_id=OLD, program_id="friends", advocate_id="m-9", at=AT)
+        assert linked_streams(OLD, [joined]) == ("member/m-9",)
+        assert linked_streams("m-9", [joined]) == ()
 
     def test_nobody(self) -> None:
         """Without facts there is nothing to load."""
@@ -301,6 +371,83 @@ class TestForgotten:
         given = {member_stream(OLD): (), order_stream("1"): (OrderReserved(order=order, until=AT, at=AT),)}
         found = forgotten(given, member_id=OLD, alias=NEW)
         assert found == {order_stream("1"): (OrderReserved(order=attrs.evolve(order, member_id=NEW), until=AT, at=AT),)}
+
+
+class TestCodes:
+    """A code to bring friends with may be a name: it goes like one."""
+
+    CODE = "VELO-ANNA"
+    OTHER = alias_code(NEW)
+    GIVEN: Mapping[StreamId, Sequence[Fact]] = {
+        referral_code_stream(CODE): [ReferralCodeIssued(code=CODE, member_id=OLD, at=AT)],
+        member_stream(OLD): [MemberJoined(member_id=OLD, at=AT), ReferralCodeGiven(code=CODE, at=AT)],
+        referral_stream("m-7"): [ReferralJoined(friend_id="m-7", program_id="f", advocate_id=OLD, code="VE10ANNA", at=AT)],
+        referral_stream("m-8"): [ReferralJoined(friend_id="m-8", program_id="f", advocate_id="m-9", code="0THER", at=AT)],
+        referral_stream("m-9"): [refused("VE10ANNA"), refused("VELO-ANNA"), refused("?!"), refused("")],
+    }
+
+    def test_a_code_is_replaced_wherever_it_stands(self) -> None:
+        """As it is shown and as it is read; another one stays, and so does what is none."""
+        assert without_code(self.GIVEN, code=self.CODE, other=self.OTHER) == {
+            referral_code_stream(self.OTHER): (ReferralCodeIssued(code=self.OTHER, member_id=OLD, at=AT),),
+            member_stream(OLD): (MemberJoined(member_id=OLD, at=AT), ReferralCodeGiven(code=self.OTHER, at=AT)),
+            referral_stream("m-7"): (
+                ReferralJoined(friend_id="m-7", program_id="f", advocate_id=OLD, code=fold_code(self.OTHER), at=AT),
+            ),
+            referral_stream("m-9"): (refused(fold_code(self.OTHER)), refused(self.OTHER), refused("?!"), refused("")),
+        }
+
+    def test_the_other_code_says_nothing(self) -> None:
+        """It is made of the alias, the same each time, and of letters and digits."""
+        assert alias_code(NEW) == self.OTHER
+        assert len({alias_code("forgotten-2"), self.OTHER, alias_code(NEW, 1)}) == 3
+        assert (len(self.OTHER), self.OTHER.isalnum()) == (16, True)
+
+    @pytest.mark.parametrize(
+        "fact,tells",
+        [
+            (ReferralJoined(friend_id="m-7", program_id="f", advocate_id=OLD, at=AT), True),
+            (ReferralJoined(friend_id="m-7", program_id="f", advocate_id="m-9", code="VE10ANNA", at=AT), False),
+            (ReferralRefused(friend_id="m-7", program_id="f", reason=Reason.REFERRAL_SELF, code="VE10ANNA", at=AT), True),
+            (ReferralRefused(friend_id="m-7", program_id="f", reason=Reason.REFERRAL_SELF, code="0THER", at=AT), False),
+            (refused("", advocate_id=OLD), True),
+            (refused("", advocate_id="m-9"), False),
+            (ReferralReversed(friend_id="m-7", at=AT), False),
+        ],
+    )  # fmt: skip
+    def test_which_friends_tell_of_a_member(self, fact: Fact, tells: bool) -> None:  # noqa: FBT001 - a table
+        """Those whom the member brought, and those who tried the member's code."""
+        assert tells_of([fact], OLD, frozenset({"VE10ANNA"})) is tells
+
+
+class TestReferrals:
+    """Friends stand in the advocate's stream, advocates in the friend's."""
+
+    def test_both_sides_go_under_the_alias(self) -> None:
+        """In whatever stream they stand; a reason of the library's is no text that somebody typed."""
+        given: Mapping[StreamId, Sequence[Fact]] = {
+            referral_stream(OLD): [ReferralJoined(friend_id=OLD, program_id="f", advocate_id="m-9", at=AT)],
+            referral_stream("m-7"): [ReferralJoined(friend_id="m-7", program_id="f", advocate_id=OLD, at=AT)],
+            member_stream("m-9"): [
+                FriendRewarded(friend_id=OLD, program_id="f", day=date(2026, 7, 1), number=1, at=AT),
+                FriendReversed(friend_id="m-7", program_id="f", stand_in=OLD, at=AT),
+            ],
+        }
+        assert forgotten(given, member_id=OLD, alias=NEW, named=referral_stream) == {
+            referral_stream(NEW): (ReferralJoined(friend_id=NEW, program_id="f", advocate_id="m-9", at=AT),),
+            referral_stream("m-7"): (ReferralJoined(friend_id="m-7", program_id="f", advocate_id=NEW, at=AT),),
+            member_stream("m-9"): (
+                FriendRewarded(friend_id=NEW, program_id="f", day=date(2026, 7, 1), number=1, at=AT),
+                FriendReversed(friend_id="m-7", program_id="f", stand_in=NEW, at=AT),
+            ),
+        }
+
+    def test_a_member_whose_id_is_part_of_a_reason_code(self) -> None:
+        """Somebody called "self" is no part of ``referral_self``."""
+        fact = refused("", advocate_id="self")
+        (new,) = renamed(fact, member_id="self")
+        assert isinstance(new, ReferralRefused)
+        assert (new.reason, dict(new.details)) == (Reason.REFERRAL_SELF, {"advocate_id": NEW})
 
 
 class TestInAStore:

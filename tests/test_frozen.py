@@ -14,6 +14,13 @@ from hypothesis import strategies as st
 
 from loyaltycore._frozen import FrozenMap, HistoryNeeded, LaterMap, PartialMap
 
+ASKED: tuple[Callable[[FrozenMap[str, int], str], object], ...] = (
+    lambda items, _: len(items),
+    lambda items, _: bool(items),
+    lambda items, key: key in items,
+    lambda items, key: items.get(key),
+    lambda items, key: key in items.updated({"new": 1}),
+)
 ITEMS = st.dictionaries(st.text(max_size=3), st.integers())
 
 
@@ -148,6 +155,40 @@ class TestLaterMap:
         """It comes back as an ordinary one."""
         assert pickle.loads(pickle.dumps(LaterMap(lambda: {"a": 1}))) == {"a": 1}
         assert copy.deepcopy(LaterMap(lambda: {"a": 1})) == {"a": 1}
+
+    @given(ITEMS, ITEMS, st.frozensets(st.text(max_size=3)), st.text(max_size=3))
+    def test_names_change_no_answer(self, items: dict[str, int], changes: dict[str, int], more: frozenset[str], key: str) -> None:
+        """Told how many items there are and by which names, and maybe some more, it answers as an ordinary one."""
+        whole = FrozenMap(items).updated(changes)
+        for ask in ASKED:
+            later = LaterMap(lambda: items, count=len(items), names=items.keys() | more).updated(changes)
+            assert ask(later, key) == ask(whole, key)
+            assert later == whole
+            assert ask(later, key) == ask(whole, key)
+
+    def test_what_is_new_is_told_without_a_look(self) -> None:
+        """Names say what is none of the items, and how many there are; whatever may be one of them is looked at."""
+        made = list[str]()
+
+        def make() -> dict[str, int]:
+            made.append("made")
+            return {"a": 1, "b": 2}
+
+        later = LaterMap(make, count=2, names={"a", "b", "looks alike"}).updated({"new": 3})
+        assert (len(later), "c" in later, later.get("c", 5), "new" in later, later["new"], made) == (3, False, 5, True, 3, [])
+        with pytest.raises(KeyError, match="c"):
+            later["c"]
+        assert made == []
+        assert ("looks alike" in later, made) == (False, ["made"])
+        again = LaterMap(make, count=2, names={"a", "b"}).updated({"a": 4})
+        assert (len(again), again["a"], again["b"]) == (2, 4, 2)
+
+    def test_a_look_while_the_items_are_made_misses_nothing(self) -> None:
+        """Whoever looks at the items in another thread turns the map into an ordinary one between two steps of this one."""
+        later = LaterMap(lambda: {"a": 1}, count=1, names={"a"}).updated({"b": 2})
+        assert dict(later) == {"a": 1, "b": 2}
+        contains, item, length = LaterMap.__contains__, LaterMap.__getitem__, LaterMap.__len__
+        assert (contains(later, "b"), item(later, "b"), length(later)) == (True, 2, 2)  # type: ignore[arg-type]  # it is an ordinary one by now
 
     def test_a_copy_made_while_the_items_are_made_loses_nothing(self) -> None:
         """Whoever looks at the items in another thread turns the map into an ordinary one between two steps of this one."""

@@ -19,6 +19,7 @@ from loyaltycore._history import (
     Acted,
     Bucket,
     CardMade,
+    Chosen,
     CodesIssued,
     CouponGranted,
     Event,
@@ -28,7 +29,9 @@ from loyaltycore._history import (
     Joined,
     Ordered,
     ReturnedLines,
+    RewardAsked,
     Tally,
+    TierLifted,
     open_history,
     read_jsonl,
     take_basket,
@@ -47,6 +50,9 @@ ACTION: dict[str, Any] = {"kind": "action", "at": AT, "action": "review", "membe
 
 CODES: dict[str, Any] = {"kind": "codes", "at": AT, "campaign": "welcome", "count": 300, "ref": "flyers"}
 GRANT: dict[str, Any] = {"kind": "grant", "at": AT, "campaign": "welcome", "member_id": "m-1", "ref": "ticket-7"}
+TIER: dict[str, Any] = {"kind": "tier_grant", "at": AT, "tier": "gold", "member_id": "m-1", "ref": "press-1", "reason": "press"}
+REWARD: dict[str, Any] = {"kind": "reward", "at": AT, "reward": "cap", "member_id": "m-1", "ref": "take-1"}
+CHOICE: dict[str, Any] = {"kind": "choose", "at": AT, "reward": "milestone/tenth", "option": "mug", "member_id": "m-1"}
 CARD: dict[str, Any] = {
     "kind": "card",
     "at": AT,
@@ -80,6 +86,28 @@ class TestEvents:
         """A joining names a member; its instant is in UTC."""
         assert one(tmp_path, JOIN) == Joined(at=INSTANT, member_id="m-1")
 
+    def test_join_by_a_friend(self, tmp_path: Path) -> None:
+        """A joining may say who brought the member, and what the shop knows the person by."""
+        brought = {**JOIN, "referred_by": "m-7", "identity_hashes": ["a1", "b2"]}
+        joined = Joined(at=INSTANT, member_id="m-1", referred_by="m-7", identity_hashes=("a1", "b2"))
+        assert one(tmp_path, brought) == joined
+        assert one(tmp_path, {**JOIN, "referred_by": None}) == Joined(at=INSTANT, member_id="m-1")
+
+    def test_tier_grant(self, tmp_path: Path) -> None:
+        """A member is lifted to a tier, for a time or for good."""
+        lifted = TierLifted(at=INSTANT, tier="gold", member_id="m-1", ref="press-1", reason="press", until=INSTANT)
+        assert one(tmp_path, {**TIER, "until": AT}) == lifted
+        assert one(tmp_path, TIER) == one(tmp_path, {**TIER, "until": None}) == attrs.evolve(lifted, until=None)
+
+    def test_reward(self, tmp_path: Path) -> None:
+        """A member takes a reward of the catalogue."""
+        assert one(tmp_path, REWARD) == RewardAsked(at=INSTANT, reward_id="cap", member_id="m-1", ref="take-1")
+
+    def test_choose(self, tmp_path: Path) -> None:
+        """A member chooses one of the things that a reward offers."""
+        chosen = Chosen(at=INSTANT, reward_id="milestone/tenth", option="mug", member_id="m-1")
+        assert one(tmp_path, CHOICE) == chosen
+
     def test_smallest_order(self, tmp_path: Path) -> None:
         """An order needs an id and lines; a line needs an id and a price; everything else has a neutral default."""
         basket = Basket([Line("1", Money.of("79.90", "EUR"), 1, product_id="1")], currency="EUR")
@@ -99,7 +127,7 @@ class TestEvents:
             "floor_price": "50.00",
         }
         told = {"shipping": "4.90", "market": "FR", "channel": "web", "payment": "card"}
-        named = {"coupons": ["welcome/ticket-7", "sorry-10/a/b"], "gift_cards": ["card-7"]}
+        named = {"coupons": ["welcome/ticket-7", "sorry-10/a/b"], "gift_cards": ["card-7"], "rewards": ["reward/take-1"]}
         rest = {"member_id": "m-1", **told, "codes": ["summer 10"], **named, "burn": 500}
         read_line = Line(
             "1",
@@ -121,6 +149,7 @@ class TestEvents:
             basket=Basket([read_line], shipping=shipping, market="FR", channel="web", payment="card", currency="EUR"),
             codes=("summer 10",),
             coupons=(GrantName("welcome", "ticket-7"), GrantName("sorry-10", "a/b")),
+            rewards=("reward/take-1",),
             gift_cards=("card-7",),
             burn=500,
         )
@@ -235,6 +264,8 @@ UNREADABLE: list[Any] = [
     {**ORDER, "coupons": ["/ticket-7"]},
     {**ORDER, "coupons": ["welcome/"]},
     {**ORDER, "coupons": [7]},
+    {**ORDER, "rewards": "reward/take-1"},
+    {**ORDER, "rewards": [""]},
     {**ORDER, "gift_cards": "card-7"},
     {**ORDER, "gift_cards": [""]},
     {**ORDER, "gift_cards": None},
@@ -246,6 +277,25 @@ UNREADABLE: list[Any] = [
     {**GRANT, "campaign": None},
     {**GRANT, "member_id": ""},
     {**GRANT, "ref": None},
+    {**JOIN, "referred_by": 7},
+    {**JOIN, "referred_by": ""},
+    {**JOIN, "identity_hashes": "a1"},
+    {**JOIN, "identity_hashes": None},
+    {**JOIN, "identity_hashes": [7]},
+    {**JOIN, "identity_hashes": [""]},
+    {**TIER, "tier": "a tier"},
+    {**TIER, "member_id": None},
+    {**TIER, "ref": ""},
+    {**TIER, "reason": None},
+    {**TIER, "until": "2027-07-01"},
+    {key: value for key, value in TIER.items() if key != "reason"},
+    {**REWARD, "reward": "a reward"},
+    {**REWARD, "member_id": ""},
+    {**REWARD, "ref": None},
+    {**REWARD, "price": 500},
+    {**CHOICE, "reward": ""},
+    {**CHOICE, "option": "a mug"},
+    {**CHOICE, "member_id": 7},
     {**CARD, "ref": ""},
     {**CARD, "amount": 50},
     {**CARD, "amount": "50,00"},

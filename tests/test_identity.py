@@ -27,6 +27,9 @@ from loyaltycore.identity import (
     labels,
     member_stream,
     order_stream,
+    payout_stream,
+    referral_code_stream,
+    referral_stream,
     within,
 )
 from loyaltycore.testing.strategies import ids
@@ -159,6 +162,9 @@ class TestStreams:
         """Kind and id."""
         assert member_stream("m-42") == "member/m-42"
         assert order_stream("2026/1001") == "order/2026/1001"
+        assert payout_stream("p-1") == "payout/p-1"
+        assert referral_stream("m-42") == "referral/m-42"
+        assert referral_code_stream(" velo-7ko2 ") == referral_code_stream("VELO7K02") == "referral_code/VE107K02"
 
     def test_ids_are_checked(self) -> None:
         """A number is no id."""
@@ -166,6 +172,12 @@ class TestStreams:
             member_stream(42)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=r"^order_id must be text"):
             order_stream("")
+        with pytest.raises(UsageError, match=r"^payout_id must be text"):
+            payout_stream("")
+        with pytest.raises(UsageError, match=r"^friend_id must be text"):
+            referral_stream("")
+        with pytest.raises(UsageError, match=r"^a code must be letters and digits"):
+            referral_code_stream("?!")
 
 
 class TestWithin:

@@ -91,6 +91,19 @@ class TestLadder:
         assert ladder.index(number) == len(reached)
         assert ladder.at(number) == (reached[-1] if reached else None)
 
+    @pytest.mark.law(34)
+    @given(
+        st.dictionaries(NUMBERS, st.integers() | st.text() | st.tuples(st.integers()) | st.just(()), min_size=1, max_size=5),
+        NUMBERS,
+    )
+    def test_rungs_hold_any_value(self, rungs: dict[int, object], number: int) -> None:
+        """A ladder never looks into its values: a reward, an amount, even nothing but None."""
+        ladder = Ladder.of(rungs)
+        reached = [value for threshold, value in sorted(rungs.items(), key=lambda rung: rung[0]) if threshold <= number]
+        assert ladder.at(number) == (reached[-1] if reached else None)
+        missing = ladder.shortfall(number)
+        assert missing is None or ladder.at(number + missing) == rungs[number + missing]
+
     @pytest.mark.parametrize(
         "rungs,message",
         [

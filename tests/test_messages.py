@@ -108,10 +108,14 @@ class TestCatalogue:
         kinds = {kind.__name__ for kind in conditions.Condition.__args__} - {"Not"}
         assert {key for key in TEXTS["en"] if key.startswith("excluded.")} == {f"excluded.{kind}" for kind in kinds}
 
-    def test_a_guesser_hears_one_text(self) -> None:
-        """Codes that do not exist and codes that are no codes are told alike."""
+    @pytest.mark.parametrize("public", ["coupon_invalid", "card_invalid", "referral_invalid"])
+    def test_a_guesser_hears_one_text(self, public: str) -> None:
+        """Whatever is wrong with a code, a gift card's number or a referral code is told alike, and names nothing."""
+        reasons = [reason for reason in Reason if reason.public == public]
+        assert len(reasons) > 1
         for found in TEXTS.values():
-            assert len({found[f"refused.{reason.value}"] for reason in Reason if reason.public == "coupon_invalid"}) == 1
+            (text,) = {found[f"refused.{reason.value}"] for reason in reasons}
+            assert named_in(text) == set()
 
     def test_no_line_breaks_before_a_mark(self) -> None:
         """French sets a blank before some marks; it is a narrow one at which no line breaks, and English sets none."""

@@ -257,11 +257,17 @@ class TestShadowed:
             "alone has no condition, is exclusive and goes first"
         )
 
-    @pytest.mark.parametrize("give", [POINTS, NextCoupon("welcome"), Several([TEN, POINTS])])
+    @pytest.mark.parametrize("give", [NextCoupon("welcome"), Several([TEN, NextCoupon("welcome")])])
     def test_behind_an_exclusive_one_that_always_gives(self, give: Benefit) -> None:
         """Nothing is left at all."""
         found = told(Offer("alone", give=give, combines=Combines.ALONE), Offer("other", give=TEN))
         assert short(found) == [(NEVER, ("other",))]
+
+    @pytest.mark.parametrize("give", [POINTS, Several([TEN, POINTS])])
+    def test_behind_an_exclusive_one_that_gives_points(self, give: Benefit) -> None:
+        """Points are for goods that offers may touch: a basket of others leaves room."""
+        found = told(Offer("alone", give=give, combines=Combines.ALONE), Offer("other", give=TEN))
+        assert short(found) == [(SHADOWED, ("other",))]
 
     @pytest.mark.parametrize(
         "changes",

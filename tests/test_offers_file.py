@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loyaltycore import Basket, Line, Money, Program, ProgramError
 from loyaltycore._campaign import CAMPAIGNS_LIMIT
 from loyaltycore._code_space import CodeSpace, SecretKey
-from loyaltycore._offers_file import _SINGLES
+from loyaltycore._offers_file import SINGLES
 from loyaltycore._phrases import EXPIRES, PENDING, TERM
 from loyaltycore._program_file import read_program
 from loyaltycore.basket import Filter, PriceState
@@ -377,7 +377,7 @@ class TestBenefits:
 
     def test_every_benefit_can_be_said(self) -> None:
         """No key is left untried, and no benefit of the library, and no setting of one, is left unsaid."""
-        assert [name for name in _SINGLES if not any(name in text for text, _ in BENEFITS)] == []
+        assert [name for name in SINGLES if not any(name in text for text, _ in BENEFITS)] == []
         assert {type(found) for _, found in BENEFITS} == set(get_args(Benefit))
         assert unsaid(found for _, found in BENEFITS) == set()
 
@@ -437,7 +437,7 @@ class TestOffers:
 
 
 SPANS = ", ".join(sorted(Span))
-KNOWN_GIVES = ", ".join(_SINGLES)
+KNOWN_GIVES = ", ".join(SINGLES)
 FILTER_KEYS = "brands, categories, exclude_products, exclude_tags, price, price_from, price_to, products, tags"
 
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore._phrases import read_earn, read_expires, read_pending, read_percent, read_period, read_step, read_term
+from loyaltycore._phrases import (
+    TIER_WINDOW,
+    read_earn,
+    read_expires,
+    read_pending,
+    read_percent,
+    read_period,
+    read_step,
+    read_term,
+    read_tier_window,
+)
 from loyaltycore.errors import UsageError
 from loyaltycore.periods import (
     Awaiting,
@@ -27,6 +37,7 @@ from loyaltycore.periods import (
     opens_and_ends,
 )
 from loyaltycore.quantities import Rate
+from loyaltycore.tiers import CalendarMonths, CalendarYears, Lifetime, MembershipYears, TierWindow
 
 AFTER_A_CENTURY = datetime(2126, 1, 1, tzinfo=UTC)
 
@@ -36,6 +47,7 @@ READERS: list[Callable[[str], object]] = [
     read_percent,
     read_expires,
     read_pending,
+    read_tier_window,
     lambda text: read_step(text, currency="EUR"),
     lambda text: read_earn(text, currency="EUR"),
 ]
@@ -308,12 +320,84 @@ class TestPending:
             read_pending("on 2026-02-30")
 
 
+class TestTierWindow:
+    @pytest.mark.parametrize(
+        "text,expected",
+        [
+            ("12 months", Period(months=12)),
+            ("90 days", Period(days=90)),
+            ("calendar year", CalendarYears()),
+            ("1 calendar year", CalendarYears()),
+            ("2 calendar years", CalendarYears(years=2)),
+            ("100 calendar years", CalendarYears(years=100)),
+            ("calendar year from 1 April", CalendarYears(YearDay(4, 1))),
+            ("2 calendar years from 29 February", CalendarYears(YearDay(2, 29), years=2)),
+            ("calendar quarter", CalendarMonths(3)),
+            ("2 calendar quarters", CalendarMonths(6)),
+            ("calendar month", CalendarMonths(1)),
+            ("4 calendar months", CalendarMonths(4)),
+            ("membership year", MembershipYears()),
+            ("3 membership years", MembershipYears(years=3)),
+            ("lifetime", Lifetime()),
+        ],
+    )
+    def test_windows(self, text: str, expected: TierWindow | Period) -> None:
+        """A length, years and months of the calendar, years of the membership, or all time."""
+        assert read_tier_window(text) == expected
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "12",
+            "year",
+            "Calendar year",
+            "calendar  year",
+            "calendar years ",
+            "calendar week",
+            "calendar year from April",
+            "calendar year from 1 Avril",
+            "calendar year from 2026-04-01",
+            "calendar year, end of month",
+            "12 months, end of month",
+            "membership month",
+            "2 lifetimes",
+            "1.5 calendar years",
+        ],
+    )
+    def test_anything_else_is_refused(self, text: str) -> None:
+        """The message names every form."""
+        with pytest.raises(UsageError) as error:
+            read_tier_window(text)
+        assert str(error.value) == f"must be {TIER_WINDOW}, got {text!r}"
+
+    @pytest.mark.parametrize(
+        "text,message",
+        [
+            ("calendar quarter from 1 April", r"^must be a calendar year where it begins on a day of its own, got '"),
+            ("membership year from 1 April", r"^must be a calendar year where it begins on a day of its own, got '"),
+            ("calendar year from 31 April", r"^must be a day that the calendar has, got 'calendar year from 31 April'$"),
+            ("0 calendar years", r"^years must be a whole number in \[1, 100\], got 0$"),
+            ("101 membership years", r"^years must be a whole number in \[1, 100\], got 101$"),
+            ("5 calendar months", r"^months must be one of 1, 2, 3, 4, 6, got 5$"),
+            ("3 calendar quarters", r"^months must be one of 1, 2, 3, 4, 6, got 9$"),
+            ("0 days", "^a period must be longer than nothing"),
+            ("101 years", "^must be at most 100 years"),
+        ],
+    )
+    def test_what_no_calendar_has(self, text: str, message: str) -> None:
+        """A form that is known, and a number or a day that is none."""
+        with pytest.raises(UsageError, match=message):
+            read_tier_window(text)
+
+
 class TestFuzz:
     @given(
         st.sampled_from(READERS),
         st.text(max_size=30)
         | st.from_regex(r"[0-9]{1,6} (per|days|%|an order|March)[ ,.0-9a-z]{0,12}", fullmatch=True)
         | st.from_regex(r"(on )?[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True)
+        | st.from_regex(r"([0-9]{1,6} )?(calendar|membership) (year|quarter)s?( from [0-9]{1,3} (April|June))?", fullmatch=True)
         | st.from_regex(r"on [a-z]{1,3} within [0-9]{1,6} (day|year)s?", fullmatch=True),
     )
     def test_any_text_is_read_or_refused(self, read: Callable[[str], object], text: str) -> None:

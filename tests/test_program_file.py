@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,14 +15,16 @@ from hypothesis import strategies as st
 from loyaltycore import Basket, Membership, Money, Program, ProgramError, Rate
 from loyaltycore._earning import Action, Filter, Step
 from loyaltycore._phrases import EARN, EXPIRES
-from loyaltycore._program_file import Problem, read_program
-from loyaltycore.benefits import FreeShipping, PercentOff
+from loyaltycore._program_file import Problem, ProgramParts, read_program
+from loyaltycore._tiers_file import METRIC
+from loyaltycore.benefits import BonusPoints, FreeShipping, PercentOff
 from loyaltycore.conditions import AllOf, code_presented, first_order, is_member, spend_at_least
 from loyaltycore.errors import UsageError
 from loyaltycore.offers import Lane, Mode, Offer, Stacking
 from loyaltycore.periods import Calendar, Period, Term, Through, Window
 from loyaltycore.points import Basis, BurnRule, EarningRule, Overdraft
-from loyaltycore.tiers import Downgrade, Ladder, TierRule
+from loyaltycore.rewards import OrderNumber
+from loyaltycore.tiers import Downgrade, Ladder, TierBenefits, TierRule
 from tests.programs import VELO
 
 HEAD = '[program]\nname = "velo"\nversion = 1\ncurrency = "EUR"\nzone = "Europe/Paris"\nstarts_on = 2026-07-01\n'
@@ -29,6 +33,40 @@ TIERS = 'metric = "spend"\nwindow = "12 months"\ndowngrade = "one step"\n'
 STACKING = '[stacking]\nmode = "best"\n'
 OFFER = '[[offers]]\nid = "ten"\ngive = { percent_off = "10" }\n'
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
+YEAR = Term(Period(months=12), through_end_of=Through.MONTH)
+GOLD = '[[tiers.rung]]\nid = "gold"\nfrom = "1000.00"\n'
+MORE = """
+[[tiers.rung]]
+id = "gold"
+from = "1000.00"
+perks = ["early-access"]
+entry_gift = { points = 200 }
+[[tiers.before]]
+until = 2027-01-01
+rungs = { bronze = "0", silver = "250.00" }
+
+[[rewards]]
+id = "mug"
+give = { gift = "mug" }
+price = 500
+tier_prices = { gold = 400 }
+[[milestones]]
+id = "tenth"
+when = { order = 10 }
+give = { percent_off = "10" }
+
+[referrals]
+codes = "VELO-####-####"
+qualifies = { first_order = true, spend_at_least = "40.00" }
+after = "30 days"
+friend = { amount_off = "10.00", per = "basket" }
+advocate = { 1 = { points = 500 }, 3 = { amount_off = "15.00", per = "basket" } }
+limit_per_year = 20
+"""
+REFERRALS = (
+    '[referrals]\ncodes = "VELO-####-####"\nqualifies = { first_order = true }\n'
+    'advocate = { 1 = { points = 500, expires = "never" } }\n'
+)
 
 
 def problems(text: str) -> list[str]:
@@ -79,6 +117,34 @@ class TestWhole:
                 window=Window(starts_at=datetime(2026, 6, 30, 22, tzinfo=UTC), ends_at=datetime(2026, 8, 31, 22, tzinfo=UTC)),
             ),
         }
+
+    def test_the_whole_of_a_shop(self) -> None:
+        """Tiers that give, a catalogue, milestones and referrals, beside all that stood there before."""
+        program = Program.parse(VELO.replace(GOLD, "") + MORE)
+        assert program.tiers is not None
+        assert program.tiers.benefits["gold"] == TierBenefits(perks=["early-access"], entry_gift=BonusPoints(200, expires=YEAR))
+        assert program.tiers.before[0].ladder == Ladder.of({0: "bronze", 25000: "silver"})
+        assert program.rewards["mug"].price_in("gold") == 400
+        assert program.milestones["tenth"].when == OrderNumber(10)
+        assert program.referrals is not None
+        assert program.referrals.limit_per_year == 20
+        made = {"reward-mug", "milestone-tenth", "referrals-friend", "referrals-3"}
+        assert program.campaigns.keys() == made
+        assert made < {offer.offer_id for offer in program.book.offers}
+
+    @pytest.mark.shared
+    def test_the_file_that_shops_wish_for(self, shared: Path) -> None:
+        """It reads as it stands."""
+        program = Program.parse((shared / "api" / "program.toml").read_text(encoding="utf-8"))
+        assert program.tiers is not None
+        assert program.tiers.benefits["gold"].perks == {"early-access", "free-returns"}
+        assert program.actions["birthday"].points == 200
+        assert program.referrals is not None
+        assert program.referrals.advocate.at(1) == BonusPoints(500, expires=YEAR)
+
+    def test_every_part_of_a_program(self) -> None:
+        """Is read: a field of ``Program`` that no file can say would be left to Python."""
+        assert set(ProgramParts.__annotations__) == {field.name for field in attrs.fields(Program) if field.init}
 
     def test_least(self) -> None:
         """A head alone is a program: nothing is earned, nothing given."""
@@ -213,8 +279,8 @@ class TestProblems:
             (
                 HEAD + "[segments]\n",
                 (
-                    "segments: is not known to this version, which knows campaigns, offers, points, program, stacking, tiers, "
-                    "got a table"
+                    "segments: is not known to this version, which knows campaigns, milestones, offers, points, program, "
+                    "referrals, rewards, stacking, tiers, got a table"
                 ),
             ),
             (HEAD + "[campaigns]\n", "campaigns: must be an array of tables: [[campaigns]], got a table"),
@@ -264,8 +330,8 @@ class TestProblems:
             ),
             (HEAD + "[tiers]\n" + TIERS, "tiers.rung: is missing; must be at least one [[tiers.rung]]"),
             (
-                HEAD + "[tiers]\n" + TIERS.replace("spend", "orders") + '[[tiers.rung]]\nid = "a"\nfrom = "0"',
-                'tiers.metric: must be "spend" in this version, got "orders"',
+                HEAD + "[tiers]\n" + TIERS.replace("spend", "visits") + '[[tiers.rung]]\nid = "a"\nfrom = "0"',
+                f'tiers.metric: must be {METRIC}, got "visits"',
             ),
             (
                 HEAD + "[tiers]\n" + TIERS + '[[tiers.rung]]\nid = "a"\nfrom = "1"\n[[tiers.rung]]\nid = "b"\nfrom = "1.00"',
@@ -318,6 +384,27 @@ class TestProblems:
     def test_each_mistake_has_its_message(self, text: str, expected: str) -> None:
         """Where it is, what is allowed, and what was found."""
         assert problems(text) == [expected]
+
+    @pytest.mark.parametrize("after", ["", 'after = "return window"\n'])
+    def test_a_reward_that_would_wait_for_ever(self, after: str) -> None:
+        """Where orders can come back for ever the file says how long an advocate waits."""
+        (message,) = problems(HEAD + REFERRALS + after)
+        assert message.startswith("referrals.after: must be said where orders can come back for ever")
+        assert read_program(HEAD + REFERRALS + 'after = "at once"')["returns"] is None
+        assert read_program(HEAD + 'returns = "30 days"\n' + REFERRALS + after)["referrals"] is not None
+
+    def test_points_that_rewards_multiply(self) -> None:
+        """Not where a rule carries spend over, wherever the reward stands."""
+        carries = HEAD + "[points]\n" + POINTS + "carry_over = true\n" + STACKING
+        twice = 'give = { points_times = "2" }\n'
+        rung = f'[tiers]\n{TIERS}[[tiers.rung]]\nid = "a"\nfrom = "0"\nentry_{twice.replace("give", "gift")}'
+        for text, key in (
+            ('[[rewards]]\nid = "a"\nprice = 1\n' + twice, "rewards[1].give"),
+            ('[[milestones]]\nid = "a"\nwhen = { order = 1 }\n' + twice, "milestones[1].give"),
+            (rung, "tiers.rung[1].entry_gift"),
+            (REFERRALS + 'after = "at once"\n' + twice.replace("give", "friend"), "referrals.friend"),
+        ):
+            assert problems(carries + text) == [f"{key}: must not multiply points, as rule 'order' carries spend over"]
 
     @pytest.mark.parametrize(
         "text,expected",
@@ -379,6 +466,7 @@ LEAVES = (
     | st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=8)
     | st.sampled_from(("EUR", "Europe/Paris", "1 per 1.00", "paid", "never", "30 days", "100 years", "spend", "one step", "best"))
     | st.sampled_from(("0.01", "50 %", "carry", "50.00", "10", "SUMMER10", "shipping", "9999-12-31"))
+    | st.sampled_from(("calendar year", "lifetime", "next period", "reassess", "orders", "VELO-####-####", "bronze", "year"))
 )
 KEYS = st.sampled_from(
     (
@@ -398,6 +486,9 @@ KEYS = st.sampled_from(
         ),
         *("pending", "expires", "worth", "burn_minimum", "burn_share", "overdraft", "actions", "metric", "window", "downgrade"),
         *("rung", "id", "from", "to", "mode", "exclude_tags", "when", "give", "lane", "priority", "spend_at_least", "member"),
+        *("rewards", "milestones", "referrals", "codes", "qualifies", "advocate", "friend", "after", "1", "points", "pay_out"),
+        *("price", "stock", "tier_prices", "choice", "within", "order", "before", "until", "rungs", "perks", "entry_gift"),
+        *("upgrade", "grace", "spend", "orders", "bronze", "account", "valid_for", "balance"),
         *("code", "first_order", "percent_off", "free_shipping", "burn_exclude_tags", "earn_exclude_tags", "review", "order"),
     )
 )
@@ -426,7 +517,8 @@ class TestFuzz:
     @given(st.data())
     def test_one_changed_value_still_works_or_is_told(self, data: st.DataObject) -> None:
         """A whole file with one value replaced: every problem names its key; a program that is read can be asked for years."""
-        lines = VELO.splitlines()
+        whole = data.draw(st.sampled_from([VELO, VELO.replace(GOLD, "") + MORE]))
+        lines = whole.splitlines()
         places = [place for place, line in enumerate(lines) if " = " in line and "{" not in line]
         place = data.draw(st.sampled_from(places))
         name = lines[place].partition(" = ")[0]
@@ -435,7 +527,9 @@ class TestFuzz:
         try:
             program = Program.parse(text)
         except ProgramError:
-            assert "currency" in name or any(name in message for message in problems(text))
+            # A tier that is called otherwise is missing where rewards and earlier thresholds name it.
+            named = whole != VELO and name == "id"
+            assert "currency" in name or any(name in message for message in [*problems(text), *(["id"] if named else [])])
             return
         at = program.starts_at
         basket = Basket.of(program.currency, {"helmet": 80})

@@ -20,11 +20,11 @@ from loyaltycore import replay as module
 from loyaltycore._columns import read_columns
 from loyaltycore.codec import fact_text
 from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
-from loyaltycore.facts import Change, Command
+from loyaltycore.facts import Change, Command, Fact
 from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.identity import CounterId, Key, StreamId, member_stream, order_stream
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded
-from loyaltycore.memberships import Membership
+from loyaltycore.memberships import Membership, RewardGiven
 from loyaltycore.orders import Order
 from loyaltycore.replay import HistoryError, Report, StoredRepository, replay, summarise
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, StoredStream, every_stream
@@ -165,7 +165,8 @@ def checked(report: Report) -> Report:
 
 def facts_of(store: StoredRepository) -> dict[StreamId, list[str]]:
     """Give everything a store holds, coded."""
-    kinds = ("member", "order", "coupon", "campaign", "code_space", "gift_card", "gift_card_number")
+    cards = ("gift_card", "gift_card_number")
+    kinds = ("member", "order", "coupon", "campaign", "code_space", *cards, "payout", "referral", "referral_code")
     streams = [stream for kind in kinds for stream in every_stream(store, kind)]
     return {stream: [fact_text(fact) for fact in stored.facts] for stream, stored in store.load(streams).items()}
 
@@ -199,6 +200,7 @@ class TestEvents:
             },
             tiers={"bronze": 0, "gold": 1},
             offers={"ten": {"uses": 1, "cost_minor": 2000}},
+            quarters={"2026-Q3": {"bronze": 0, "gold": 1, "none": 0, "up": 1, "down": 0}},
             ends_at=START + timedelta(days=5),
             balanced=True,
         )
@@ -511,6 +513,243 @@ class TestGiftCards:
         assert list(data)[-1] == "balanced"
 
 
+REWARDS = """
+[tiers]
+metric = "spend"
+window = "12 months"
+downgrade = "one step"
+[[tiers.rung]]
+id = "bronze"
+from = "0"
+[[tiers.rung]]
+id = "silver"
+from = "400.00"
+entry_gift = { points = 9 }
+[[tiers.rung]]
+id = "gold"
+from = "900.00"
+[[rewards]]
+id = "cap"
+price = 50
+give = { amount_off = "5.00", per = "basket" }
+[[rewards]]
+id = "cash"
+price = 20
+give = { pay_out = "2.00" }
+[[milestones]]
+id = "second"
+when = { order = 2 }
+choice = { points = { points = 5 }, mug = { amount_off = "4.00", per = "basket" } }
+within = "10 days"
+[referrals]
+id = "friends"
+codes = "VELO-####-####"
+qualifies = { first_order = true, spend_at_least = "50.00" }
+after = "30 days"
+friend = { amount_off = "10.00", per = "basket" }
+advocate = { 1 = { points = 60 }, 2 = { amount_off = "15.00", per = "basket" } }
+"""
+
+
+def comes(days: float, member_id: str, by: str | None = None, *hashes: str) -> Row:
+    """Let somebody join, brought by a member."""
+    return {**join(days, member_id), "referred_by": by, "identity_hashes": hashes}
+
+
+def takes(days: float, reward: str = "cap", ref: str = "t", member_id: str = "m") -> Row:
+    """Let a member take a reward."""
+    return {"kind": "reward", "at": at(days), "reward": reward, "member_id": member_id, "ref": ref}
+
+
+def chooses(days: float, option: str, reward: str = "milestone/second") -> Row:
+    """Let a member choose."""
+    return {"kind": "choose", "at": at(days), "reward": reward, "option": option, "member_id": "m"}
+
+
+def lifts(days: float, tier: str = "gold", **rest: object) -> Row:
+    """Lift a member to a tier."""
+    return {"kind": "tier_grant", "at": at(days), "tier": tier, "member_id": "m", "ref": "g", "reason": "press", **rest}
+
+
+@pytest.fixture
+def club(tmp_path: Path) -> Shop:
+    """Give a shop with rewards and referrals."""
+    cut = PROGRAM.index("tiers =")
+    return Shop(tmp_path, Program.parse(PROGRAM[:cut] + PROGRAM[PROGRAM.index("stacking") :] + REWARDS))
+
+
+class TestFriends:
+    """Friends who are brought, and what their advocates get in the order of time."""
+
+    def test_rewarded_when_it_is_due(self, club: Shop) -> None:
+        """An advocate is rewarded before the first event that comes after the day, dated on it; a friend in time saves."""
+        report = club.replay(join(0), comes(1, "f", "m"), order(2, "1", "30.00", "f"), review(32.58))
+        assert (report.referrals["qualified"], report.referrals["rewarded"]) == (1, 0)
+        report = club.replay(join(0), comes(1, "f", "m"), order(2, "1", "30.00", "f"), review(32.58), review(32.59, "u"))
+        names = ("joined", "qualified", "rewarded", "cost_minor", "ltv_minor", "conversion", "k")
+        assert {name: report.referrals[name] for name in names} == {
+            "joined": 1,
+            "qualified": 0,
+            "rewarded": 1,
+            "cost_minor": 1000 + 60,
+            "ltv_minor": 2500,
+            "conversion": "1.0000",
+            "k": "0.5000",
+        }
+        assert [(one.place, one.advocate_id, one.friends) for one in report.advocates] == [(1, "m", 1)]
+        given = next(fact for fact in self.facts(club, "m") if isinstance(fact, RewardGiven))
+        assert given.at == START + timedelta(days=32, hours=14)
+
+    @staticmethod
+    def facts(club: Shop, member_id: str) -> Sequence[Fact]:
+        """Give the facts of a member."""
+        stream = member_stream(member_id)
+        return club.store.load([stream])[stream].facts
+
+    def test_an_order_can_use_it(self, club: Shop) -> None:
+        """The coupon of the second friend is there for an order after the day, and not for one before."""
+        friends = [comes(1, name, "m") for name in ("e", "f")]
+        orders = [order(2, "1", "30.00", "e"), order(2, "2", "30.00", "f")]
+        own = [order(day, f"own-{day}", rewards=["referral/friends/2"]) for day in (3, 33, 34)]
+        report = club.replay(join(0), *friends, *orders, *own)
+        assert report.rewards["referral/friends-2"] == {**NOTHING, "given": 1, "coupons_used": 1, "cost_minor": 1500}
+        assert report.beside["coupons_not_redeemed"] == 2
+
+    def test_came_back(self, club: Shop) -> None:
+        """An order that comes back in time brings nobody anything; the friend is counted, and the advocate is not rewarded."""
+        report = club.replay(join(0), comes(1, "f", "m"), order(2, "1", "30.00", "f"), back(3, units=2), review(40))
+        assert (report.referrals["joined"], report.referrals["rewarded"], report.rewards) == (1, 0, {})
+
+    def test_tricks_stop_no_joining(self, club: Shop) -> None:
+        """One's own code, that of nobody, the same card, a customer's second joining: all join, and are no friends."""
+        rows = [comes(0, "m", None, "a1"), comes(1, "m", "m"), comes(2, "e", "nobody"), comes(3, "f", "m", "a1")]
+        report = club.replay(*rows, order(4, "1", member_id="g"), comes(5, "g", "m"))
+        assert report.buckets == {"sale_member": 1, "join": 5}
+        assert {name: report.referrals[name] for name in ("joined", "refused", "rewarded")} == {
+            "joined": 0,
+            "refused": 4,
+            "rewarded": 0,
+        }
+        assert "referral_code" not in {fact.kind for fact in self.facts(club, "nobody")}
+
+    def test_the_same_joining_twice(self, club: Shop) -> None:
+        """A row that stands there twice is repeated; another advocate is another row, and one too many."""
+        report = club.replay(join(0), join(0, "n"), *[comes(1, "f", "m")] * 2, comes(2, "f", "n"))
+        assert report.buckets == {"join": 4, "repeated": 1}
+        assert report.referrals["joined"] == 1
+
+    def test_a_program_without_referrals(self, shop: Shop) -> None:
+        """Friends join like anybody, and it is said how many there were."""
+        report = shop.replay(join(0), comes(1, "f", "m", "a1"))
+        assert (report.beside, report.referrals, report.advocates) == ({"friends_without_referrals": 1}, {}, ())
+
+    def test_a_history_goes_on(self, club: Shop) -> None:
+        """What an earlier history left waiting is given in its time; the same as in one go."""
+        rows = [join(0), comes(1, "f", "m"), order(2, "1", "30.00", "f"), review(40)]
+        whole = club.replay(*rows)
+        other = MemoryRepository()
+        for number, part in enumerate((rows[:3], rows[3:])):
+            report = replay(club.program, [club.write(part, f"{number}.jsonl")], other)
+        assert facts_of(other) == facts_of(club.store)
+        assert (report.referrals, report.rewards) == (whole.referrals, whole.rewards)
+
+    def test_what_cannot_be_given_stops_it(self, club: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A reward that fails is no fault of the history, and is not passed over."""
+
+        def broken(*_: object, **__: object) -> None:
+            msg = "lost"
+            raise ConflictError(msg)
+
+        monkeypatch.setattr(type(club.program), "reward_referral", broken)
+        rows = [join(0), comes(1, "f", "m"), order(2, "1", "30.00", "f"), review(40)]
+        with pytest.raises(ConflictError, match="lost"):
+            replay(club.program, [club.write(rows)], club.store)
+
+
+NOTHING = dict.fromkeys(("given", "taken_back", "price_points", "points", "coupons_used", "cost_minor"), 0)
+
+
+class TestRewards:
+    """Rewards, choices and tiers by hand."""
+
+    def test_taken_and_used(self, club: Shop) -> None:
+        """A reward costs points; its coupon is named by it, by its member, from then on, and once."""
+        orders = [order(day, f"{day}", "20.00", rewards=["reward/t"]) for day in (2, 4, 5)]
+        report = club.replay(
+            review(0), review(1, "u"), orders[0], takes(3), *orders[1:], order(6, "g", member_id=None, rewards=["reward/t"])
+        )
+        assert report.buckets == {"sale_member": 3, "sale_guest": 1, "action": 2, "reward": 1}
+        assert report.rewards["catalogue/cap"] == {
+            **NOTHING,
+            "given": 1,
+            "price_points": 50,
+            "coupons_used": 1,
+            "cost_minor": 500,
+        }
+        assert report.beside["coupons_not_redeemed"] == 3
+        assert report.offers["reward-cap"] == {"uses": 1, "cost_minor": 500}
+
+    def test_refused_before_what_happened(self, club: Shop) -> None:
+        """Replayed into its own store, a reward that was too dear is refused for that again, though the member has it by now."""
+        report = club.replay(review(0), takes(0.5, ref="a"), takes(0.6, ref="b"), review(1, "u"), takes(2, ref="c"))
+        assert report.buckets == {"action": 2, "reward": 2, "refused": 1}
+        assert report.beside == {"refused.rewardasked.points_insufficient": 1}
+
+    def test_nothing_was_wrong_with_it(self, club: Shop) -> None:
+        """A reward dated before what another history booked is refused for that."""
+        club.replay(review(0), order(5, "1", "20.00", burn=20))
+        report = replay(club.program, [club.write([takes(1, "cash")], "late.jsonl")], club.store)
+        assert report.beside == {"refused.rewardasked.at_before_last": 1}
+
+    def test_paid_outside(self, club: Shop) -> None:
+        """What the shop pays outside costs what it is worth."""
+        report = club.replay(review(0), takes(1, "cash"))
+        assert report.rewards == {"catalogue/cash": {**NOTHING, "given": 1, "price_points": 20, "cost_minor": 200}}
+
+    def test_chosen(self, club: Shop) -> None:
+        """A choice is made once, in its time."""
+        rows = [order(0, "1", "20.00"), chooses(0.5, "points"), order(1, "2", "20.00"), chooses(2, "points")]
+        report = club.replay(*rows, chooses(3, "mug"))
+        assert report.rewards["milestone/second"] == {**NOTHING, "given": 1, "points": 5}
+        assert report.buckets == {"sale_member": 2, "choose": 1, "refused": 2}
+        assert report.beside == {"refused.chosen.reward_not_found": 1, "refused.chosen.key_reused": 1}
+
+    def test_lifted(self, club: Shop) -> None:
+        """A tier by hand is entered, and left when its time is over."""
+        report = club.replay(join(0), lifts(1, "silver", until=at(20)), order(10, "1", "1.00"), order(100, "2", "1.00"))
+        assert report.buckets == {"sale_member": 2, "join": 1, "tier_grant": 1}
+        assert report.rewards["tier/silver"]["points"] == 9
+        assert report.quarters == {
+            "2026-Q3": {"bronze": 1, "silver": 0, "gold": 0, "none": 0, "up": 0, "down": 0},
+            "2026-Q4": {"bronze": 1, "silver": 0, "gold": 0, "none": 0, "up": 0, "down": 0},
+        }
+
+    @pytest.mark.parametrize(
+        "row,why",
+        [
+            (takes(1), "rewardasked.points_insufficient"),
+            (takes(1, "cup"), "rewardasked.reward_not_found"),
+            (chooses(1, "mug"), "chosen.reward_not_found"),
+            (lifts(1, "diamond"), "tierlifted.tier_unknown"),
+        ],
+    )
+    def test_refused(self, club: Shop, row: Row, why: str) -> None:
+        """What is refused is counted with its reason."""
+        report = club.replay(join(0), row)
+        assert (report.buckets, report.beside) == ({"join": 1, "refused": 1}, {f"refused.{why}": 1})
+
+    def test_report(self, club: Shop) -> None:
+        """Rewards, friends and quarters are written down where there are any."""
+        plain = club.replay(join(0)).to_dict()
+        assert "rewards" not in plain
+        assert (plain["referrals"]["advocates"], plain["tiers_by_quarter"]["2026-Q3"]["bronze"]) == ([], 1)
+        rows = [join(0), comes(1, "f", "m"), order(2, "1", "30.00", "f"), review(40), takes(41)]
+        data = club.replay(*rows).to_dict()
+        assert data["rewards"]["catalogue/cap"]["given"] == 1
+        assert data["referrals"]["advocates"] == [{"place": 1, "member_id": "m", "friends": 1}]
+        assert json.loads(json.dumps(data)) == data
+
+
 class TestOrderOfTime:
     """In which order events are booked."""
 
@@ -784,11 +1023,13 @@ class TestReport:
     def test_books_that_do_not_balance(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
         """Sums of facts and sums of lots are two computations: where they differ the report says so."""
         shop.replay(order(0), order(31, "2", burn=100), back(32, "r", "2", units=2))
-        facts = shop.store.load([member_stream("m")])[member_stream("m")].facts
+        add = module._Sums.add
         for kind in (Burned, BurnRefunded):
-            lost = tuple(fact for fact in facts if not isinstance(fact, kind))
-            state = Membership.replay("m", facts)
-            monkeypatch.setattr(module, "_every_member", lambda _, state=state, lost=lost: [(state, lost)])
+
+            def lossy(sums: module._Sums, facts: Sequence[Fact], kind: type[Fact] = kind) -> None:
+                add(sums, [fact for fact in facts if not isinstance(fact, kind)])
+
+            monkeypatch.setattr(module._Sums, "add", lossy)
             assert not summarise(SHOP, shop.store, at=START).balanced
 
     def test_lots_that_do_not_balance(self) -> None:

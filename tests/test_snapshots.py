@@ -15,27 +15,45 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loyaltycore._frozen import FrozenMap, PartialMap
-from loyaltycore._snapshots import NAME_BYTES, SNAPSHOT_FORM, TAKES_KEPT, HistoryNeeded, _Names, compact, restored
+from loyaltycore._snapshots import (
+    NAME_BYTES,
+    SNAPSHOT_FORM,
+    TAKES_KEPT,
+    HistoryNeeded,
+    _Names,
+    compact,
+    restored,
+    tallied,
+)
 from loyaltycore.errors import CorruptStateError, RefusedError, UsageError
 from loyaltycore.facts import Fact
+from loyaltycore.ladders import Ladder
 from loyaltycore.ledger import Overdraft
 from loyaltycore.memberships import (
     CouponGiven,
     CouponGone,
+    FriendRewarded,
     HeldCoupon,
     Membership,
     OffersFreed,
     OffersHeld,
     OfferUses,
     OrderCounted,
+    ReferralCodeGiven,
     ReturnCounted,
+    RewardGiven,
+    RewardOffered,
+    RewardTakenBack,
     SpendCarried,
+    TierGranted,
+    TierGrantEnded,
 )
-from loyaltycore.periods import Lasting, Period, Term, Window
+from loyaltycore.periods import Calendar, Lasting, Period, Term, Window
 from loyaltycore.points import POINTS, PointsAccount
 from loyaltycore.repositories import Snapshot, SnapshotStream
 from loyaltycore.testing._calls import MEMBERS, PointsCall, points_histories
 from loyaltycore.testing.strategies import memberships
+from loyaltycore.tiers import Downgrade, Qualifying, TierRule
 from tests.programs import NOW, baskets, velo
 
 FEW = settings(max_examples=60)
@@ -134,6 +152,22 @@ def seen(member: Membership, at: datetime) -> list[object]:
             [lot_id for (_, _, lot_id), _ in ledger.open_lots.live(at, ledger.span_ends())],
         )
     ]
+
+
+LINES: Final = ("orders", "uses", "coupons", "rewards", "friends", "later", "tallies", "staying")
+NAMED: Final = ("orders", "rewards", "friends")
+
+
+def with_line(member: Membership, line: str, text: str) -> str:
+    """Write a member down, with another line in its place."""
+    head, *lines, names = compact(member).text.split("\n")
+    data = json.loads(head)
+    by_name = dict(zip(LINES, lines, strict=True))
+    by_name[line] = text
+    data["sizes"] = {**data.get("sizes", {}), line: len(text)}
+    if line in NAMED:
+        data["counts"] = {**data.get("counts", {}), line: 1}
+    return "\n".join([json.dumps(data), *by_name.values(), names])
 
 
 CLOSED = (
@@ -477,8 +511,7 @@ class TestRights:
     def test_nothing_is_read_before_it_is_asked_for(self) -> None:
         """A line that is no good is found out by whoever asks for it; a member without rights has none, and needs no reading."""
         member = CLOSED.folded([CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", at=T0)])
-        head, orders, uses, _, names = compact(member).text.split("\n")
-        text = f"{head}\n{orders}\n{uses}\n[1]\n{names}"
+        text = with_line(member, "coupons", "[1]")
         read = restored("m-42", SnapshotStream(version=4, snapshot=Snapshot(form=SNAPSHOT_FORM, version=4, text=text)))
         assert read.available(at=T0) == 40
         assert not read.uses
@@ -488,29 +521,27 @@ class TestRights:
     @pytest.mark.parametrize(
         "line,cells",
         [
-            (2, '["o-1",["spring"],"2026-01-01T00:00:00Z"]'),
-            (2, '["",["spring"],"2026-01-01T00:00:00Z",null]'),
-            (2, '["o-1",["no slug"],"2026-01-01T00:00:00Z",null]'),
-            (2, '["o-1","spring","2026-01-01T00:00:00Z",null]'),
-            (2, '["o-1",["spring"],null,null]'),
-            (2, '["o-1",["spring"],"2026-01-01T00:00:00Z","soon"]'),
-            (2, "{}"),
-            (3, '["c","sorry",null]'),
-            (3, '["","sorry",null,false]'),
-            (3, '["c","no slug",null,false]'),
-            (3, '["c","sorry","soon",false]'),
-            (3, '["c","sorry",5,false]'),
-            (3, '["c","sorry",null,0]'),
-            (3, "5"),
+            ("uses", '["o-1",["spring"],"2026-01-01T00:00:00Z"]'),
+            ("uses", '["",["spring"],"2026-01-01T00:00:00Z",null]'),
+            ("uses", '["o-1",["no slug"],"2026-01-01T00:00:00Z",null]'),
+            ("uses", '["o-1","spring","2026-01-01T00:00:00Z",null]'),
+            ("uses", '["o-1",["spring"],null,null]'),
+            ("uses", '["o-1",["spring"],"2026-01-01T00:00:00Z","soon"]'),
+            ("uses", "{}"),
+            ("coupons", '["c","sorry",null]'),
+            ("coupons", '["","sorry",null,false]'),
+            ("coupons", '["c","no slug",null,false]'),
+            ("coupons", '["c","sorry","soon",false]'),
+            ("coupons", '["c","sorry",5,false]'),
+            ("coupons", '["c","sorry",null,0]'),
+            ("coupons", "5"),
         ],
     )
-    def test_cells_that_cannot_be_read_need_the_history(self, line: int, cells: str) -> None:
+    def test_cells_that_cannot_be_read_need_the_history(self, line: str, cells: str) -> None:
         """Too few, of another kind, or empty."""
-        lines = compact(CLOSED).text.split("\n")
-        lines[line] = cells
-        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text="\n".join(lines))
+        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text=with_line(CLOSED, line, cells))
         read = restored("m-42", SnapshotStream(version=3, snapshot=snapshot))
-        with pytest.raises(HistoryNeeded, match=("uses", "coupons")[line - 2]):
+        with pytest.raises(HistoryNeeded, match=line):
             asked(read)
 
 
@@ -555,7 +586,7 @@ class TestText:
     def test_the_form_is_golden(self) -> None:
         """The text of one member with something of everything: another text needs another name of its form."""
         member = self.one_of_everything()
-        snapshot = compact(member)
+        snapshot = compact(tallied(member, GOLDEN_RULE, calendar=PARIS, at=day(30)))
         assert GOLDEN["provenance"]
         assert attrs.asdict(snapshot) == GOLDEN["snapshot"]
         assert snapshot.form == SNAPSHOT_FORM
@@ -563,6 +594,14 @@ class TestText:
         assert seen(restored("m-42 é", stored), day(8)) == seen(member, day(8))
         read = restored("m-42 é", stored)
         assert (read.orders, read.uses, read.coupons) == (member.orders, member.uses, member.coupons)
+        assert (read.rewards, read.friends) == (member.rewards, member.friends)
+        assert (read.tier_grants, read.referral_code) == (member.tier_grants, member.referral_code)
+        for on in (date(2026, 1, 29), date(2026, 1, 31), date(2027, 1, 31)):
+            events, tally = read.toward(GOLDEN_RULE, day=on, calendar=PARIS)
+            assert tally is not None
+            known, _ = member.toward(GOLDEN_RULE, day=on, calendar=PARIS)
+            told = GOLDEN_RULE.status(events, day=on, calendar=PARIS, joined_on=date(2026, 1, 1), tally=tally)
+            assert told == GOLDEN_RULE.status(known, day=on, calendar=PARIS, joined_on=date(2026, 1, 1))
 
     def one_of_everything(self) -> Membership:
         """Let a member live through what leaves a mark on a snapshot."""
@@ -588,6 +627,31 @@ class TestText:
                 CouponGiven(coupon_id="sorry/é", campaign_id="sorry", ends_at=day(40), at=day(5)),
                 CouponGiven(coupon_id="thanks/1", campaign_id="thanks", at=day(5)),
                 CouponGone(coupon_id="thanks/1", at=day(5)),
+                TierGranted(ref="t-8", tier="gold", until=day(90), reason="test", actor="eva", at=day(5)),
+                TierGranted(ref="t-9", tier="silver", at=day(5)),
+                TierGrantEnded(ref="t-9", reason="test", actor="eva", at=day(6)),
+                RewardGiven(
+                    reward_id="reward/é",
+                    source="catalogue/mug",
+                    coupons=("mug/1",),
+                    payouts=("p-1",),
+                    price_points=500,
+                    at=day(6),
+                ),
+                RewardTakenBack(reward_id="reward/é", coupons_kept=("mug/1",), at=day(7)),
+                RewardOffered(reward_id="milestone/5", source="milestone/5", options=("bell", "mug"), until=day(30), at=day(7)),
+                FriendRewarded(
+                    friend_id="m-43 é",
+                    program_id="friends",
+                    day=date(2026, 1, 7),
+                    number=1,
+                    period="2026",
+                    rewards=("r/1",),
+                    at=day(7),
+                ),
+                FriendRewarded(friend_id="m-44", program_id="friends", day=date(2026, 1, 7), number=0, at=day(7)),
+                ReferralCodeGiven(code="VELO-7KQ2", at=day(7)),
+                OrderCounted(order_id="o-4", day=date(2026, 1, 30), qualifying_minor=700, at=day(29)),
             ]
         )
 
@@ -595,7 +659,7 @@ class TestText:
         """Eight characters for each: ten thousand names are eighty kilobytes, and are found without being read."""
         assert NAME_BYTES * 8 % 6 == 0  # no padding between them
         text = compact(CLOSED).text
-        names = _Names(text, len(text) - 3 * 8, "points/lots")
+        names = _Names(text, len(text) - 3 * 8, len(text), "points/lots")
         assert ("order-1/base" in names, "order-3/base" in names, "order-1/base" in attrs.evolve(names, of="status/lots")) == (
             True,
             False,
@@ -634,6 +698,9 @@ def ledger_of(head: dict[str, Any]) -> dict[str, Any]:
     return ledger
 
 
+SUMS = {"through": "2026-01-01", "zone": "Europe/Paris", "metrics": ["spend"], "account": "points"}
+GOLDEN_RULE: Final = TierRule(Ladder.of({0: "bronze", 5000: "silver"}), window=Period(months=12), downgrade=Downgrade.ONE_STEP)
+PARIS: Final = Calendar("Europe/Paris")
 HOLD = {"parts": [{"lot_id": "order-3/base", "units": 1}], "until": "2026-01-09T00:00:00Z"}
 BURN = {"parts": [{"lot_id": "order-3/base", "units": 1}], "given_back": 2}
 PART = {"lot_id": "order-9/base", "units": 1}
@@ -656,9 +723,18 @@ class TestDamage:
             '{"names": 1}\n[]\n[]\n[]\n1234567',
             '{"names": -1}\n[]\n[]\n[]\n',
             '{"names": 1000000000000000000000000000000}\n[]\n[]\n[]\n',
+            with_line(CLOSED, "orders", ""),
             compact(CLOSED).text[:-1],
             compact(CLOSED).text + "A",
             with_head(lambda head: head["accounts"].append(head["accounts"][0])),
+            with_head(lambda head: head.update(sizes={"orders": 3})),
+            with_head(lambda head: head.update(sizes={"other": 2})),
+            with_head(lambda head: head.update(sizes={"staying": -1})),
+            with_head(lambda head: head.update(counts={"orders": 1})),
+            with_head(lambda head: head.update(counts={"coupons": 1})),
+            with_head(lambda head: head.update(sums={**SUMS, "zone": "Europe/Atlantis"})),
+            with_head(lambda head: head.update(sums={**SUMS, "metrics": ["kilometres"]})),
+            with_head(lambda head: head.update(tier_grants={"t-1": {"ref": "t-1", "tier": "gold"}})),
             with_head(lambda head: ledger_of(head)["lots"]["order-3/base"].update(lot_id="order-4/base")),
             with_head(lambda head: ledger_of(head)["lots"]["order-3/base"].update(span=1)),
             with_head(lambda head: ledger_of(head)["lots"]["order-3/base"].update(revoked=41)),
@@ -687,29 +763,46 @@ class TestDamage:
             restored("m-42", SnapshotStream(version=stored, snapshot=snapshot))
 
     @pytest.mark.parametrize(
-        "orders", ["", "{", "5", "null", "[1]", '["o","2026-01-01"]', '["o","never",1]', '["o","2026-01-01",-1]', "[1,2,3]"]
+        "orders", ["{", "5", "null", "[1]", '["o","2026-01-01"]', '["o","never",1]', '["o","2026-01-01",-1]', "[1,2,3]"]
     )
     def test_orders_that_cannot_be_read_need_the_history(self, orders: str) -> None:
         """They are read when somebody asks for them, and then it is too late to say that the snapshot is no good."""
-        head, _, uses, coupons, names = compact(CLOSED).text.split("\n")
-        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text=f"{head}\n{orders}\n{uses}\n{coupons}\n{names}")
+        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text=with_line(CLOSED, "orders", orders))
         read = restored("m-42", SnapshotStream(version=3, snapshot=snapshot))
         assert read.available(at=T0) == 40
         with pytest.raises(HistoryNeeded, match="orders"):
-            assert read.order_count
+            dict(read.orders)
+
+    @pytest.mark.parametrize(
+        "line,cells",
+        [
+            ("orders", '["o-1","2026-01-01",1,"o-2","2026-01-01",1]'),
+            ("rewards", "[ ]"),
+            ("friends", '["m-7","friends","2026-01-01",0,"",[],"m-8","friends","2026-01-01",-1,"",[]]'),
+        ],
+    )
+    def test_a_line_that_holds_another_number_needs_the_history(self, line: str, cells: str) -> None:
+        """How many there are was told without reading it: what is read must be as many."""
+        snapshot = Snapshot(form=SNAPSHOT_FORM, version=3, text=with_line(CLOSED, line, cells))
+        read = restored("m-42", SnapshotStream(version=3, snapshot=snapshot))
+        with pytest.raises(HistoryNeeded, match=f"the {line} of a snapshot cannot be read"):
+            dict(getattr(read, line))
 
     @settings(max_examples=200)
     @given(st.data())
     def test_any_text_is_a_member_or_is_refused(self, data: st.DataObject) -> None:
         """Nothing but a membership, a corrupt state or the need of the history comes of any text."""
-        text = compact(TestText().one_of_everything()).text
+        member = tallied(TestText().one_of_everything(), GOLDEN_RULE, calendar=PARIS, at=day(30))
+        text = compact(member).text
         places = st.integers(0, len(text))
         start, stop = data.draw(places), data.draw(places)
         text = text[:start] + data.draw(st.text('{}[]",:0123-\nabZ', max_size=4)) + text[min(stop, start + 6) :]
         try:
             read = restored("m-42", SnapshotStream(version=9, snapshot=Snapshot(form=SNAPSHOT_FORM, version=9, text=text)))
             seen(read, day(3))
-            assert read.order_count + len(read.uses) + len(read.coupons) >= 0
+            assert read.order_count + len(read.uses) + len(read.coupons) + len(read.rewards) + len(read.friends) >= 0
+            events, tally = read.toward(GOLDEN_RULE, day=date(2026, 2, 1), calendar=PARIS)
+            assert tally is None or {*map(type, events)} <= {Qualifying}
         except (CorruptStateError, HistoryNeeded):
             pass
 

@@ -76,6 +76,22 @@ class TestCampaigns:
         }
         assert (found.gift_cards, found.balanced) == ({}, True)
 
+    def test_coupons_of_rewards(self) -> None:
+        """What coupons that were rewards took off, by what gave them; and what members' orders paid, less what came back."""
+        one = shop()
+        given = [one.grant("sorry", member_id="m", ref=f"t-{number}", by="me").coupon_id for number in range(3)]
+        for number, coupon_id in enumerate(given):
+            one.place_unseen(GOODS, order_id=f"{number}", member_id="m", coupons=[coupon_id])
+        one.place_unseen(GOODS, order_id="guest")
+        one.refund("2", return_id="r", lines={"card": 1})
+        store = one.repository
+        sources = {given[0]: "catalogue/cap", given[1]: "catalogue/cap", "other": "tier/gold"}
+        found = takings(PROGRAM, store, coupons=sources, at=NOW)  # type: ignore[arg-type]  # it lists its streams
+        assert found.rewards == {"catalogue/cap": {"coupons_used": 2, "cost_minor": 1000}}
+        back = 5000 - round(500 * 50 / 130)
+        assert found.members_minor == 3 * 12500 - back
+        assert takings(PROGRAM, store, at=NOW).rewards == {}  # type: ignore[arg-type]  # as above
+
     def test_of_another_program(self) -> None:
         """What a campaign gave out that the program does not have any more is not named."""
         one = shop()

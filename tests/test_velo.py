@@ -33,10 +33,10 @@ VELO = Path(generate.__file__).parent
 PARIS = ZoneInfo("Europe/Paris")
 
 # BLAKE2b of the default history, 16 bytes. It changes only when the example is changed on purpose.
-GOLDEN_DIGEST = "63c290bd90caf9ac486f18679cb0ed77"
+GOLDEN_DIGEST = "cdd68acaa0f56a44816fbfb74e00c58c"
 
 BROKEN_COUNT = 4
-KINDS = ["join", "codes", "grant", "order", "card", "return", "action"]
+KINDS = ["join", "codes", "grant", "tier_grant", "order", "card", "return", "action", "reward", "choose"]
 
 Event = dict[str, Any]
 Check = Callable[[Any], bool]
@@ -99,10 +99,10 @@ LINE: dict[str, Check] = {
     "categories": texts,
     "tags": texts,
 }
-ALWAYS: dict[str, Check] = {"kind": ID, "at": instant}
+ALWAYS: dict[str, Check] = {"kind": text("[a-z_]+"), "at": instant}
 # Kind, then the keys that must be there and those that may.
 FORMS: list[tuple[str, dict[str, Check], dict[str, Check]]] = [
-    ("join", {"member_id": ID}, {}),
+    ("join", {"member_id": ID}, {"referred_by": ID, "identity_hashes": texts}),
     (
         "order",
         {"order_id": ID, "lines": order_lines},
@@ -112,12 +112,16 @@ FORMS: list[tuple[str, dict[str, Check], dict[str, Check]]] = [
             "market": text("[A-Z]{2}"),
             "codes": texts,
             "coupons": texts,
+            "rewards": texts,
             "gift_cards": texts,
             "burn": counted,
         },
     ),
     ("codes", {"campaign": ID, "count": counted, "ref": ID}, {}),
     ("grant", {"campaign": ID, "member_id": ID, "ref": ID}, {}),
+    ("tier_grant", {"tier": ID, "member_id": ID, "ref": ID, "reason": text("[a-z ]+")}, {"until": instant}),
+    ("reward", {"reward": ID, "member_id": ID, "ref": ID}, {}),
+    ("choose", {"reward": text("milestone/[a-z-]+"), "option": ID, "member_id": ID}, {}),
     ("card", {"ref": ID, "amount": MONEY, "expires_at": instant, "order_id": ID, "line_id": ID}, {}),
     ("return", {"return_id": ID, "order_id": ID, "lines": returned_units}, {}),
     ("return", {"return_id": ID, "order_id": ID, "amount": MONEY}, {}),
@@ -189,7 +193,8 @@ def at(event: Event) -> datetime:
 
 def sort_key(event: Event) -> tuple[datetime, int, str]:
     """Give what the history is sorted by: instant, kind, id."""
-    own_id = {"join": "member_id", "order": "order_id", "return": "return_id"}.get(event["kind"], "ref")
+    own_ids = {"join": "member_id", "order": "order_id", "return": "return_id", "choose": "member_id"}
+    own_id = own_ids.get(event["kind"], "ref")
     return at(event), KINDS.index(event["kind"]), event[own_id]
 
 
@@ -305,7 +310,7 @@ class TestForm:
         keys = [sort_key(event) for event in shop.events]
         assert keys == sorted(keys)
         assert len(shop.lines) - len(shop.events) == BROKEN_COUNT
-        assert len(list(shop.of("join"))) == members
+        assert len({join["member_id"] for join in shop.of("join")}) == members
         assert len(list(shop.of("order"))) == orders
 
 
@@ -313,8 +318,10 @@ class TestShop:
     """The shop behaves as its README says."""
 
     def test_members_join_once_and_sign_up(self, velo: History) -> None:
-        """Each of the 400 members joins once, with a sign-up at the same instant."""
-        joins = {event["member_id"]: event["at"] for event in velo.of("join")}
+        """Each of the 400 members joins once, with a sign-up at the same instant; who joins once more tries a trick."""
+        joins = {event["member_id"]: event["at"] for event in velo.of("join") if "identity_hashes" in event}
+        tricks = [event for event in velo.of("join") if "identity_hashes" not in event]
+        assert all(event["referred_by"] and at(event) > datetime.fromisoformat(joins[event["member_id"]]) for event in tricks)
         sign_ups = {event["member_id"]: event["at"] for event in velo.of("action") if event["action"] == "sign_up"}
         assert len(joins) == 400
         assert joins == sign_ups
@@ -328,10 +335,63 @@ class TestShop:
 
     def test_members_buy_after_joining(self, velo: History) -> None:
         """No order or clean action of a member is older than the membership."""
-        joined = {event["member_id"]: at(event) for event in velo.of("join")}
+        joined = {event["member_id"]: at(event) for event in velo.of("join") if "identity_hashes" in event}
         own = [event for event in velo.events if event.get("member_id") in joined]
         assert len(own) > 4000
         assert all(joined[event["member_id"]] <= at(event) for event in own)
+
+    def test_friends(self, velo: History) -> None:
+        """About four in ten who join from October on are brought by an earlier member, most of them by a few."""
+        joins = [event for event in velo.of("join") if "identity_hashes" in event]
+        joined = {event["member_id"]: at(event) for event in joins}
+        brought = [event for event in joins if "referred_by" in event]
+        since = [event for event in joins if event["at"] >= "2024-10-01"]
+        assert 0.3 <= len(brought) / len(since) <= 0.5
+        assert all(joined[event["referred_by"]] <= at(event) and event["at"] >= "2024-10-01" for event in brought)
+        by_advocate = Counter(event["referred_by"] for event in brought)
+        assert sum(count for _, count in by_advocate.most_common(12)) > len(brought) / 2
+
+    def test_cards_of_their_own(self, velo: History) -> None:
+        """Each has a card of his own, but a few who have that of the member who brought them."""
+        joins = [event for event in velo.of("join") if "identity_hashes" in event]
+        assert all(len(event["identity_hashes"]) == 1 for event in joins)
+        known = {event["member_id"]: event["identity_hashes"] for event in joins}
+        same = [event for event in joins if event["identity_hashes"] == known.get(event.get("referred_by", ""))]
+        assert 2 <= len(same) <= 12
+        assert len({tuple(hashes) for hashes in known.values()}) == len(joins) - len(same)
+
+    def test_tricks(self, velo: History) -> None:
+        """Seven try for what is not theirs: with their own code, as customers, with nobody's."""
+        tricks = [event for event in velo.of("join") if "identity_hashes" not in event]
+        first_orders: dict[str, datetime] = {}
+        for order in velo.of("order"):
+            first_orders.setdefault(order.get("member_id", ""), at(order))
+        own = [event for event in tricks if event["referred_by"] == event["member_id"]]
+        nobody = [event for event in tricks if event["referred_by"] == generate.NOBODY]
+        customers = [event for event in tricks if event not in [*own, *nobody]]
+        assert (len(own), len(customers), len(nobody)) == (2, 3, 2)
+        assert all(first_orders[event["member_id"]] < at(event) for event in customers)
+
+    def test_rewards(self, velo: History) -> None:
+        """Every reward of the catalogue is taken; coupons are presented after they were taken, or chosen, by their member."""
+        taken = {f"reward/{event['ref']}": (event["member_id"], at(event)) for event in velo.of("reward")}
+        assert {event["reward"] for event in velo.of("reward")} == set(generate.REWARDS)
+        assert 60 <= len(taken) <= 200
+        chosen = {(event["member_id"], event["reward"]): at(event) for event in velo.of("choose")}
+        assert {event["option"] for event in velo.of("choose")} == set(generate.OPTIONS)
+        presented = [(name, order) for order in velo.of("order") for name in order.get("rewards", ())]
+        of_catalogue = [(name, order) for name, order in presented if name in taken]
+        of_choice = [(name, order) for name, order in presented if name == generate.CHOICE]
+        of_friends = [(name, order) for name, order in presented if name.startswith(f"{generate.FRIENDS}/")]
+        assert len(of_catalogue) + len(of_choice) + len(of_friends) == len(presented)
+        assert min(len(of_catalogue), len(of_choice), len(of_friends)) > 3
+        assert all((order["member_id"], taken[name][1] < at(order)) == (taken[name][0], True) for name, order in of_catalogue)
+        assert all(chosen[order["member_id"], name] < at(order) for name, order in of_choice)
+
+    def test_lifted(self, velo: History) -> None:
+        """Two members are lifted by hand, one of them for a time."""
+        lifted = [(event["tier"], "until" in event) for event in velo.of("tier_grant")]
+        assert lifted == [("gold", True), ("silver", False)]
 
     def test_some_members_are_loyal_and_some_lapse(self, velo: History) -> None:
         """Some buy ten times and more; some who bought twice stay away for the last half year."""
@@ -526,7 +586,7 @@ class TestDirt:
         assert sum(event["member_id"] not in known for event in velo.of("action")) == 3
 
     def test_exact_duplicates(self, velo: History) -> None:
-        """Nine lines stand there twice, right after each other."""
+        """Ten lines stand there twice, right after each other."""
         twice = [line for line, following in zip(velo.lines, velo.lines[1:], strict=False) if line == following]
         assert Counter(json.loads(line)["kind"] for line in twice) == generate.TWICE
         assert len(velo.lines) - len(set(velo.lines)) == len(twice)
@@ -553,8 +613,8 @@ class TestBooks:
         )
         assert cards["loaded_minor"] == sum(int(Decimal(card["amount"]) * 100) for card in velo.of("card"))
         redeemed = {name: one["redeemed"] for name, one in report.campaigns.items()}
-        assert all(redeemed.values())
-        assert {name: report.offers[name]["uses"] for name in redeemed} == redeemed
+        assert all(redeemed[campaign_id] for campaign_id in ("SUMMER10", "sorry-10", "welcome"))
+        assert {name: report.offers.get(name, {"uses": 0})["uses"] for name in redeemed} == redeemed
 
 
 class TestFilesBeside:
@@ -577,6 +637,24 @@ class TestFilesBeside:
         assert welcome["window"]["from"] <= generate.FLYERS_ON < generate.WELCOME_FROM
         assert campaigns[generate.SORRY]["automatic"]
         assert program["points"]["actions"] == {"review": 50, "sign_up": 100, "birthday": 200}
+
+    def test_generator_knows_the_rewards(self, program: Event) -> None:
+        """Prices, names, the choice and what a friend must spend are what the program says."""
+        rewards = {reward["id"]: reward for reward in program["rewards"]}
+        assert {reward_id: reward["price"] for reward_id, reward in rewards.items()} == generate.REWARDS
+        assert [reward_id for reward_id, reward in rewards.items() if "pay_out" in reward["give"]] == [generate.PAID_OUT]
+        (choice,) = [milestone for milestone in program["milestones"] if "choice" in milestone]
+        assert f"milestone/{choice['id']}" == generate.CHOICE
+        assert (choice["when"]["order"], choice["within"]) == (generate.CHOICE_ORDERS, f"{generate.CHOICE_DAYS} days")
+        assert tuple(choice["choice"]) == generate.OPTIONS
+        referrals = program["referrals"]
+        assert f"referral/{referrals['id']}" == generate.FRIENDS
+        assert referrals["qualifies"]["spend_at_least"] == generate.euros(generate.FRIEND_SPENDS)
+        assert referrals["after"] == f"{generate.FRIEND_DAYS} days"
+        assert min(int(number) for number, give in referrals["advocate"].items() if "points" not in give) == 3
+        assert generate.COUPON_FROM_FRIEND == 3
+        tiers = {rung["id"] for rung in program["tiers"]["rung"]}
+        assert {tier for tier, _, _ in generate.LIFTED} <= tiers
 
     def test_posters_name_the_offers_codes(self, program: Event) -> None:
         """Each code on a poster belongs to one offer, good on the same days."""

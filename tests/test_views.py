@@ -17,8 +17,10 @@ from loyaltycore.errors import Reason, RefusedError
 from loyaltycore.facts import Posting
 from loyaltycore.identity import card_stream, coupon_stream
 from loyaltycore.quantities import Money
+from loyaltycore.referrals import ReferralStatus
+from loyaltycore.rewards import PayOut, PayoutStatus
 from loyaltycore.store.memory import MemoryRepository
-from loyaltycore.views import Accounts, Coupons, GiftCards, Memberships, Orders, save
+from loyaltycore.views import Accounts, Coupons, GiftCards, Memberships, Orders, Payouts, Referrals, save
 from tests.test_services import HELMET, NOON, PROGRAM, Clock
 
 LATER = NOON + timedelta(minutes=1)
@@ -187,6 +189,28 @@ class TestGiftCards:
         cards.save(moved.old, moved.new)
         assert cards.get("card-8").balance(at=NOON).available == Money.of("30", "EUR")
         assert cards.repository.load([card_stream("card-7")])[card_stream("card-7")].version == moved.old.state.version
+
+
+class TestPayoutsAndReferrals:
+    def test_a_payout_is_paid(self) -> None:
+        """Read, decided and kept; read again the same call changes nothing."""
+        payouts = Payouts(MemoryRepository())
+        assert payouts.get("p-1").status is PayoutStatus.NONE
+        reward = PayOut(Money.of("5.00", "EUR"))
+        payouts.save(payouts.get("p-1").fall_due(reward, member_id="m-42", source="catalogue/cash", ref="reward/t-1", at=NOON))
+        payouts.save(payouts.get("p-1").pay(ref="transfer-7", actor="eva", at=NOON))
+        assert (payouts.get("p-1").status, payouts.get("p-1").paid_ref) == (PayoutStatus.PAID, "transfer-7")
+        assert payouts.get("p-1").pay(ref="transfer-7", actor="eva", at=NOON).facts == ()
+
+    def test_a_referral_goes_on(self) -> None:
+        """Kept together with another, or neither."""
+        referrals = Referrals(MemoryRepository())
+        assert referrals.get("m-77").status is ReferralStatus.NONE
+        joined = referrals.get("m-77").join("friends", advocate_id="m-42", at=NOON)
+        referrals.save(joined, referrals.get("m-78").join("friends", advocate_id="m-42", at=NOON))
+        assert {referrals.get(friend).advocate_id for friend in ("m-77", "m-78")} == {"m-42"}
+        with pytest.raises(ConflictError):
+            referrals.save(joined)
 
 
 class TestSave:

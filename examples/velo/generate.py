@@ -1,14 +1,15 @@
 """Two years of a French bicycle shop: the made-up history that the demo replays.
 
 Members join and buy, guests buy too, some goods come back, reviews are written, birthdays are kept; flyers carry codes, members
-are given coupons, gift cards are sold and paid with.
+are given coupons, gift cards are sold and paid with; members bring friends, some with a trick, and take rewards for their points.
 A little dirt is planted on purpose, as every real history has some; README.md beside this file lists it.
 
 Invariants:
     1. The same arguments give the same bytes, under any hash seed and any Python from 3.11:
        ``random()`` is the one method of ``random.Random`` used, its stream is the same everywhere.
-    2. Events are sorted by instant, then kind (join, codes, grant, order, card, return, action), then id.
-    3. Every line but the planted dirt has one of the seven forms in README.md.
+    2. Events are sorted by instant, then kind (join, codes, grant, tier_grant, order, card, return, action, reward, choose), then
+       id.
+    3. Every line but the planted dirt has one of the ten forms in README.md.
     4. No key and no gift card number stands in the history. The two keys beside it are for the demo alone: they follow from
        the seed, so that everybody knows them; a shop takes ``secrets.token_bytes(32)``.
 
@@ -48,9 +49,12 @@ PROGRAM_STARTS_ON = date(2024, 10, 1)  # as in program.toml: earlier orders earn
 RETURN_WINDOW_DAYS = 30  # as in program.toml
 BURN_MINIMUM = 500  # as in program.toml
 
-KINDS = ("join", "codes", "grant", "order", "card", "return", "action")  # in the order they happen at one instant
-ID_KEYS = {"join": "member_id", "order": "order_id", "return": "return_id"}  # of the other kinds it is the ref
-TWICE = {"join": 1, "order": 3, "return": 1, "action": 2, "grant": 1, "card": 1}  # exact repetitions of each kind
+# In the order they happen at one instant.
+KINDS = ("join", "codes", "grant", "tier_grant", "order", "card", "return", "action", "reward", "choose")
+# Of the other kinds it is the ref.
+ID_KEYS = {"join": "member_id", "order": "order_id", "return": "return_id", "choose": "member_id"}
+# Exact repetitions of each kind.
+TWICE = {"join": 1, "order": 3, "return": 1, "action": 2, "grant": 1, "card": 1, "reward": 1}
 
 #                  Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec: spring is the peak, December the second
 MONTH_WEIGHTS = (5, 5, 8, 13, 14, 11, 8, 6, 9, 7, 7, 11)
@@ -78,6 +82,19 @@ FLYER_COUNT = 300
 WELCOME_FROM = date(2025, 1, 15)
 SORRY = "sorry-10"
 CARD_DAYS = 365  # a gift card pays for a year
+# The rewards of the catalogue and their prices, as in program.toml.
+REWARDS = {"free-shipping-once": 500, "ten-euros": 1000, "gift-card-10": 1000, "service": 1500}
+PAID_OUT = "gift-card-10"  # the others are coupons
+FRIENDS = "referral/friends"  # what the rewards for friends are called, as in program.toml
+FRIEND_SPENDS, FRIEND_DAYS = 4000, 30  # a friend counts from a first order of 40.00 on, when it can no longer come back
+COUPON_FROM_FRIEND = 3  # up to there friends bring points
+CHOICE = "milestone/tenth-order"  # as in program.toml: the tenth order of a member
+CHOICE_ORDERS, CHOICE_DAYS = 10, 30
+OPTIONS = ("points", "ten-euros")
+# Two members whom the shop lifts by hand: tier, until when, why.
+LIFTED_ON = date(2025, 3, 3)
+LIFTED = (("gold", date(2026, 1, 1), "writes for a magazine"), ("silver", None, "leads the cycling club"))
+NOBODY = "m-9004"  # whose friend somebody claims to be
 
 # What can be wrong with a line of the history.
 FAULTS: tuple[Callable[[str], str], ...] = (
@@ -253,9 +270,16 @@ class Member:
     rhythm: int
     birthday: tuple[int, int] | None
     market: str
+    renown: int  # how many listen when the member speaks of the shop
     orders: int = 0
+    bought_on: date | None = None  # for the first time
+    counted: int = 0  # orders of more than gift cards, since the program began
     points: int = 0
     waiting: list[tuple[date, int]] = field(default_factory=list)
+    advocate: Member | None = None
+    friends: list[date] = field(default_factory=list)  # when each began to count
+    friends_used: int = COUPON_FROM_FRIEND - 1
+    rewards: list[tuple[date, str]] = field(default_factory=list)  # coupons to be used, and from when on
 
     def weight(self, at: datetime) -> int:
         """Say how likely the member is to be the next to buy; whoever has just joined buys soon."""
@@ -280,6 +304,7 @@ class Shop:
 
     dice: Dice
     luck: Dice  # of codes, coupons and gift cards
+    talk: Dice  # of friends and rewards
     space: CodeSpace
     entries: list[Entry] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
@@ -291,6 +316,7 @@ class Shop:
     review_count: int = 0
     card_count: int = 0
     sorry_count: int = 0
+    reward_count: int = 0
 
     def note(self, event: Mapping[str, object], at: datetime) -> None:
         """Keep an event; what would happen after the last day has not happened yet."""
@@ -312,8 +338,8 @@ class Shop:
         instants = sorted(self.dice.instant(day) for day in days)
         for number, at in enumerate(instants, start=1):
             member = self.new_member(f"m-{number:04}", at)
+            self.note({"kind": "join", "member_id": member.member_id, **self.introduce(member)}, at)
             self.members.append(member)
-            self.note({"kind": "join", "member_id": member.member_id}, at)
             self.act("sign_up", member, f"sign-up-{member.member_id}", at)
             if at.date() >= WELCOME_FROM:
                 self.grant(WELCOME, member, f"welcome-{member.member_id}", at)
@@ -331,7 +357,45 @@ class Shop:
             rhythm={"loyal": 9, "occasional": 2, "lapsing": 5}[character],
             birthday=(born_on.month, born_on.day) if self.dice.chance(85) else None,  # not everybody tells
             market=self.dice.weighted(MARKETS, MARKET_WEIGHTS),
+            renown=self.talk.weighted((0, 1, 4, 40), (50, 35, 12, 3)),
         )
+
+    def introduce(self, member: Member) -> dict[str, object]:
+        """Say who brought a new member, and by which card the shop would know the person again.
+
+        About four in ten are brought by a member; a few of those have been a member for long, and only took another address.
+        """
+        weights = [other.renown for other in self.members]
+        known_by = card_hash(member.member_id)
+        if member.joined_at.date() < PROGRAM_STARTS_ON or not any(weights) or not self.talk.chance(42):
+            return {"identity_hashes": [known_by]}
+        advocate = self.talk.weighted(self.members, weights)
+        if self.talk.chance(5):
+            return {"referred_by": advocate.member_id, "identity_hashes": [card_hash(advocate.member_id)]}
+        member.advocate = advocate
+        return {"referred_by": advocate.member_id, "identity_hashes": [known_by]}
+
+    def lift(self) -> None:
+        """Lift two members by hand, of those who joined early."""
+        at = datetime.combine(LIFTED_ON, time(9), PARIS)
+        early = [member for member in self.members if member.joined_at < at]
+        for number, (member, (tier, until, reason)) in enumerate(zip(early, LIFTED, strict=False), start=1):
+            ends = {} if until is None else {"until": datetime.combine(until, time(0), PARIS).isoformat()}
+            lifted = {"tier": tier, "member_id": member.member_id, "ref": f"lift-{number}", "reason": reason, **ends}
+            self.note({"kind": "tier_grant", **lifted}, at)
+
+    def try_tricks(self) -> None:
+        """Let a few try for a reward that is not theirs: with their own code, as a customer already, with nobody's code."""
+        customers = [member for member in self.members if member.bought_on is not None and member.bought_on.year < LAST_DAY.year]
+        if not customers[1:]:
+            return
+        for trick in ("own",) * 2 + ("customer",) * 3 + ("nobody",) * 2:
+            member, other = self.talk.pick(customers), self.talk.pick(customers)
+            while other is member:
+                other = self.talk.pick(customers)
+            advocate = {"own": member.member_id, "customer": other.member_id, "nobody": NOBODY}[trick]
+            at = self.talk.instant(date(LAST_DAY.year, 1, 5) + timedelta(days=self.talk.between(0, 200)))
+            self.note({"kind": "join", "member_id": member.member_id, "referred_by": advocate}, at)
 
     def keep_birthdays(self, member: Member) -> None:
         """Note one birthday a year once the member has joined, on the local day."""
@@ -379,8 +443,8 @@ class Shop:
             order["market"] = member.market if member is not None else self.dice.weighted(MARKETS, MARKET_WEIGHTS)
         if codes := self.type_codes(at.date()) + self.type_flyer(member, at):
             order["codes"] = codes
-        if member is not None and self.takes_welcome(member, goods, at):
-            order["coupons"] = [f"{WELCOME}/welcome-{member.member_id}"]
+        if member is not None:
+            order.update(self.present_coupons(member, goods, at))
         if cards := self.present_cards(goods, at):
             order["gift_cards"] = cards
         if member is not None and (burn := self.ask_to_burn(member, goods, at.date())):
@@ -389,8 +453,12 @@ class Shop:
         self.sold.append((at, order_id, lines))
         self.make_cards(order_id, lines, at)
         if member is not None:
+            if not member.orders and member.advocate is not None and goods >= FRIEND_SPENDS:
+                member.advocate.friends.append(at.date() + timedelta(days=FRIEND_DAYS + 1))
             self.remember(member, lines, at)
             self.say_sorry(member, at)
+            self.take_reward(member, at)
+            self.choose(member, at)
         self.bring_back(order_id, lines, at)
 
     def fill_basket(self, day: date) -> list[Line]:
@@ -432,6 +500,12 @@ class Shop:
             return [code[:-1]]
         self.used_flyers.append(code)
         return [code.lower().replace("-", " ")] if how == "spaced" else [code]
+
+    def present_coupons(self, member: Member, goods: int, at: datetime) -> dict[str, object]:
+        """Draw which coupons a member chooses: the one for joining, or that of a reward."""
+        coupons = [f"{WELCOME}/welcome-{member.member_id}"] if self.takes_welcome(member, goods, at) else []
+        reward = self.present_reward(member, at.date())
+        return {**({"coupons": coupons} if coupons else {}), **({"rewards": [reward]} if reward is not None else {})}
 
     def takes_welcome(self, member: Member, goods: int, at: datetime) -> bool:
         """Decide whether a member presents the coupon for joining: with the first order, where it is large enough or nearly."""
@@ -476,6 +550,42 @@ class Shop:
             later = self.luck.instant(at.date() + timedelta(days=self.luck.between(2, 12)))
             self.grant(SORRY, member, f"ticket-{self.sorry_count}", later)
 
+    def take_reward(self, member: Member, at: datetime) -> None:
+        """Let a member with points spend them on a reward, now and then on one that is too dear."""
+        ready = [reward for reward, price in REWARDS.items() if price <= member.points]
+        if not ready or not self.talk.chance(30):
+            return
+        reward = self.talk.pick(tuple(REWARDS) if self.talk.chance(10) else ready[-2:])
+        if reward in ready:
+            member.points -= REWARDS[reward]
+        self.reward_count += 1
+        later = self.talk.instant(at.date() + timedelta(days=self.talk.between(1, 20)))
+        ref = f"reward-{self.reward_count}"
+        self.note({"kind": "reward", "reward": reward, "member_id": member.member_id, "ref": ref}, later)
+        if reward != PAID_OUT:
+            member.rewards.append((later.date() + timedelta(days=1), f"reward/{ref}"))
+
+    def present_reward(self, member: Member, day: date) -> str | None:
+        """Draw whether a member uses the coupon of a reward: one that was taken, or for a friend."""
+        friends = sum(counts_from <= day for counts_from in member.friends)
+        ready = next((reward for reward in member.rewards if reward[0] <= day), None)
+        if (ready is None and friends <= member.friends_used) or not self.talk.chance(70):
+            return None
+        if ready is not None:
+            member.rewards.remove(ready)
+            return ready[1]
+        member.friends_used += 1
+        return f"{FRIENDS}/{member.friends_used}"
+
+    def choose(self, member: Member, at: datetime) -> None:
+        """Let most members choose what they get for their tenth order; some think too long."""
+        if member.counted == CHOICE_ORDERS and self.talk.chance(85):
+            later = self.talk.instant(at.date() + timedelta(days=self.talk.between(1, CHOICE_DAYS + 4)))
+            option = self.talk.pick(OPTIONS)
+            if option == "ten-euros":
+                member.rewards.append((later.date() + timedelta(days=1), CHOICE))
+            self.note({"kind": "choose", "reward": CHOICE, "option": option, "member_id": member.member_id}, later)
+
     def misspell(self, code: str) -> str:
         """Leave out a letter, swap two, or strike one key twice."""
         at = self.dice.between(1, 2)
@@ -502,8 +612,10 @@ class Shop:
     def remember(self, member: Member, lines: Sequence[Line], at: datetime) -> None:
         """Guess the points of an order (1 per 1.00, some of it discounted), and perhaps write a review."""
         member.orders += 1
+        member.bought_on = member.bought_on or at.date()
         earning = sum(line.cents * line.quantity for line in lines if not line.product.tag)
         if at.date() >= PROGRAM_STARTS_ON:
+            member.counted += any(line.product.tag != "gift-card" for line in lines)
             member.waiting.append((at.date(), earning * 9 // 1000))
         if self.dice.chance(14):
             self.review_count += 1
@@ -564,6 +676,11 @@ class Shop:
             self.entries.append(Entry(entry.at, entry.kind, str(number), fault(copy)))
 
 
+def card_hash(member_id: str) -> str:
+    """Hash the payment card of a member, as a shop does with a key of its own."""
+    return blake2b(f"the card of {member_id}".encode(), digest_size=8).hexdigest()
+
+
 def euros(cents: int) -> str:
     """Write cents as euros: 7990 is 79.90."""
     return f"{cents // 100}.{cents % 100:02}"
@@ -604,10 +721,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("members and orders must be at least 1")
     key = SecretKey.from_hex("demo", demo_key(options.seed, "codes"))
     space = CodeSpace(key, pattern=WELCOME_PATTERN, context="velo")
-    shop = Shop(Dice(options.seed), Dice(options.seed + 1), space)
+    shop = Shop(Dice(options.seed), Dice(options.seed + 1), Dice(options.seed + 2), space)
     shop.print_flyers()
     shop.enrol(options.members)
+    shop.lift()
     shop.trade(options.orders)
+    shop.try_tricks()
     shop.plant_dirt()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for purpose in ("codes", "cards"):

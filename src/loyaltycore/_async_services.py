@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, assert_never, cast, final
+from typing import final
 
 import attrs
 
@@ -17,33 +17,22 @@ from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._code_book import CodeBook
 from loyaltycore._code_space import AvoidedWords
 from loyaltycore._coupon_steps import Batch, Grant, UsableCoupon
+from loyaltycore._driver import AsyncDriver
+from loyaltycore._forget_steps import alias_or_new
+from loyaltycore._member_desks import AsyncReferralDesk, AsyncRewardDesk
 from loyaltycore._service import (
     ACTOR,
     RETRIES_LIMIT,
     SNAPSHOT_EVERY,
     SWEEP_LIMIT,
-    Steward,
     Swept,
-    alias_or_new,
     asked_for,
     back_of,
     utc_now,
 )
-from loyaltycore._snapshots import SNAPSHOT_FORM
 from loyaltycore._statement import Statement
 from loyaltycore._steps import (
-    AskClaimed,
-    AskReceipt,
-    Call,
-    Commit,
-    KeepSnapshot,
-    ListDue,
-    ListStreams,
-    Load,
-    LoadTails,
     Projected,
-    Rename,
-    Steps,
     check_avoid,
     check_service,
 )
@@ -65,7 +54,7 @@ from loyaltycore.ledger import (
     Voided,
 )
 from loyaltycore.members import Profile
-from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.memberships import MemberJoined, Membership, TierGranted, TierGrantEnded
 from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.periods import Window
@@ -73,15 +62,14 @@ from loyaltycore.points import POINTS
 from loyaltycore.program import Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import AsyncRepository, Cursor
+from loyaltycore.tiers import TierAnswer
 
 __all__ = ["AsyncLoyalty"]
-
-A = TypeVar("A")
 
 
 @final
 @attrs.frozen
-class AsyncLoyalty(Steward):
+class AsyncLoyalty(AsyncDriver):
     """A program at work over a repository that is awaited; every call of ``Loyalty``, by the same name.
 
     Attributes:
@@ -119,6 +107,16 @@ class AsyncLoyalty(Steward):
     def cards(self) -> AsyncCardDesk:
         """Gift cards: make, load, look up, block, replace; each call as ``Loyalty.cards`` has it, awaited."""
         return AsyncCardDesk(self)
+
+    @property
+    def rewards(self) -> AsyncRewardDesk:
+        """Rewards: each call as ``Loyalty.rewards`` has it, awaited."""
+        return AsyncRewardDesk(self)
+
+    @property
+    def referrals(self) -> AsyncReferralDesk:
+        """Members who bring friends: each call as ``Loyalty.referrals`` has it, awaited."""
+        return AsyncReferralDesk(self)
 
     async def quote(
         self,
@@ -267,12 +265,37 @@ class AsyncLoyalty(Steward):
         """
         return await self._run(self._revoke(coupon_id, reason, by))
 
-    async def join(self, member_id: str) -> MemberJoined:
-        """Make somebody a member, once.
+    async def join(
+        self, member_id: str, *, referral_code: str | None = None, identity_hashes: Iterable[str] = ()
+    ) -> MemberJoined:
+        """Make somebody a member, once; and the friend of whoever's code it is.
 
         As ``Loyalty.join``, awaited.
         """
-        return await self._run(self._join(member_id))
+        return await self._run(self._join(member_id, referral_code, identity_hashes))
+
+    async def grant_tier(
+        self, tier: str, *, member_id: str, ref: str, until: datetime | None, reason: str, by: str
+    ) -> TierGranted:
+        """Grant a tier by hand, once for each ``ref``: until it ends the member stands at least there.
+
+        As ``Loyalty.grant_tier``, awaited.
+        """
+        return await self._run(self._grant_tier(tier, member_id, ref=ref, until=until, reason=reason, by=by))
+
+    async def end_tier_grant(self, ref: str, *, member_id: str, reason: str, by: str) -> TierGrantEnded:
+        """End a tier that was granted by hand, once, before its time; of one whose time was over, it says since when.
+
+        As ``Loyalty.end_tier_grant``, awaited.
+        """
+        return await self._run(self._end_tier_grant(ref, member_id, reason=reason, by=by))
+
+    async def explain_tier(self, member_id: str) -> TierAnswer | None:
+        """Say why a member stands where he stands; ``None`` in a program without tiers.
+
+        As ``Loyalty.explain_tier``, awaited.
+        """
+        return await self._run(self._explain_tier(member_id))
 
     async def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
         """Give the points of a named action, once for each ``ref``.
@@ -442,7 +465,7 @@ class AsyncLoyalty(Steward):
         return await self._run(self._order(order_id))
 
     async def sweep(self, limit: int = SWEEP_LIMIT, *, after: Cursor | None = None) -> Swept:
-        """Write down what time has brought: points that expired, holds that ran out. No balance waits for it.
+        """Write down what time has brought: points that expired, holds that ran out; and give what is due for friends.
 
         As ``Loyalty.sweep``, awaited.
         """
@@ -454,51 +477,3 @@ class AsyncLoyalty(Steward):
         As ``Loyalty.forget``, awaited.
         """
         return await self._run(self._forget(member_id, alias_or_new(alias)))
-
-    async def _run(self, steps: Steps[A]) -> A:
-        """Drive a service over a repository that is awaited."""
-        answer: object = None
-        error: BaseException | None = None
-        while True:
-            try:
-                call = steps.send(answer) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return cast("A", stop.value)
-            answer, error = None, None
-            try:
-                answer = await self._answer(call)
-            except Exception as raised:  # noqa: BLE001 - handed to the service, which lets go on what is not its own
-                error = raised
-
-    async def _answer(self, call: Call) -> object:
-        repository = cast("Any", self.repository)  # what it can do besides was asked for before
-        match call:
-            case Load():
-                return await repository.load(call.streams)
-            case LoadTails():
-                return await repository.load_tails(call.streams, form=SNAPSHOT_FORM)
-            case AskClaimed():
-                return await repository.claimed(call.counters, key=call.key, at=call.at)
-            case AskReceipt():
-                return await repository.receipt(call.command.home, call.command.key)
-            case Commit():
-                return await self._commit(call)
-            case KeepSnapshot():
-                return await repository.keep_snapshot(call.stream, call.snapshot)
-            case ListDue():
-                return await repository.due(before=call.before, after=call.after, limit=call.limit)
-            case ListStreams():
-                return await repository.streams(call.kind, after=call.after)
-            case Rename():
-                return await repository.rename(call.old, call.new, facts=call.facts)
-        assert_never(call)
-
-    async def _commit(self, call: Commit) -> object:
-        project, repository = self.project, cast("Any", self.repository)
-        if project is None:
-            return await repository.commit(call.command, call.changes)
-
-        async def then(transaction: object) -> None:
-            await project(attrs.evolve(call.projected, transaction=transaction))
-
-        return await repository.commit_then(call.command, call.changes, then)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar, final
+from typing import final
 
 import attrs
 
-from loyaltycore._card_steps import CardSteps, IssuedCard
-from loyaltycore._steps import Steps
+from loyaltycore._card_steps import IssuedCard
+from loyaltycore._driver import AsyncDriver, Driver
 from loyaltycore.basket import Filter
 from loyaltycore.gift_cards import CardBalance, CardStatement, CardUses, GiftCard
 from loyaltycore.ledger import Granted
@@ -16,8 +16,6 @@ from loyaltycore.periods import Window
 from loyaltycore.quantities import Money
 
 __all__ = ["AsyncCardDesk", "CardDesk"]
-
-A = TypeVar("A")
 
 _ACTOR = "shop"
 _ROTATE_LIMIT = 1000
@@ -32,7 +30,7 @@ class CardDesk:
         service: A ``Loyalty`` with ``card_numbers``.
     """
 
-    service: Any = attrs.field(repr=False)
+    service: Driver = attrs.field(repr=False)
 
     def issue(
         self,
@@ -69,7 +67,7 @@ class CardDesk:
             RefusedError: ``order_not_found``, ``order_line_not_found``, ``cards_exceed_order`` or ``key_reused``.
             UsageError: A value out of range; entropy that made another card's number.
         """
-        steps = self._steps._issue_card(
+        steps = self.service._issue_card(
             amount,
             ref=ref,
             entropy=entropy,
@@ -81,7 +79,7 @@ class CardDesk:
             line_id=line_id,
             actor=actor,
         )
-        return self._run(steps)
+        return self.service._run(steps)
 
     def load(self, card_id: str, amount: Money, *, ref: str, expires_at: datetime | None, actor: str = _ACTOR) -> Granted:
         """Put more money on a card, once for each ``ref``.
@@ -96,7 +94,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_not_found``, ``card_blocked`` or ``key_reused``.
         """
-        return self._run(self._steps._load_card(card_id, amount, ref=ref, expires_at=expires_at, actor=actor))
+        return self.service._run(self.service._load_card(card_id, amount, ref=ref, expires_at=expires_at, actor=actor))
 
     def find(self, number: str, *, client: str | None = None, member_id: str | None = None) -> str:
         """Give the id of the card that a number is of. It is an attempt.
@@ -109,7 +107,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_unknown``, or ``attempts_limit_reached``.
         """
-        return self._run(self._steps._find_card(number, client, member_id))
+        return self.service._run(self.service._find_card(number, client, member_id))
 
     def balance(self, number: str, *, client: str | None = None, member_id: str | None = None) -> CardBalance:
         """Tell what is on a card, to whoever types its number. It is an attempt.
@@ -122,7 +120,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_unknown`` or ``card_blocked``, which are one in public; ``attempts_limit_reached``.
         """
-        return self._run(self._steps._card_balance(number, client, member_id))
+        return self.service._run(self.service._card_balance(number, client, member_id))
 
     def card(self, card_id: str) -> GiftCard:
         """Give a card as it is, to look at.
@@ -130,7 +128,7 @@ class CardDesk:
         Args:
             card_id: Its own id; one never issued has ``issued`` ``None``.
         """
-        return self._run(self._steps._card(card_id))
+        return self.service._run(self.service._card(card_id))
 
     def statement(self, card_id: str, *, window: Window) -> CardStatement:
         """Tell what happened on a card in a window, line by line, with the balance after each.
@@ -142,7 +140,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_not_found``.
         """
-        return self._run(self._steps._card_statement(card_id, window))
+        return self.service._run(self.service._card_statement(card_id, window))
 
     def block(self, card_id: str, *, reason: str, actor: str) -> GiftCard:
         """Block a card: nothing is paid with it, until ``unblock``.
@@ -155,7 +153,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_not_found``.
         """
-        return self._run(self._steps._block_card(card_id, reason, actor))
+        return self.service._run(self.service._block_card(card_id, reason, actor))
 
     def unblock(self, card_id: str, *, reason: str, actor: str) -> GiftCard:
         """Give a blocked card free again.
@@ -168,7 +166,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_not_found``; ``card_blocked`` where another card took its place.
         """
-        return self._run(self._steps._unblock_card(card_id, reason, actor))
+        return self.service._run(self.service._unblock_card(card_id, reason, actor))
 
     def replace(self, card_id: str, *, ref: str, entropy: bytes, actor: str) -> IssuedCard:
         """Make another card with another number, once for each ``ref``, and move there all that is on this one.
@@ -182,7 +180,7 @@ class CardDesk:
         Raises:
             RefusedError: ``card_not_found``, ``card_blocked`` where a third card took its place, or ``key_reused``.
         """
-        return self._run(self._steps._replace_card(card_id, ref=ref, entropy=entropy, actor=actor))
+        return self.service._run(self.service._replace_card(card_id, ref=ref, entropy=entropy, actor=actor))
 
     def rotate_peppers(self, limit: int = _ROTATE_LIMIT) -> int:
         """Bring stored digests under the present pepper, and say how many were; 0 when none is left.
@@ -195,14 +193,7 @@ class CardDesk:
         Raises:
             UsageError: A repository that cannot.
         """
-        return self._run(self._steps._rotate_peppers(limit))
-
-    @property
-    def _steps(self) -> CardSteps:
-        return self.service  # type: ignore[no-any-return]  # a Loyalty, which stands above this module
-
-    def _run(self, steps: Steps[A]) -> A:
-        return self.service._run(steps)  # type: ignore[no-any-return]  # as above
+        return self.service._run(self.service._rotate_peppers(limit))
 
 
 @final
@@ -214,7 +205,7 @@ class AsyncCardDesk:
         service: An ``AsyncLoyalty`` with ``card_numbers``.
     """
 
-    service: Any = attrs.field(repr=False)
+    service: AsyncDriver = attrs.field(repr=False)
 
     async def issue(
         self,
@@ -234,7 +225,7 @@ class AsyncCardDesk:
 
         As ``CardDesk.issue``, awaited.
         """
-        steps = self._steps._issue_card(
+        steps = self.service._issue_card(
             amount,
             ref=ref,
             entropy=entropy,
@@ -246,74 +237,67 @@ class AsyncCardDesk:
             line_id=line_id,
             actor=actor,
         )
-        return await self._run(steps)
+        return await self.service._run(steps)
 
     async def load(self, card_id: str, amount: Money, *, ref: str, expires_at: datetime | None, actor: str = _ACTOR) -> Granted:
         """Put more money on a card, once for each ``ref``.
 
         As ``CardDesk.load``, awaited.
         """
-        return await self._run(self._steps._load_card(card_id, amount, ref=ref, expires_at=expires_at, actor=actor))
+        return await self.service._run(self.service._load_card(card_id, amount, ref=ref, expires_at=expires_at, actor=actor))
 
     async def find(self, number: str, *, client: str | None = None, member_id: str | None = None) -> str:
         """Give the id of the card that a number is of. It is an attempt.
 
         As ``CardDesk.find``, awaited.
         """
-        return await self._run(self._steps._find_card(number, client, member_id))
+        return await self.service._run(self.service._find_card(number, client, member_id))
 
     async def balance(self, number: str, *, client: str | None = None, member_id: str | None = None) -> CardBalance:
         """Tell what is on a card, to whoever types its number. It is an attempt.
 
         As ``CardDesk.balance``, awaited.
         """
-        return await self._run(self._steps._card_balance(number, client, member_id))
+        return await self.service._run(self.service._card_balance(number, client, member_id))
 
     async def card(self, card_id: str) -> GiftCard:
         """Give a card as it is, to look at.
 
         As ``CardDesk.card``, awaited.
         """
-        return await self._run(self._steps._card(card_id))
+        return await self.service._run(self.service._card(card_id))
 
     async def statement(self, card_id: str, *, window: Window) -> CardStatement:
         """Tell what happened on a card in a window, line by line, with the balance after each.
 
         As ``CardDesk.statement``, awaited.
         """
-        return await self._run(self._steps._card_statement(card_id, window))
+        return await self.service._run(self.service._card_statement(card_id, window))
 
     async def block(self, card_id: str, *, reason: str, actor: str) -> GiftCard:
         """Block a card: nothing is paid with it, until ``unblock``.
 
         As ``CardDesk.block``, awaited.
         """
-        return await self._run(self._steps._block_card(card_id, reason, actor))
+        return await self.service._run(self.service._block_card(card_id, reason, actor))
 
     async def unblock(self, card_id: str, *, reason: str, actor: str) -> GiftCard:
         """Give a blocked card free again.
 
         As ``CardDesk.unblock``, awaited.
         """
-        return await self._run(self._steps._unblock_card(card_id, reason, actor))
+        return await self.service._run(self.service._unblock_card(card_id, reason, actor))
 
     async def replace(self, card_id: str, *, ref: str, entropy: bytes, actor: str) -> IssuedCard:
         """Make another card with another number, once for each ``ref``, and move there all that is on this one.
 
         As ``CardDesk.replace``, awaited.
         """
-        return await self._run(self._steps._replace_card(card_id, ref=ref, entropy=entropy, actor=actor))
+        return await self.service._run(self.service._replace_card(card_id, ref=ref, entropy=entropy, actor=actor))
 
     async def rotate_peppers(self, limit: int = _ROTATE_LIMIT) -> int:
         """Bring stored digests under the present pepper, and say how many were; 0 when none is left.
 
         As ``CardDesk.rotate_peppers``, awaited.
         """
-        return await self._run(self._steps._rotate_peppers(limit))
-
-    @property
-    def _steps(self) -> CardSteps:
-        return self.service  # type: ignore[no-any-return]  # a Loyalty, which stands above this module
-
-    async def _run(self, steps: Steps[A]) -> A:
-        return await self.service._run(steps)  # type: ignore[no-any-return]  # as above
+        return await self.service._run(self.service._rotate_peppers(limit))

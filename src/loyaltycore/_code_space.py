@@ -44,6 +44,7 @@ __all__ = [
     "SYMBOLS_LIMIT",
     "WORDS_LIMIT",
     "AvoidedWords",
+    "CodePattern",
     "CodeReading",
     "CodeSpace",
     "CodeVerdict",
@@ -231,7 +232,7 @@ class CodeReading:
         return self.verdict is CodeVerdict.GENUINE
 
 
-class _Pattern(NamedTuple):
+class CodePattern(NamedTuple):
     """A pattern, read: what is printed around the symbols, and what is compared when reading.
 
     Attributes:
@@ -243,7 +244,7 @@ class _Pattern(NamedTuple):
     folded: str
 
     @classmethod
-    def of(cls, text: object) -> _Pattern:
+    def of(cls, text: object) -> CodePattern:
         """Read a pattern such as ``HI-####-####``."""
         if not isinstance(text, str) or not _PATTERN.fullmatch(text):
             msg = (
@@ -370,7 +371,7 @@ class CodeSpace(_Sealed):
 
     _secret: SecretKey
     _text: str
-    _pattern: _Pattern
+    _pattern: CodePattern
     _context: str
     _alphabet: str
     _digits: dict[str, int]
@@ -407,7 +408,7 @@ class CodeSpace(_Sealed):
         """
         put = object.__setattr__
         put(self, "_secret", _checked_key(secret))
-        put(self, "_pattern", _Pattern.of(pattern))
+        put(self, "_pattern", CodePattern.of(pattern))
         put(self, "_text", pattern)
         put(self, "_context", _checked_context(context))
         put(self, "_alphabet", check_alphabet(alphabet))
@@ -612,10 +613,10 @@ def space_id_of(pattern: str, *, context: str) -> str:
         >>> space_id_of("HI-####-####-####", context="velo")
         'velo/H1############'
     """
-    return _space_id(_Pattern.of(pattern), _checked_context(context))
+    return _space_id(CodePattern.of(pattern), _checked_context(context))
 
 
-def _space_id(pattern: _Pattern, context: str) -> str:
+def _space_id(pattern: CodePattern, context: str) -> str:
     return f"{context}/{pattern.folded}"
 
 

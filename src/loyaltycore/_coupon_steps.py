@@ -13,6 +13,7 @@ from loyaltycore._checks import check_count, masked
 from loyaltycore._code_book import Block, BlockTaken, BookReading, CodeBook, SpaceBlocks
 from loyaltycore._code_space import AvoidedWords, CodeVerdict
 from loyaltycore._redeeming import used_of
+from loyaltycore._rewards_due import reward_streams
 from loyaltycore._settling import coupon_id_of
 from loyaltycore._steps import (
     AskReceipt,
@@ -193,20 +194,60 @@ class CouponSteps(Service):
         member = loaded.member_or_none(asked.member_id)
         if member is not None and program.campaigns:
             coupons = [loaded.coupon(Coupon.issued(coupon_id)) for coupon_id in _looked_at(member, asked, at)]
-        switches = [
-            Campaign.replay(name, one.facts)
-            for stream, one in loaded.streams.items()
-            for kind, _, name in [stream.partition("/")]
-            if kind == "campaign" and name in program.campaigns
-        ]
         return attrs.evolve(
             view,
             used=used,
             codes={**codes, **view.codes},
             coupons=(*coupons, *view.coupons),
-            stopped=view.stopped | {switch.campaign_id for switch in switches if switch.is_stopped},
+            stopped=view.stopped | self._stopped(loaded),
             cards={**{card_id: loaded.card(card_id) for card_id in asked.cards}, **view.cards},
         )
+
+    def _stopped(self, loaded: Loaded) -> frozenset[str]:
+        """Name the campaigns that were stopped, of those whose switches were loaded."""
+        switches = [
+            Campaign.replay(name, one.facts)
+            for stream, one in loaded.streams.items()
+            for kind, _, name in [stream.partition("/")]
+            if kind == "campaign" and name in self.program.campaigns
+        ]
+        return frozenset(switch.campaign_id for switch in switches if switch.is_stopped)
+
+    def _of_member(
+        self,
+        member_id: str,
+        command: Command,
+        decide: Callable[[Membership, datetime], Posting[Membership]],
+        *,
+        undoes: bool = False,
+    ) -> Steps[tuple[Fact, ...]]:
+        """Do a command that one member's state decides, with the gifts it brings about, and answer with the facts it stored.
+
+        Args:
+            member_id: Whose.
+            command: What is asked.
+            decide: Decides it.
+            undoes: Whether it may take gifts back: then what became of them is loaded too.
+        """
+        home = command.home
+
+        def both(loaded: Loaded, at: datetime) -> Postings:
+            member = loaded.member(member_id)
+            return self._settled(loaded, member, decide(member, at), at)
+
+        def gifts(loaded: Loaded, _: datetime) -> tuple[StreamId, ...]:
+            return reward_streams(loaded.member(member_id))
+
+        switches = map(campaign_stream, self.program.gift_campaigns)
+        facts = yield from self._once(command, Sight(streams=(home, *switches), more=gifts if undoes else None), both)
+        return facts[home]
+
+    def _settled(self, loaded: Loaded, before: Membership, posting: Posting[Membership], at: datetime) -> Postings:
+        """Add the gifts that a command of a member brings about, and guard the switches of their campaigns."""
+        view = attrs.evolve(loaded.beside(), stopped=self._stopped(loaded))
+        posting, beside = self.program.settle(before, posting, view=view, at=at)
+        guards = self._guards(loaded, self.program.gift_campaigns) if beside else ()
+        return (posting, *beside, *guards)
 
     def _guards(self, loaded: Loaded, campaign_ids: Iterable[str]) -> tuple[Posting[Campaign], ...]:
         """Give the switches that a command relies on: they must not have been turned when it is kept."""

@@ -19,6 +19,7 @@ from loyaltycore.ledger import Balance, Expiring
 from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned, TakenBack
 from loyaltycore.quantities import Money
+from loyaltycore.referrals import Referral, ReferralStatus
 from loyaltycore.tiers import TierStatus
 from loyaltycore.wire import instant_text
 
@@ -28,6 +29,7 @@ __all__ = [
     "Needs",
     "Overview",
     "Placed",
+    "ReferralOverview",
     "Refunded",
     "Reserved",
     "check_free",
@@ -172,6 +174,36 @@ class Refunded(_OnOrder):
 
 @final
 @attrs.frozen(kw_only=True)
+class ReferralOverview:
+    """A member's referral, both ways: who was brought, and whom he brings.
+
+    Attributes:
+        status: Where the member stands as a friend; ``none`` where nobody brought him.
+        answer: What to show of a code that was refused: one text for every reason; empty where none was.
+        code: The member's own code to bring friends with; ``None`` where there is none yet.
+        friends: How many friends count for the member.
+    """
+
+    status: ReferralStatus
+    answer: str
+    code: str | None
+    friends: int
+
+    @classmethod
+    def of(cls, membership: Membership, referral: Referral | None) -> ReferralOverview:
+        """Gather it of a member, and of the referral as a friend where that was loaded."""
+        refused = None if referral is None else referral.refused
+        joined = referral is not None and referral.advocate_id is not None
+        return cls(
+            status=ReferralStatus.NONE if referral is None else referral.status,
+            answer="" if refused is None or joined else refused.refusal.reason.public,
+            code=membership.referral_code,
+            friends=sum(friend.number > 0 for friend in membership.friends.values()),
+        )
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Overview:
     """What "my account" shows.
 
@@ -182,7 +214,10 @@ class Overview:
         accounts: The same of every account the member has used, by name.
         expiring: What expires on the main account, soonest first, if nothing is burned.
         tier: Where the member stands; ``None`` in a program without tiers.
+        perks: What the shop promises in that tier.
         order_count: Orders placed.
+        referral: Who was brought by whom: as a friend, and as an advocate.
+        choices: What may be chosen of rewards, by the reward's name.
     """
 
     member_id: str
@@ -191,7 +226,10 @@ class Overview:
     accounts: FrozenMap[str, Balance]
     expiring: tuple[Expiring, ...]
     tier: TierStatus | None
+    perks: frozenset[str]
     order_count: int
+    referral: ReferralOverview
+    choices: FrozenMap[str, tuple[str, ...]]
 
 
 def minor(money: Money | None) -> int | None:

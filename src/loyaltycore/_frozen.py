@@ -11,7 +11,8 @@ items set shares the rest with its original, so that changing one of ten thousan
 >>> rungs == {"gold": 2, "silver": 1}
 True
 
-Two kinds read alike and hold less at first. A ``LaterMap`` makes its items when somebody looks. A ``PartialMap`` lacks some and
+Two kinds read alike and hold less at first. A ``LaterMap`` makes its items when somebody looks; told how many there are and by
+which names, it counts them, and says that a new name is none of them, without looking. A ``PartialMap`` lacks some and
 knows their names: whatever would need one of them raises ``HistoryNeeded``, so that no answer is ever a guess.
 
 >>> lots = PartialMap({"order-9/base": 40}, left_out={"order-1/base"})
@@ -139,38 +140,80 @@ class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
 
 
 @final
+class _Later(Generic[K, V_co]):
+    """What is known of items before they are made."""
+
+    __slots__ = ("count", "make", "names")
+
+    def __init__(self, make: Callable[[], dict[K, V_co]], count: int, names: Container[object] | None) -> None:
+        self.make: Final = cache(make)
+        self.count: Final = count
+        self.names: Final = names
+
+    def lacks(self, key: object) -> bool:
+        """Say whether a key is certainly none of them."""
+        return self.names is not None and key not in self.names
+
+
+@final
 class LaterMap(FrozenMap[K, V_co]):
     """A ``FrozenMap`` whose items are made when somebody first looks; from then on it is an ordinary one."""
 
     __slots__ = ()
 
-    def __init__(self, make: Callable[[], dict[K, V_co]]) -> None:
+    def __init__(self, make: Callable[[], dict[K, V_co]], *, count: int = 0, names: Container[object] | None = None) -> None:
         """Keep what makes the items.
 
         Args:
             make: Called at most once, also where copies with items set look as well.
+            count: How many it makes, where ``names`` are given.
+            names: Holds the keys of all items, and maybe some more; ``None`` where they are not known.
         """
         # The items stay unset: to look at them is to ask ``__getattr__``.
         self._changed = {}
-        self._make = cache(make)
+        self._make = _Later(make, count, names)
 
     def __getattr__(self, name: str) -> dict[K, V_co]:
         """Make the items, when they are first looked at."""
         if name != "_items":
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(msg)
-        self._items = self._make()
+        self._items = self._make.make()
         self.__class__ = FrozenMap  # type: ignore[assignment]  # of the same layout, and quicker to read
         return self._items
+
+    # Each looks at the changes first: whoever makes the items meanwhile turns the map into an ordinary one, then merges them.
+    # For the same reason none asks for ``super()``: by then it may be no ``LaterMap`` any more.
+
+    def __getitem__(self, key: K) -> V_co:
+        """Return the value of a key, or raise ``KeyError``: at once for one that is none of them."""
+        changed = self._changed
+        if type(self) is LaterMap and key not in changed and self._make.lacks(key):
+            raise KeyError(key)
+        return FrozenMap.__getitem__(self, key)
+
+    def __contains__(self, key: object) -> bool:
+        """Say whether there is an item for a key: at once for one that is none of them."""
+        if key in self._changed:
+            return True
+        if type(self) is LaterMap and self._make.lacks(key):
+            return False
+        return FrozenMap.__contains__(self, key)
+
+    def __len__(self) -> int:
+        """Count the keys; where none was set anew that may be one of them, without making the items."""
+        changed, make = self._changed, self._make
+        if type(self) is LaterMap and make.names is not None and all(make.lacks(key) for key in changed):
+            return make.count + len(changed)
+        return FrozenMap.__len__(self)
 
     def updated(self, changes: Mapping[K, V_co]) -> FrozenMap[K, V_co]:
         """Give a copy with some items set, which makes the others no sooner."""
         changed = self._changed
-        # Looked at after the changes were read: whoever makes the items meanwhile turns the map first, then merges them.
         if type(self) is FrozenMap:
             return self.updated(changes)
-        copy = LaterMap[K, V_co](self._make)
-        copy._changed = {**changed, **changes}
+        copy = LaterMap[K, V_co](self._make.make)
+        copy._changed, copy._make = {**changed, **changes}, self._make  # what is made is made once for both
         return copy
 
 

@@ -1,7 +1,7 @@
 """A shop's history as events, and the reader of its JSON Lines form.
 
-One event a line, in order of time: ``join``, ``codes``, ``grant``, ``order``, ``card``, ``return``, ``action``. See
-``docs/guide/replay.md`` for the fields.
+One event a line, in order of time: ``join``, ``codes``, ``grant``, ``tier_grant``, ``order``, ``card``, ``return``, ``action``,
+``reward``, ``choose``. See ``docs/guide/replay.md`` for the fields.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
     "Bucket",
     "Cancelled",
     "CardMade",
+    "Chosen",
     "CodesIssued",
     "CouponGranted",
     "Event",
@@ -42,7 +43,9 @@ __all__ = [
     "Joined",
     "Ordered",
     "ReturnedLines",
+    "RewardAsked",
     "Tally",
+    "TierLifted",
     "lines_of",
     "open_history",
     "read_jsonl",
@@ -60,10 +63,19 @@ class HistoryError(UsageError):
 @final
 @attrs.frozen(kw_only=True)
 class Joined:
-    """Somebody became a member."""
+    """Somebody became a member.
+
+    Attributes:
+        at: When.
+        member_id: Who.
+        referred_by: The member whose referral code was given; the code itself stands in no history.
+        identity_hashes: What would show that it is somebody known already, such as a card's, hashed by the shop.
+    """
 
     at: datetime
     member_id: str
+    referred_by: str | None = None
+    identity_hashes: tuple[str, ...] = ()
 
 
 @final
@@ -97,6 +109,7 @@ class Ordered:
         basket: What was bought.
         codes: As typed.
         coupons: Coupons that were chosen, each by its campaign and the ``ref`` it was granted under.
+        rewards: Rewards whose coupons were chosen, each by its name with the member: ``reward/take-1``.
         gift_cards: Gift cards that pay, by the ``ref`` each was made under.
         burn: Points asked to burn.
         rows: Rows of the file that went into it.
@@ -108,6 +121,7 @@ class Ordered:
     basket: Basket
     codes: tuple[str, ...] = ()
     coupons: tuple[GrantName, ...] = ()
+    rewards: tuple[str, ...] = ()
     gift_cards: tuple[str, ...] = ()
     burn: int = 0
     rows: int = 1
@@ -177,6 +191,57 @@ class CouponGranted:
 
 @final
 @attrs.frozen(kw_only=True)
+class TierLifted:
+    """A member was lifted to a tier by hand.
+
+    Attributes:
+        at: When.
+        tier: To which at least.
+        member_id: Whose.
+        ref: The shop's own name for it.
+        reason: In the shop's words.
+        until: First instant at which it no longer holds; ``None`` never ends.
+    """
+
+    at: datetime
+    tier: str
+    member_id: str
+    ref: str
+    reason: str
+    until: datetime | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class RewardAsked:
+    """A member took a reward of the catalogue."""
+
+    at: datetime
+    reward_id: str
+    member_id: str
+    ref: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Chosen:
+    """A member chose one of the things that a reward offered.
+
+    Attributes:
+        at: When.
+        reward_id: Which reward, as the member holds it: ``milestone/tenth-order``.
+        option: What was chosen.
+        member_id: Whose.
+    """
+
+    at: datetime
+    reward_id: str
+    option: str
+    member_id: str
+
+
+@final
+@attrs.frozen(kw_only=True)
 class CardMade:
     """A gift card was made.
 
@@ -197,7 +262,19 @@ class CardMade:
     line_id: str | None
 
 
-Event: TypeAlias = Joined | CodesIssued | CouponGranted | Ordered | CardMade | ReturnedLines | Cancelled | Acted
+Event: TypeAlias = (
+    Joined
+    | CodesIssued
+    | CouponGranted
+    | TierLifted
+    | Ordered
+    | CardMade
+    | ReturnedLines
+    | Cancelled
+    | Acted
+    | RewardAsked
+    | Chosen
+)
 
 
 class Bucket(StrEnum):
@@ -225,6 +302,9 @@ class Bucket(StrEnum):
     CODES = "codes"
     GRANT = "grant"
     CARD = "card"
+    TIER_GRANT = "tier_grant"
+    REWARD = "reward"
+    CHOOSE = "choose"
     REFUSED = "refused"
 
 
@@ -370,7 +450,13 @@ class Fields:
 
 
 def _join(fields: Fields, _currency: str) -> Joined:
-    return Joined(at=fields.at(), member_id=check_id("member_id", fields.take("member_id", str)))
+    referred_by = fields.take("referred_by", str, None)
+    return Joined(
+        at=fields.at(),
+        member_id=check_id("member_id", fields.take("member_id", str)),
+        referred_by=None if referred_by is None else check_id("referred_by", referred_by),
+        identity_hashes=tuple([check_id("identity hash", text) for text in fields.take("identity_hashes", list, [])]),
+    )
 
 
 def _order(fields: Fields, currency: str) -> Ordered:
@@ -382,6 +468,7 @@ def _order(fields: Fields, currency: str) -> Ordered:
         basket=take_basket(fields, currency=currency),
         codes=tuple([check_text("code", code) for code in fields.take("codes", list, [])]),
         coupons=tuple([GrantName.of(name) for name in fields.take("coupons", list, [])]),
+        rewards=tuple([check_id("reward", name) for name in fields.take("rewards", list, [])]),
         gift_cards=tuple([check_id("gift card", ref) for ref in fields.take("gift_cards", list, [])]),
         burn=check_whole("burn", fields.take("burn", int, 0), low=0),
     )
@@ -461,6 +548,36 @@ def _grant(fields: Fields, _currency: str) -> CouponGranted:
     )
 
 
+def _tier_grant(fields: Fields, _currency: str) -> TierLifted:
+    until = fields.take("until", str, None)
+    return TierLifted(
+        at=fields.at(),
+        tier=check_slug("tier", fields.take("tier", str)),
+        member_id=check_id("member_id", fields.take("member_id", str)),
+        ref=check_id("ref", fields.take("ref", str)),
+        reason=check_text("reason", fields.take("reason", str)),
+        until=None if until is None else parse_instant(until),
+    )
+
+
+def _reward(fields: Fields, _currency: str) -> RewardAsked:
+    return RewardAsked(
+        at=fields.at(),
+        reward_id=check_slug("reward", fields.take("reward", str)),
+        member_id=check_id("member_id", fields.take("member_id", str)),
+        ref=check_id("ref", fields.take("ref", str)),
+    )
+
+
+def _choose(fields: Fields, _currency: str) -> Chosen:
+    return Chosen(
+        at=fields.at(),
+        reward_id=check_id("reward", fields.take("reward", str)),
+        option=check_slug("option", fields.take("option", str)),
+        member_id=check_id("member_id", fields.take("member_id", str)),
+    )
+
+
 def _card(fields: Fields, currency: str) -> CardMade:
     expires_at = fields.take("expires_at", str, None)
     order_id, line_id = fields.take("order_id", str, None), fields.take("line_id", str, None)
@@ -496,4 +613,7 @@ _READERS: Final[Mapping[str, Callable[[Fields, str], Event]]] = {
     "codes": _codes,
     "grant": _grant,
     "card": _card,
+    "tier_grant": _tier_grant,
+    "reward": _reward,
+    "choose": _choose,
 }

@@ -14,6 +14,7 @@ from loyaltycore._checks import check_count, check_kind, check_mapping, check_se
 from loyaltycore._coupon import Coupon, ReadCode
 from loyaltycore._earning import Span, Times
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._payouts import Payout
 from loyaltycore.basket import Filter
 from loyaltycore.benefits import (
     SHIPPING_BENEFITS,
@@ -262,6 +263,11 @@ def _refused(refusals: Mapping[str, Refusal]) -> FrozenMap[str, Refusal]:
     return FrozenMap(found)
 
 
+def _payouts(payouts: Mapping[str, Payout]) -> FrozenMap[str, Payout]:
+    found = check_mapping("payouts", payouts)
+    return FrozenMap({payout_id: check_kind("each of payouts", payout, Payout) for payout_id, payout in found.items()})
+
+
 def _cards(cards: Mapping[str, GiftCard]) -> FrozenMap[str, GiftCard]:
     found = check_mapping("cards", cards)
     for card_id, card in found.items():
@@ -288,6 +294,7 @@ class View:
         stopped: Campaigns that were stopped, by id.
         cards: Gift cards that are to pay, as they are now, by their own ids.
         refused_cards: Why gift cards were not looked at, by the ids that stand for them.
+        payouts: What the shop pays the member outside, as it is now, by id.
     """
 
     used: FrozenMap[str, Used] = attrs.field(default=FrozenMap[str, Used](), converter=_used)
@@ -297,6 +304,7 @@ class View:
     stopped: frozenset[str] = attrs.field(default=frozenset(), converter=labels)
     cards: FrozenMap[str, GiftCard] = attrs.field(default=FrozenMap[str, GiftCard](), converter=_cards)
     refused_cards: FrozenMap[str, Refusal] = attrs.field(default=FrozenMap[str, Refusal](), converter=_refused)
+    payouts: FrozenMap[str, Payout] = attrs.field(default=FrozenMap[str, Payout](), converter=_payouts)
 
     def used_of(self, offer_id: str) -> Used:
         """Tell what was used of an offer."""

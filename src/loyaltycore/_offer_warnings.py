@@ -384,9 +384,9 @@ def _always_holds(offer: Offer, starts_at: datetime | None) -> bool:
 
 
 def _always_gives(give: Benefit) -> bool:
-    """Say whether a benefit gives something whatever is bought."""
+    """Say whether a benefit gives something whatever is bought; points on top are for goods that offers may touch."""
     parts = give.benefits if isinstance(give, Several) else (give,)
-    return any(isinstance(part, BonusPoints | NextCoupon) for part in parts)
+    return any(isinstance(part, NextCoupon) for part in parts)
 
 
 def _gives_to_all(give: Benefit, exclude_tags: frozenset[str]) -> bool:

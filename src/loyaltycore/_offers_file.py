@@ -6,9 +6,9 @@ How offers meet, when each applies, what it gives, and which of them only a code
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
-from typing import Any, Final, TypeAlias, TypeVar, final
+from typing import Any, Final, TypeAlias, TypeVar, cast, final
 
 import attrs
 
@@ -106,7 +106,27 @@ from loyaltycore.offers import (
 from loyaltycore.periods import Calendar, Expires, Pending, Recurrence, Window
 from loyaltycore.quantities import Money, Over, Rate, Remainder, Rounding
 
-__all__ = ["OfferTerms", "coupons_of", "read_offers"]
+__all__ = [
+    "LADDERS",
+    "SINGLES",
+    "VALID",
+    "Kind",
+    "OfferTerms",
+    "check_times",
+    "coupons_of",
+    "granted_of",
+    "in_tier",
+    "read_amount",
+    "read_bonus",
+    "read_count",
+    "read_gives",
+    "read_offers",
+    "read_sale",
+    "read_times",
+    "read_valid_for",
+    "read_when",
+    "together",
+]
 
 T = TypeVar("T")
 
@@ -118,7 +138,7 @@ _COUNTING: Final = ("spend_at_least", "quantity_at_least", "products_at_least")
 _RECURS: Final = 'a rule of RFC 5545 such as "FREQ=MONTHLY;BYDAY=1SU"'
 _CODES: Final = f'"{HUMAN}", or a pattern such as "HI-####-####-####"'
 _HOURS: Final = re.compile(r"([0-9]{1,4}) hours?")
-_VALID: Final = f'"N hours", such as "24 hours", or {TERM}'
+VALID: Final = f'"N hours", such as "24 hours", or {TERM}'
 
 
 @final
@@ -135,6 +155,7 @@ class OfferTerms:
         taken: The names that rules and actions give to lots.
         carries: The rule that carries spend of the main account over; ``None`` where there is none.
         coupons: The campaigns that give coupons of one each; ``None`` where they could not be read.
+        granted: Those of them without codes, whose coupons members are given; likewise.
     """
 
     name: str
@@ -145,6 +166,7 @@ class OfferTerms:
     taken: frozenset[str]
     carries: str | None
     coupons: frozenset[str] | None
+    granted: frozenset[str] | None
 
 
 def read_offers(root: Table, terms: OfferTerms, problems: list[Problem]) -> tuple[OfferBook, tuple[CouponCampaign, ...]]:
@@ -178,9 +200,18 @@ def coupons_of(data: object) -> frozenset[str] | None:
 
     What a condition may ask for is known so before the campaigns are read, whatever else is wrong with them.
     """
+    return _campaigns_of(data, lambda codes: codes != HUMAN)
+
+
+def granted_of(data: object) -> frozenset[str] | None:
+    """Name the campaigns without codes, likewise: what a reward may give a coupon of."""
+    return _campaigns_of(data, lambda codes: codes is None)
+
+
+def _campaigns_of(data: object, fits: Callable[[object], bool]) -> frozenset[str] | None:
     if not isinstance(data, list) or not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in data):
         return None
-    return frozenset(one["id"] for one in data if one.get("codes") != HUMAN)
+    return frozenset(one["id"] for one in data if fits(one.get("codes")))
 
 
 def _stacking(table: Table, terms: OfferTerms) -> Stacking | None:
@@ -190,7 +221,7 @@ def _stacking(table: Table, terms: OfferTerms) -> Stacking | None:
     if lanes is not None:
         lanes.close()
     said: dict[str, Any] = {**table.counts("offers_at_most"), **table.choices(returns=Returns)}
-    limit = _above_nothing(table, "discount_limit", terms)
+    limit = read_amount(table, "discount_limit", terms)
     share = table.text("discount_share", lambda text: Rate.percent(_percent(text)), _PERCENT, None)
     table.close()
     by_lane = {Lane(name): count for name, count in at_most.items()}
@@ -213,16 +244,16 @@ def _offer(table: Table, terms: OfferTerms) -> Offer | None:
 def _shared(table: Table, terms: OfferTerms) -> tuple[str, dict[str, Any] | None]:
     """Read what offers and campaigns have in common: the name, and the fields; none where nothing is given."""
     name = table.text("id", lambda text: check_slug("id", text), _NAME)
-    when = _when(table.table("when"), terms)
+    when = read_when(table.table("when"), terms)
     give = _give(table, terms)
     said: dict[str, Any] = {"when": when, "give": give, **table.choices(lane=Lane, base=Base)}
     said["priority"] = table.take(
         "priority", int, lambda value: check_whole("priority", value, low=-1_000_000, high=1_000_000), "a whole number", 0
     )
-    said["window"] = _window(table.table("window"), terms)
+    said["window"] = read_sale(table.table("window"), terms)
     said["combines"] = _combines(table)
     said["group"] = table.text("group", lambda text: check_slug("group", text), _NAME, None)
-    said["discount_limit"] = _above_nothing(table, "discount_limit", terms)
+    said["discount_limit"] = read_amount(table, "discount_limit", terms)
     said["limits"] = _limits(table.table("limits"), terms)
     return name, None if give is None else said
 
@@ -230,7 +261,7 @@ def _shared(table: Table, terms: OfferTerms) -> tuple[str, dict[str, Any] | None
 def _campaign(table: Table, terms: OfferTerms) -> CouponCampaign | None:
     campaign_id, said = _shared(table, terms)
     codes = table.text("codes", lambda text: _codes(text, terms), _CODES, None)
-    valid_for = table.text("valid_for", _valid_for, _VALID, None)
+    valid_for = table.text("valid_for", read_valid_for, VALID, None)
     automatic = table.flag("automatic")
     table.close()
     is_human = codes == HUMAN
@@ -257,7 +288,7 @@ def _codes(text: str, terms: OfferTerms) -> str:
     return text if text == HUMAN else space_id_of(text, context=terms.name)
 
 
-def _valid_for(text: str) -> Validity:
+def read_valid_for(text: str) -> Validity:
     """Read how long a coupon can be redeemed: whole hours, or local days as points have them."""
     hours = _HOURS.fullmatch(text)
     if hours is not None:
@@ -265,7 +296,7 @@ def _valid_for(text: str) -> Validity:
     try:
         return read_term(text)
     except UsageError as error:
-        raise UsageError(str(error).replace(TERM, _VALID)) from error
+        raise UsageError(str(error).replace(TERM, VALID)) from error
 
 
 def _is_alone(table: Table, campaign: CouponCampaign, others: list[Offer]) -> bool:
@@ -289,14 +320,18 @@ def _check_freed(table: Table, limits: Limits) -> None:
 
 def _check_points(table: Table, offer_id: str, give: Benefit, terms: OfferTerms) -> None:
     """Report points that would be taken for others', or that would multiply what cannot be."""
-    kinds = {type(one) for one in singles(give)}
-    if BonusPoints in kinds and offer_id in terms.taken:
+    if offer_id in terms.taken and any(isinstance(one, BonusPoints) for one in singles(give)):
         table.report("id", offer_id, "must differ from that of every rule and action, as the offer gives points too")
-    if PointsTimes in kinds and terms.carries is not None:
-        table.report("give", None, f"must not multiply points, as rule {terms.carries!r} carries spend over")
+    check_times(table, "give", give, terms)
 
 
-def _window(table: Table | None, terms: OfferTerms) -> Window | None:
+def check_times(table: Table, name: str, give: Benefit, terms: OfferTerms) -> None:
+    """Report what would multiply points that cannot be."""
+    if terms.carries is not None and any(isinstance(one, PointsTimes) for one in singles(give)):
+        table.report(name, None, f"must not multiply points, as rule {terms.carries!r} carries spend over")
+
+
+def read_sale(table: Table | None, terms: OfferTerms) -> Window | None:
     if table is None:
         return None
     window = read_window(table, terms.calendar)
@@ -318,8 +353,8 @@ def _limits(table: Table | None, terms: OfferTerms) -> Limits:
     if table is None:
         return Limits()
     said: dict[str, Any] = {**table.counts("units"), **table.choices(over=Over, freed_by=FreedBy)}
-    said |= {name: _read_times(table, name) for name in ("total", "per_member")}
-    budget = _above_nothing(table, "budget", terms)
+    said |= {name: read_times(table, name) for name in ("total", "per_member")}
+    budget = read_amount(table, "budget", terms)
     table.close()
     check_said(table)
     if "over" in table.values and not table.values.keys() & {"budget", "units"}:
@@ -327,7 +362,7 @@ def _limits(table: Table | None, terms: OfferTerms) -> Limits:
     return made(table, lambda: Limits(budget=budget, **said)) or Limits()
 
 
-def _read_times(table: Table, name: str) -> Times:
+def read_times(table: Table, name: str) -> Times:
     """Read how often: a number is for ever, a table says so many in which spans."""
     if not isinstance(table.values.get(name), dict):
         count = table.take(name, int, lambda value: check_count("it", value), "a whole number of at least 1, or a table", 0)
@@ -342,7 +377,7 @@ def _read_times(table: Table, name: str) -> Times:
 # What must hold.
 
 
-def _when(table: Table | None, terms: OfferTerms, depth: int = 1) -> Condition:
+def read_when(table: Table | None, terms: OfferTerms, depth: int = 1) -> Condition:
     """Read what must hold: of several keys all of it."""
     if table is None:
         return AllOf(())
@@ -374,8 +409,8 @@ def _of_goods(table: Table, terms: OfferTerms) -> list[Condition | None]:
             _AMOUNT,
             None,
         ),
-        _count(table, "quantity_at_least", lambda units: quantity_at_least(units, of=of, across=across)),
-        _count(table, "products_at_least", lambda products: products_at_least(products, of=of)),
+        read_count(table, "quantity_at_least", lambda units: quantity_at_least(units, of=of, across=across)),
+        read_count(table, "products_at_least", lambda products: products_at_least(products, of=of)),
         None if holds is None else contains(read_filter(holds, terms.currency)),
     ]
 
@@ -386,10 +421,10 @@ def _of_person(table: Table, terms: OfferTerms) -> list[Condition | None]:
         table.text("coupon", lambda text: _coupon_held(text, terms), 'the id of a campaign such as "welcome"', None),
         is_member() if table.flag("member") else None,
         first_order() if table.flag("first_order") else None,
-        _count(table, "order_number", nth_order),
-        _some(table, "tiers", lambda tiers: _in_tier(tiers, terms), "tiers", "gold"),
+        read_count(table, "order_number", nth_order),
+        _some(table, "tiers", lambda tiers: in_tier(tiers, terms), "tiers", "gold"),
         _some(table, "member_tags", MemberTagged, "tags", "staff"),
-        _count(table, "points_at_least", points_at_least),
+        read_count(table, "points_at_least", points_at_least),
         table.text("past_discount_at_least", lambda text: past_discount_at_least(_percent(text)), _PERCENT, None),
     ]
 
@@ -408,14 +443,14 @@ def _composed(table: Table, terms: OfferTerms, depth: int) -> list[Condition | N
     return [
         _several(table, "all", AllOf, terms, depth),
         _several(table, "any", AnyOf, terms, depth),
-        None if turned is None else made(turned, lambda: Not(_when(turned, terms, depth + 1))),
+        None if turned is None else made(turned, lambda: Not(read_when(turned, terms, depth + 1))),
     ]
 
 
 def _several(
     table: Table, name: str, kind: Callable[[list[Condition]], Condition], terms: OfferTerms, depth: int
 ) -> Condition | None:
-    parts = [_when(one, terms, depth + 1) for one in table.tables(name)]
+    parts = [read_when(one, terms, depth + 1) for one in table.tables(name)]
     if not parts:
         if table.values.get(name) == []:
             table.report(name, None, "must be a list of at least one table")
@@ -433,7 +468,7 @@ def _coupon_held(text: str, terms: OfferTerms) -> CouponHeld:
     return condition
 
 
-def _in_tier(tiers: list[str], terms: OfferTerms) -> InTier:
+def in_tier(tiers: list[str], terms: OfferTerms) -> InTier:
     condition = InTier(tiers)
     if terms.tiers is not None and not condition.tiers <= terms.tiers:
         msg = f"must be of the tiers {', '.join(sorted(terms.tiers))}" if terms.tiers else "goes with a table [tiers]"
@@ -471,44 +506,69 @@ def _recurrence(text: str, first: date | None) -> Recurrence:
 # What it gives.
 
 
+Kind: TypeAlias = Callable[[Table, OfferTerms], Callable[[], T]]
+"""Reads what goes with the key that names a benefit, and gives how to make it where nothing is wrong."""
+
 _Make: TypeAlias = Callable[[], Single]
 
 
 def _give(offer: Table, terms: OfferTerms) -> Benefit | None:
     """Read one benefit, or a list of several."""
-    if not isinstance(offer.values.get("give"), list):
-        table = offer.table("give")
-        if table is None:
-            offer.report("give", None, 'is missing; must be a table such as { percent_off = "10" } or { free_shipping = true }')
+    parts = read_gives(offer, "give", terms, SINGLES)
+    return None if parts is None else together(offer, "give", parts)
+
+
+def read_gives(
+    table: Table, name: str, terms: OfferTerms, kinds: Mapping[str, Kind[T]]
+) -> list[T | SpendLadder | QuantityLadder] | None:
+    """Read what stands under a key: a table that gives one thing, or a list of tables; ``None`` where something is wrong.
+
+    Args:
+        table: Where the key stands.
+        name: The key.
+        terms: What benefits take from the rest of the file.
+        kinds: What may be given, by the key that names it; ladders may, alone.
+    """
+    if not isinstance(table.values.get(name), list):
+        one = table.table(name)
+        if one is None:
+            table.report(name, None, 'is missing; must be a table such as { percent_off = "10" } or { free_shipping = true }')
             return None
-        ladder = next((name for name in _LADDERS if name in table.values), None)
-        return _single(table, terms, more=_LADDERS) if ladder is None else _LADDERS[ladder](table, terms)
-    tables = offer.tables("give")
+        ladder = next((key for key in LADDERS if key in one.values), None)
+        found = _single(one, terms, kinds, more=LADDERS) if ladder is None else LADDERS[ladder](one, terms)
+        return None if found is None else [found]
+    tables = table.tables(name)
     if not 0 < len(tables) <= BENEFITS_LIMIT:
-        offer.report("give", len(tables), f"must be a table, or a list of 1 to {BENEFITS_LIMIT} tables")
+        table.report(name, len(tables), f"must be a table, or a list of 1 to {BENEFITS_LIMIT} tables")
         return None
-    found = [one for one in (_single(table, terms) for table in tables) if one is not None]
-    if len(found) < len(tables):
-        return None
-    return found[0] if len(found) == 1 else Several(found)
+    several = [one for one in (_single(part, terms, kinds) for part in tables) if one is not None]
+    return None if len(several) < len(tables) else [*several]
 
 
-def _single(table: Table, terms: OfferTerms, *, more: Iterable[str] = ()) -> Single | None:
+def together(table: Table, name: str, parts: Iterable[Benefit]) -> Benefit | None:
+    """Make one benefit of those that stand under a key, at least one; ``None`` where they do not go together."""
+    found = tuple(parts)
+    # A ladder stands alone, as the file is read.
+    return found[0] if len(found) == 1 else made(table, lambda: Several(cast("tuple[Single, ...]", found)), key=name)
+
+
+def _single(table: Table, terms: OfferTerms, kinds: Mapping[str, Kind[T]], *, more: Iterable[str] = ()) -> T | None:
     """Read one benefit: the one key that names it, and what goes with that.
 
     Args:
         table: The table.
         terms: What it takes from the rest of the file.
+        kinds: What reads it, by the key that names it.
         more: Keys that could stand there too, for the message.
     """
-    named = [name for name in _SINGLES if name in table.values]
+    named = [name for name in kinds if name in table.values]
     if "buy" in named and "percent_off" in named:
         named.remove("percent_off")  # off what one gets
     if len(named) != 1:
         if table.sound:
-            table.report("", ", ".join(table.values) or None, f"must say one of {', '.join([*_SINGLES, *more])}")
+            table.report("", ", ".join(table.values) or None, f"must say one of {', '.join([*kinds, *more])}")
         return None
-    make = _SINGLES[named[0]](table, terms)
+    make = kinds[named[0]](table, terms)
     table.close(beside=named[0])
     return made(table, make, key=named[0])
 
@@ -596,10 +656,15 @@ def _gift(table: Table, terms: OfferTerms) -> _Make:  # noqa: ARG001 - as all of
 
 
 def _bonus_points(table: Table, terms: OfferTerms) -> _Make:
-    points = table.count("bonus_points")
-    pending = table.text("pending", read_pending, PENDING, None if terms.points is None else terms.points[0])
+    return read_bonus(table, "bonus_points", terms, pending=None if terms.points is None else terms.points[0])
+
+
+def read_bonus(table: Table, name: str, terms: OfferTerms, *, pending: Pending) -> _Make:
+    """Read points that are given: they end as ``[points]`` says, and wait as is said here, unless they say otherwise."""
+    points = table.count(name)
+    waits = table.text("pending", read_pending, PENDING, pending)
     expires = table.text("expires", read_expires, EXPIRES, *(() if terms.points is None else terms.points[1:]))
-    return lambda: BonusPoints(points, pending=pending, expires=expires)
+    return lambda: BonusPoints(points, pending=waits, expires=expires)
 
 
 def _points_times(table: Table, terms: OfferTerms) -> _Make:
@@ -613,7 +678,7 @@ def _next_coupon(table: Table, terms: OfferTerms) -> _Make:  # noqa: ARG001 - as
     return lambda: NextCoupon(coupon_id)
 
 
-_SINGLES: Final[dict[str, Callable[[Table, OfferTerms], _Make]]] = {
+SINGLES: Final[dict[str, Kind[Single]]] = {
     "percent_off": _percent_off,
     "amount_off": _amount_off,
     "fixed_price": _fixed_price,
@@ -629,30 +694,34 @@ _SINGLES: Final[dict[str, Callable[[Table, OfferTerms], _Make]]] = {
     "points_times": _points_times,
     "next_coupon": _next_coupon,
 }
-"""By the key that names a benefit: reads what goes with it, and gives how to make it where nothing is wrong."""
+"""What an offer may give, by the key that names it."""
 
 
-def _spend_ladder(table: Table, terms: OfferTerms) -> Benefit | None:
+def _spend_ladder(table: Table, terms: OfferTerms) -> SpendLadder | None:
     rungs = _rungs(table, "spend_ladder", lambda rung: _price(rung, "from", terms), terms)
     of = _of(table, terms)
     table.close(beside="spend_ladder")
     return made(table, lambda: SpendLadder(rungs, of=of), key="spend_ladder")
 
 
-def _quantity_ladder(table: Table, terms: OfferTerms) -> Benefit | None:
+def _quantity_ladder(table: Table, terms: OfferTerms) -> QuantityLadder | None:
     rungs = _rungs(table, "quantity_ladder", lambda rung: rung.count("from"), terms)
     of = _of(table, terms)
     table.close(beside="quantity_ladder")
     return made(table, lambda: QuantityLadder(rungs, of=of), key="quantity_ladder")
 
 
-_LADDERS: Final = {"spend_ladder": _spend_ladder, "quantity_ladder": _quantity_ladder}
+LADDERS: Final[dict[str, Callable[[Table, OfferTerms], SpendLadder | QuantityLadder | None]]] = {
+    "spend_ladder": _spend_ladder,
+    "quantity_ladder": _quantity_ladder,
+}
+"""What an offer may give alone, by the key that names it."""
 
 
 def _rungs(table: Table, name: str, read: Callable[[Table], T], terms: OfferTerms) -> list[tuple[T, Single]]:
     rungs = list[tuple[T, Single]]()
     for rung in table.tables(name):
-        start, give = read(rung), _single(rung.needed("give"), terms)
+        start, give = read(rung), _single(rung.needed("give"), terms, SINGLES)
         rung.close()
         rungs += [] if give is None else [(start, give)]
     return rungs
@@ -691,11 +760,11 @@ def _price(table: Table, name: str, terms: OfferTerms) -> Money:
     return table.text(name, lambda text: read_price(text, terms.currency), _AMOUNT)
 
 
-def _above_nothing(table: Table, name: str, terms: OfferTerms) -> Money | None:
+def read_amount(table: Table, name: str, terms: OfferTerms) -> Money | None:
     return table.text(name, lambda text: read_above_nothing(text, terms.currency), _AMOUNT, None)
 
 
-def _count(table: Table, name: str, make: Callable[[int], T]) -> T | None:
+def read_count(table: Table, name: str, make: Callable[[int], T]) -> T | None:
     return table.take(name, int, lambda value: make(check_count("it", value)), _COUNT, None)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "OrderPlaced",
     "OrderReserved",
     "OrderReturned",
+    "ReferralNeed",
     "TakenBack",
 ]
 
@@ -143,23 +144,16 @@ def _by_line(lines: Mapping[str, int]) -> FrozenMap[str, int]:
     return FrozenMap(lines)
 
 
-@final
 @attrs.frozen(kw_only=True)
-class OfferCost:
-    """What one offer took off the whole order; and, where returns may withdraw it, off each line, and what it needs.
+class _OnWhatIsKept:
+    """What stands as long as enough of the goods is kept.
 
     Attributes:
-        offer_id: Which.
-        discount_minor: Off goods and shipping together.
-        lines: What it took off each line, by line id.
         needs: What it needs of what is kept.
         ways: The needs that must be met together, by their place among them; one such way is enough. Empty where nothing that is
-            kept decides: then it is never withdrawn.
+            kept decides: then it always stands.
     """
 
-    offer_id: str
-    discount_minor: int
-    lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=_by_line)
     needs: tuple[OfferNeed, ...] = ()
     ways: tuple[tuple[int, ...], ...] = ()
 
@@ -177,6 +171,39 @@ class OfferCost:
             returned: Units that came back, by line id.
         """
         return not self.ways or any(all(self.needs[place].is_met(lines, returned) for place in way) for way in self.ways)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OfferCost(_OnWhatIsKept):
+    """What one offer took off the whole order; and, where returns may withdraw it, off each line, and what it needs.
+
+    Attributes:
+        offer_id: Which.
+        discount_minor: Off goods and shipping together.
+        lines: What it took off each line, by line id.
+        needs: What it needs of what is kept.
+        ways: The needs that must be met together, by their place among them; one such way is enough. Empty where nothing that is
+            kept decides: then it is never withdrawn.
+    """
+
+    offer_id: str
+    discount_minor: int
+    lines: FrozenMap[str, int] = attrs.field(default=FrozenMap[str, int](), converter=_by_line)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ReferralNeed(_OnWhatIsKept):
+    """Says that an order qualifies a friend who was referred, and what of it must be kept for that.
+
+    Attributes:
+        program_id: The referral program.
+        needs: What it needs of what is kept.
+        ways: The needs that must be met together, as of an offer; empty where all that must not happen is that all comes back.
+    """
+
+    program_id: str
 
 
 @final
@@ -202,6 +229,7 @@ class OrderPlaced(Fact):
         card_payments: What gift cards paid of it, in the order they were asked.
         counters: What it claims of counters that all orders share, by the counter's name.
         offers_per_member: The offers it uses that one member may use only so often, sorted.
+        referral: That it qualifies a friend, should its member be one who was referred; ``None`` where it does not.
         digest: Of the quote it books.
         program: Digest of the program.
         ordered_at: When it was ordered, where that was before it was booked: the instant of its reservation; ``None`` is ``at``.
@@ -226,6 +254,7 @@ class OrderPlaced(Fact):
     card_payments: tuple[CardPayment, ...] = ()
     counters: FrozenMap[str, int] = FrozenMap[str, int]()
     offers_per_member: tuple[str, ...] = ()
+    referral: ReferralNeed | None = None
     digest: str = ""
     program: str = ""
     ordered_at: datetime | None = None
@@ -324,12 +353,14 @@ class OrderAttached(Fact):
         order_id: The shop's own.
         member_id: Whose it is from now on.
         earned: What it gave the member, as caps allowed then; what had come back by then was taken back again.
+        coupons_granted: Coupons it gives the member, of campaigns without codes.
     """
 
     kind: ClassVar[str] = "order.attached"
     order_id: str
     member_id: str
     earned: tuple[EarnedPoints, ...] = ()
+    coupons_granted: tuple[RedeemedCoupon, ...] = ()
 
 
 @final

@@ -18,6 +18,7 @@ from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_slug
 from loyaltycore.periods import Awaiting, Expires, OnDate, Pending, Period, Sliding, Term, Through, UntilDay, YearDay
 from loyaltycore.quantities import Money, Rate
+from loyaltycore.tiers import CalendarMonths, CalendarYears, Lifetime, MembershipYears, TierWindow
 
 __all__ = [
     "ALWAYS",
@@ -28,6 +29,7 @@ __all__ = [
     "PENDING",
     "STEP",
     "TERM",
+    "TIER_WINDOW",
     "read_earn",
     "read_expires",
     "read_pending",
@@ -35,6 +37,7 @@ __all__ = [
     "read_period",
     "read_step",
     "read_term",
+    "read_tier_window",
 ]
 
 STEP: Final = '"POINTS per AMOUNT", such as "1 per 1.00"'
@@ -48,6 +51,11 @@ EXPIRES: Final = (
     'a day of the year such as "1 January" or a date such as "2026-12-31"'
 )
 PENDING: Final = f'"{AT_ONCE}", a term such as "30 days", "on DATE" such as "on 2026-12-01" or "on EVENT within TERM"'
+LIFETIME: Final = "lifetime"
+TIER_WINDOW: Final = (
+    '"N days|weeks|months|years", such as "12 months", "calendar year|quarter|month", "calendar year from 1 April", '
+    f'"membership year" or "{LIFETIME}"'
+)
 
 _STEP: Final = re.compile(r"([0-9]{1,9}) per ([0-9]+(?:\.[0-9]+)?)")
 _TERM: Final = re.compile(r"([0-9]{1,5}) (day|week|month|year)s?(?:, end of (day|month|quarter|year))?")
@@ -73,6 +81,9 @@ _MONTHS: Final = (
     "December",
 )
 _YEAR_DAY: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(_MONTHS)})")
+_SPANS: Final = re.compile(
+    rf"(?:([0-9]{{1,5}}) )?(calendar (?:year|quarter|month)|membership year)s?(?: from ({_YEAR_DAY.pattern}))?"
+)
 
 
 def read_step(text: str, *, currency: str) -> tuple[int, int]:
@@ -129,14 +140,7 @@ def read_expires(text: str) -> Expires:
         return Sliding(_term(text.removesuffix(_SLIDING), text, EXPIRES))
     if _DATE.fullmatch(text):
         return UntilDay(_day(text, text))
-    year_day = _YEAR_DAY.fullmatch(text)
-    if year_day is None:
-        return _term(text, text, EXPIRES)
-    try:
-        return YearDay(_MONTHS.index(year_day[2]) + 1, int(year_day[1]))
-    except UsageError as error:
-        msg = f"must be a day that the calendar has, got {text!r}"
-        raise UsageError(msg) from error
+    return _year_day(text, text) if _YEAR_DAY.fullmatch(text) else _term(text, text, EXPIRES)
 
 
 def read_pending(text: str) -> Pending:
@@ -171,6 +175,15 @@ def _day(part: str, whole: str) -> date:
         raise UsageError(msg) from error
 
 
+def _year_day(part: str, whole: str) -> YearDay:
+    number, month = part.split(" ")
+    try:
+        return YearDay(_MONTHS.index(month) + 1, int(number))
+    except UsageError as error:
+        msg = f"must be a day that the calendar has, got {whole!r}"
+        raise UsageError(msg) from error
+
+
 def read_term(text: str) -> Term:
     """Read "30 days" or "12 months, end of month".
 
@@ -198,6 +211,31 @@ def read_period(text: str) -> Period:
         msg = f'must be "N days|weeks|months|years", got {text!r}'
         raise UsageError(msg)
     return read_term(text).period
+
+
+def read_tier_window(text: str) -> TierWindow | Period:
+    """Read over which time tiers count: "12 months", "calendar year from 1 April", "membership year" or "lifetime".
+
+    Raises:
+        UsageError: Another form, a day that no calendar has, or months that do not make a year.
+    """
+    if text == LIFETIME:
+        return Lifetime()
+    spans = _SPANS.fullmatch(text)
+    if spans is None:
+        if not _TERM.fullmatch(text) or "," in text:
+            msg = f"must be {TIER_WINDOW}, got {text!r}"
+            raise UsageError(msg)
+        return read_period(text)
+    count, span, day = int(spans[1] or 1), spans[2], spans[3]
+    if day is not None and span != "calendar year":
+        msg = f"must be a calendar year where it begins on a day of its own, got {text!r}"
+        raise UsageError(msg)
+    if span == "calendar year":
+        return CalendarYears(_year_day(day or "1 January", text), years=count)
+    if span == "membership year":
+        return MembershipYears(years=count)
+    return CalendarMonths(count * 3 if span == "calendar quarter" else count)
 
 
 def read_percent(text: str) -> Rate:

@@ -68,6 +68,7 @@ def order_placed(
         card_payments=quote.card_payments,
         counters=FrozenMap({str(claim.counter): claim.amount for claim in claims}),
         offers_per_member=offers_per_member(quote.book, applied),
+        referral=quote.referral,
         digest=quote.digest,
         program=quote.program_digest,
         at=at,

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
-from enum import StrEnum
 from typing import TypedDict
 
 import attrs
 
 from loyaltycore._booking import BurnFirst
+from loyaltycore._campaign import campaigns_by_id
 from loyaltycore._checks import check_kind
-from loyaltycore._earning import POINTS, Action, Combine, EarningRule, EarningWhen, Multiplier, check_together
+from loyaltycore._earning import POINTS, Action, Combine, EarningRule, Multiplier, check_together
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._offers_file import OfferTerms, coupons_of, read_offers
-from loyaltycore._phrases import ALWAYS, TERM, read_period, read_term
+from loyaltycore._offers_file import OfferTerms, coupons_of, granted_of, read_offers
+from loyaltycore._phrases import ALWAYS, TERM, read_term
 from loyaltycore._points_file import ORDER_RULE, read_points, read_terms
-from loyaltycore._tables import Problem, ProgramError, Table, begins, read_price, same
+from loyaltycore._referrals_file import read_referrals
+from loyaltycore._rewards_file import read_milestones, read_rewards
+from loyaltycore._tables import Problem, ProgramError, Table, begins, same
+from loyaltycore._tiers_file import read_tiers
+from loyaltycore.benefits import BonusPoints, singles
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import UsageError
 from loyaltycore.identity import check_slug
-from loyaltycore.ladders import RUNGS_LIMIT
 from loyaltycore.offers import Mode, OfferBook, Stacking
 from loyaltycore.periods import Calendar, Term
 from loyaltycore.points import BurnRule, Overdraft
-from loyaltycore.quantities import Rate, exponent_of
-from loyaltycore.tiers import Downgrade, Ladder, TierRule
+from loyaltycore.quantities import exponent_of
+from loyaltycore.referrals import After, ReferralProgram
+from loyaltycore.rewards import CatalogueReward, Milestone, reward_campaigns
+from loyaltycore.tiers import TierRule
 
 __all__ = ["ORDER_RULE", "Problem", "ProgramError", "ProgramParts", "Table", "read_program"]
 
@@ -49,6 +54,9 @@ class ProgramParts(TypedDict):
     tiers: TierRule | None
     book: OfferBook
     campaigns: tuple[CouponCampaign, ...]
+    rewards: tuple[CatalogueReward, ...]
+    milestones: tuple[Milestone, ...]
+    referrals: ReferralProgram | None
 
 
 def read_program(text: str) -> ProgramParts:
@@ -77,22 +85,30 @@ def read_program(text: str) -> ProgramParts:
         parts["combine"], parts["actions"] = points["combine"], points["actions"]
         parts["burning"], parts["burn_first"] = points["burning"], points["burn_first"]
         parts["overdraft"], parts["restore"] = points["overdraft"], points["restore"]
-    tiers = root.table("tiers")
-    parts["tiers"], multipliers = _tiers(tiers, currency)
-    if points is not None:
-        parts["earning"] = _multiplied(points["earning"], multipliers, tiers)
-        _check_points(parts, problems)
+    earning = () if points is None else points["earning"]
     terms = OfferTerms(
         name=parts["name"] if head.is_right("name") else "program",
         currency=currency,
         calendar=calendar,
-        tiers=_tier_names(tiers, parts["tiers"]),
+        tiers=None,
         points=read_terms(data.get("points")),
-        taken=frozenset([ORDER_RULE, *(rule.rule_id for rule in parts["earning"]), *parts["actions"]]),
-        carries=next((rule.rule_id for rule in parts["earning"] if rule.carries and rule.account == POINTS), None),
+        taken=frozenset([ORDER_RULE, *(rule.rule_id for rule in earning), *parts["actions"]]),
+        carries=next((rule.rule_id for rule in earning if rule.carries and rule.account == POINTS), None),
         coupons=coupons_of(data.get("campaigns", [])),
+        granted=granted_of(data.get("campaigns", [])),
     )
+    tiers = root.table("tiers")
+    parts["tiers"], multipliers = read_tiers(tiers, terms)
+    parts["earning"] = _multiplied(earning, multipliers, tiers)
+    if points is not None:
+        _check_points(parts, problems)
+    terms = attrs.evolve(terms, tiers=_tier_names(tiers, parts["tiers"]))
     parts["book"], parts["campaigns"] = read_offers(root, terms, problems)
+    parts["rewards"], parts["milestones"] = read_rewards(root, terms), read_milestones(root, terms)
+    referrals = root.table("referrals")
+    parts["referrals"] = read_referrals(referrals, terms)
+    _check_after(parts, referrals)
+    parts["book"] = _with_coupons(parts, root, terms)
     root.close()
     if problems:
         raise ProgramError(*problems)
@@ -117,6 +133,9 @@ def _head(table: Table) -> ProgramParts:
         tiers=None,
         book=OfferBook((), stacking=Stacking(Mode.ALL)),
         campaigns=(),
+        rewards=(),
+        milestones=(),
+        referrals=None,
     )
     if table.is_right("zone") and table.is_right("starts_on"):
         begins(table, "starts_on", parts["starts_on"], parts["calendar"])
@@ -150,41 +169,41 @@ def _check_points(parts: ProgramParts, problems: list[Problem]) -> None:
         problems.append(Problem("points", "", str(error)))
 
 
-def _tiers(table: Table | None, currency: str) -> tuple[TierRule | None, tuple[Multiplier, ...]]:
-    if table is None:
-        return None, ()
-    table.choice("metric", Metric)
-    window = table.text("window", read_period, '"N days|weeks|months|years", such as "12 months"')
-    downgrade = table.choice("downgrade", Downgrade)
-    rungs: dict[int, str] = {}
-    multipliers = list[Multiplier]()
-    for rung in table.tables("rung"):
-        name = rung.text("id", lambda text: check_slug("id", text), "letters, digits and dashes")
-        start = rung.text("from", lambda text: read_price(text, currency), 'an amount such as "300.00"')
-        times = rung.text("earn_multiplier", Rate.times, 'how many times points are earned, such as "1.5"', None)
-        rung.close()
-        if rung.sound and times is not None:
-            multipliers.append(Multiplier(times=times, when=EarningWhen(tiers=[name])))
-        if rung.sound and start.minor_units in rungs:
-            rung.report("from", rung.values["from"], f"must differ from that of {rungs[start.minor_units]!r}")
-        elif rung.sound and name in rungs.values():
-            rung.report("id", rung.values["id"], "must differ from that of every other rung")
-        elif rung.sound:
-            rungs[start.minor_units] = name
-    if not rungs and table.sound:
-        table.report("rung", None, "is missing; must be at least one [[tiers.rung]]")
-    if len(rungs) > RUNGS_LIMIT:
-        table.report("rung", len(rungs), f"must be at most {RUNGS_LIMIT} tables")
-    table.close()
-    if not table.sound:
-        return None, ()
-    return TierRule(Ladder.of(rungs), window=window, downgrade=downgrade), tuple(multipliers)
+def _check_after(parts: ProgramParts, referrals: Table | None) -> None:
+    """Report a reward that would wait for the end of a return window which has none."""
+    if referrals is None or referrals.problems or parts["referrals"] is None or parts["returns"] is not None:
+        return
+    if parts["referrals"].after is After.RETURN_WINDOW:
+        referrals.report("after", referrals.values.get("after"), "must be said where orders can come back for ever")
 
 
-class Metric(StrEnum):
-    """What tiers count in this version."""
+def _with_coupons(parts: ProgramParts, root: Table, terms: OfferTerms) -> OfferBook:
+    """Put what rewards make coupons of into the book; where it cannot stand beside the shop's own offers this is a problem."""
+    book = parts["book"]
+    if root.problems:
+        return book
+    try:
+        own = campaigns_by_id(parts["campaigns"])
+        campaigns = reward_campaigns(parts["rewards"], parts["milestones"], parts["tiers"], parts["referrals"], campaigns=own)
+        for campaign in campaigns:
+            _check_name(campaign, book, terms)
+        if not campaigns:
+            return book
+        book = OfferBook([*book.offers, *(campaign.offer for campaign in campaigns)], stacking=book.stacking)
+    except UsageError as error:
+        root.report("rewards", None, str(error))
+    if "stacking" not in root.values:
+        root.report("stacking.mode", None, "is missing; where rewards are coupons, how they meet offers must be said")
+    return book
 
-    SPEND = "spend"
+
+def _check_name(campaign: CouponCampaign, book: OfferBook, terms: OfferTerms) -> None:
+    """Refuse a campaign of the program's own whose name is an offer's, or whose points would be taken for others'."""
+    name = campaign.campaign_id
+    gives_points = any(isinstance(one, BonusPoints) for one in singles(campaign.give))
+    if book.offer(name) is not None or (gives_points and name in terms.taken):
+        msg = f"no offer, rule or action may be called {name!r}: the program makes a campaign of that name"
+        raise UsageError(msg)
 
 
 def _currency(text: str) -> str:

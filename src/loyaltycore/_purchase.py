@@ -36,10 +36,10 @@ from loyaltycore.conditions import Situation
 from loyaltycore.errors import Detail, Reason, Refusal
 from loyaltycore.ledger import Ledger
 from loyaltycore.offers import AppliedOffer
-from loyaltycore.periods import opens_and_ends
+from loyaltycore.periods import Expires, opens_and_ends
 from loyaltycore.quantities import Rate, allocate, share_of_units
 
-__all__ = ["Earnings", "Purchase", "earn_on_order", "to_earn", "to_take"]
+__all__ = ["Earnings", "Purchase", "earn_on_order", "ends_of", "to_earn", "to_take"]
 
 
 @final
@@ -123,7 +123,7 @@ def earn_on_order(rules: Sequence[EarningRule], combine: Combine, purchase: Purc
                 shares = [sum(both) for both in zip(shares, _shared(one.earned.points, one.counts), strict=False)]
     for offer in purchase.offers:
         for bonus in offer.bonus:
-            answer, given, counts = _on_top(offer.offer_id, bonus, purchase)
+            answer, given, counts = _on_top(offer.offer_id, bonus, purchase, ends_of(rules))
             answers.append(answer)
             if given is not None:
                 earned.append(given)
@@ -131,14 +131,21 @@ def earn_on_order(rules: Sequence[EarningRule], combine: Combine, purchase: Purc
     return Earnings(answers=tuple(answers), earned=tuple(earned), shares=tuple(shares))
 
 
-def _on_top(offer_id: str, bonus: BonusPoints, purchase: Purchase) -> tuple[EarningAnswer, EarnedPoints | None, _Counts]:
+def ends_of(rules: Iterable[EarningRule]) -> Expires:
+    """Say when points end that say no end of their own: as those of the first rule for the main account."""
+    return next((rule.expires for rule in rules if rule.account == POINTS), None)
+
+
+def _on_top(
+    offer_id: str, bonus: BonusPoints, purchase: Purchase, ends: Expires
+) -> tuple[EarningAnswer, EarnedPoints | None, _Counts]:
     """Give the points of an offer, once, for what is paid for the goods that offers may touch."""
     situation, paid = purchase.situation, purchase.prices[Basis.PAID]
     touched = frozenset(situation.goods.open_places)
     counts = [(minor if place in touched else 0, _ONCE) for place, minor in enumerate(paid)]
     counts.append((0, _ONCE))  # shipping
     counted = _by_line(counts, purchase.groups)
-    terms = opens_and_ends(bonus.pending, bonus.expires, at=situation.at, calendar=situation.calendar)
+    terms = opens_and_ends(bonus.pending, bonus.ends(ends), at=situation.at, calendar=situation.calendar)
     answer = EarningAnswer(rule_id=offer_id, account=POINTS)
     if not counted or terms is None:
         return answer, None, counts
@@ -191,7 +198,9 @@ def _ask(rule: EarningRule, purchase: Purchase) -> _Answer:
         spent_minor = carried + sum([minor for minor, _ in counts])
         desired = to_earn(formula, spent_minor) - to_earn(formula, carried)
     answer = _capped(nothing.answer, rule, max(0, desired), ledger, situation)
-    if answer.granted == 0 and carried is None:
+    # What a guest spent below the first step counts on, once the order finds its member.
+    is_carried = carried is not None or (rule.carries and answer.granted == 0)
+    if answer.granted == 0 and not is_carried:
         return _Answer(rule, answer, matches=True)
     earned = EarnedPoints(
         rule=rule.rule_id,
@@ -199,7 +208,7 @@ def _ask(rule: EarningRule, purchase: Purchase) -> _Answer:
         points=answer.granted,
         formula=formula,
         counted=counted,
-        carried=carried is not None,
+        carried=is_carried,
         available_at=terms.available_at,
         expires_at=terms.expires_at,
         awaits=terms.awaits,

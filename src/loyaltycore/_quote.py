@@ -23,9 +23,10 @@ from loyaltycore.identity import check_id
 from loyaltycore.members import Profile
 from loyaltycore.messages import Language
 from loyaltycore.offers import AppliedOffer, Evaluation, GiftGiven, Nudge, NudgeOrder, OfferBook, View
-from loyaltycore.orders import CardPayment, EarnedPoints, OrderLine
+from loyaltycore.orders import CardPayment, EarnedPoints, OrderLine, ReferralNeed
 from loyaltycore.points import BurnAnswer, BurnRule
 from loyaltycore.quantities import Money, share_of_units
+from loyaltycore.referrals import ReferralProgram, referral_need
 from loyaltycore.wire import Json, coded_digest
 
 __all__ = ["Asked", "CardAnswer", "Quote", "QuotedLine"]
@@ -199,6 +200,7 @@ class Quote:
         groups: The basket's units, in their one order.
         situation: What the conditions saw.
         usable: The coupon of each campaign that can be redeemed now, by campaign.
+        referrals: What members get who bring friends; ``None`` in a program without.
     """
 
     asked: Asked
@@ -222,6 +224,18 @@ class Quote:
     groups: tuple[UnitGroup, ...] = attrs.field(repr=False)
     situation: Situation = attrs.field(repr=False)
     usable: FrozenMap[str, str] = attrs.field(default=FrozenMap[str, str](), repr=False)
+    referrals: ReferralProgram | None = attrs.field(default=None, repr=False)
+
+    @cached_property
+    def referral(self) -> ReferralNeed | None:
+        """Say that this order would qualify a friend, were its member one whom somebody referred; ``None`` where it would not.
+
+        It feeds nothing else. Of a guest's order it says what it would as a new member's.
+        """
+        if self.referrals is None:
+            return None
+        guest = self.asked.member_id is None
+        return referral_need(self.referrals, attrs.evolve(self.situation, is_member=True) if guest else self.situation)
 
     @cached_property
     def nudges(self) -> tuple[Nudge, ...]:

@@ -6,8 +6,10 @@ What the program says is read through ``Rules``; nothing here looks back at a la
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Final, Protocol
+from datetime import date, datetime
+from typing import Final, Protocol, TypedDict
+
+import attrs
 
 from loyaltycore._booking import own_hold
 from loyaltycore._checks import check_kind
@@ -22,16 +24,20 @@ from loyaltycore.coupons import CodeAnswer, CouponCampaign, read_codes
 from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import Evaluation, OfferBook, View
-from loyaltycore.periods import Calendar, check_instant
+from loyaltycore.orders import EarnedPoints
+from loyaltycore.periods import AsRules, Calendar, check_instant
 from loyaltycore.points import POINTS, BurnAnswer, BurnRule
 from loyaltycore.quantities import Money, allocate
-from loyaltycore.tiers import Qualifying, TierRule, TierStatus
+from loyaltycore.referrals import ReferralProgram
+from loyaltycore.tiers import Metric, Qualifying, TierGrant, TierRule, TierStatus, TierTally
 
-__all__ = ["Rules", "price", "tier_of"]
+__all__ = ["Rules", "TierTerms", "counted", "price", "tier_of"]
 
 
 class Rules(Protocol):
     """What a quote asks of a program."""
+
+    __slots__ = ()
 
     @property
     def currency(self) -> str:
@@ -76,6 +82,11 @@ class Rules(Protocol):
     @property
     def campaigns(self) -> Mapping[str, CouponCampaign]:
         """What codes and coupons open, by id."""
+        ...
+
+    @property
+    def referrals(self) -> ReferralProgram | None:
+        """What members get who bring friends."""
         ...
 
     @property
@@ -147,7 +158,8 @@ def price(
         situation=situation,
         cards=cards,
         tier=situation.tier,
-        tier_after=None if membership is None else _tier_after(rules, membership, shared, at),
+        tier_after=None if membership is None else _tier_after(rules, membership, shared, earnings.earned, at),
+        referrals=rules.referrals,
         subtotal=basket.subtotal,
         total=total,
         to_pay=total if not cards else total - Money(sum(one.paid.minor_units for one in cards.values()), currency),
@@ -175,7 +187,7 @@ def _situation(
             at=at,
             calendar=calendar,
         )
-    status = tier_of(rules, tuple(membership.orders.values()), at)
+    status = tier_of(rules, membership, at)
     return book.situation(
         asked.basket,
         is_member=True,
@@ -193,16 +205,56 @@ def _situation(
     )
 
 
-def tier_of(rules: Rules, orders: tuple[Qualifying, ...], at: datetime) -> TierStatus | None:
-    """Tell where somebody with these orders stands; ``None`` in a program without tiers."""
+class TierTerms(TypedDict):
+    """What a tier depends on besides what counts."""
+
+    day: date
+    calendar: Calendar
+    joined_on: date | None
+    grants: tuple[TierGrant, ...]
+    tally: TierTally | None
+    at: datetime
+
+
+def counted(rule: TierRule, rules: Rules, membership: Membership, at: datetime) -> tuple[Iterable[Qualifying], TierTerms]:
+    """Gather what counts for a member's tier, and what the tier depends on besides.
+
+    Args:
+        rule: Of the tiers.
+        rules: The program.
+        membership: As it is now.
+        at: The instant that is asked about.
+    """
+    calendar, joined_at = rules.calendar, membership.joined_at
+    day = calendar.day_of(at)
+    history, tally = membership.toward(rule, day=day, calendar=calendar)
+    return history, TierTerms(
+        day=day,
+        calendar=calendar,
+        joined_on=None if joined_at is None else calendar.day_of(joined_at),
+        grants=tuple(membership.tier_grants.values()),
+        tally=tally,
+        at=at,
+    )
+
+
+def tier_of(rules: Rules, membership: Membership, at: datetime, *, adding: Iterable[Qualifying] = ()) -> TierStatus | None:
+    """Tell where a member stands, with what else counts; ``None`` in a program without tiers."""
     if rules.tiers is None:
         return None
-    return rules.tiers.status(orders, day=rules.calendar.day_of(at), calendar=rules.calendar)
+    history, terms = counted(rules.tiers, rules, membership, at)
+    return rules.tiers.status((*history, *adding), **terms)
 
 
-def _tier_after(rules: Rules, membership: Membership, shared: Shared, at: datetime) -> str | None:
-    this = Qualifying(day=rules.calendar.day_of(at), units=shared.qualifying_minor)
-    status = tier_of(rules, (*membership.orders.values(), this), at)
+def _tier_after(rules: Rules, membership: Membership, shared: Shared, earned: Iterable[EarnedPoints], at: datetime) -> str | None:
+    """Name the tier with this order; points that wait count as those that do not."""
+    if rules.tiers is None:
+        return None
+    day, spend = rules.calendar.day_of(at), shared.qualifying_minor
+    points = sum(one.points for one in earned if one.account == rules.tiers.account)
+    units = {Metric.SPEND: spend, Metric.ORDERS: int(spend > 0), Metric.POINTS: points, Metric.REFERRALS: 0}
+    adding = [Qualifying(day=day, units=units[metric], metric=metric) for metric in rules.tiers.metrics if units[metric]]
+    status = tier_of(rules, membership, at, adding=adding)
     return None if status is None else status.tier
 
 
@@ -260,7 +312,7 @@ def _shared(
         carried=None if membership is None else membership.carried,
         offers=offers.applied if started else (),
     )
-    earnings = earn_on_order(rules.earning if started else (), rules.combine, purchase)
+    earnings = earn_on_order(_earning(rules, situation.tier) if started else (), rules.combine, purchase)
     shared = Shared(
         list_minor=listed,
         offered=offered,
@@ -271,6 +323,19 @@ def _shared(
         qualifies=tuple([started and _may_earn(rules.earning, group) for group in groups]),
     )
     return shared, earnings
+
+
+def _earning(rules: Rules, tier: str | None) -> tuple[EarningRule, ...]:
+    """Give the rules of earning; on the main account points end as the member's tier says, where it says so."""
+    tiers = rules.tiers
+    if tiers is None or isinstance(tiers.benefits_of(tier).expires, AsRules):
+        return rules.earning
+    return tuple(
+        [
+            attrs.evolve(rule, expires=tiers.expires_in(tier, rule.expires)) if rule.account == POINTS else rule
+            for rule in rules.earning
+        ]
+    )
 
 
 def _may_earn(earning: tuple[EarningRule, ...], group: UnitGroup) -> bool:

@@ -9,21 +9,18 @@ from typing import Final, Protocol, TypeAlias, TypeVar, final
 import attrs
 
 from loyaltycore._booking import book_report
-from loyaltycore._card_steps import CardSteps
-from loyaltycore._chance import new_name
 from loyaltycore._checks import check_count, check_kind, check_whole
-from loyaltycore._forgetting import forgotten, linked_streams
-from loyaltycore._frozen import FrozenMap
+from loyaltycore._forget_steps import ForgetSteps
 from loyaltycore._redeeming import claim_key
+from loyaltycore._referral_steps import ReferralSteps
+from loyaltycore._rewards_due import reward_streams
 from loyaltycore._settling import beside_streams, moved_on
 from loyaltycore._statement import Statement, statement
 from loyaltycore._steps import (
     Decide,
     ListDue,
-    ListStreams,
     Loaded,
     Postings,
-    Rename,
     Sight,
     Steps,
     basket_digest,
@@ -36,10 +33,19 @@ from loyaltycore._steps import (
     until_now,
 )
 from loyaltycore.basket import Basket, Return
-from loyaltycore.coupons import Coupon
-from loyaltycore.errors import ConflictError, CorruptStateError, Reason, Refusal, RefusedError, UsageError
+from loyaltycore.errors import CorruptStateError, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Command, Fact, Posting
-from loyaltycore.identity import Key, StreamId, card_stream, check_id, check_slug, member_stream, order_stream
+from loyaltycore.identity import (
+    Key,
+    StreamId,
+    campaign_stream,
+    card_stream,
+    check_id,
+    check_slug,
+    member_stream,
+    order_stream,
+    referral_stream,
+)
 from loyaltycore.ledger import (
     Adjusted,
     AdjustmentReversed,
@@ -55,14 +61,16 @@ from loyaltycore.ledger import (
     Voided,
 )
 from loyaltycore.members import Profile
-from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.memberships import Membership, TierGranted, TierGrantEnded
 from loyaltycore.offers import View
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
-from loyaltycore.periods import Window
+from loyaltycore.periods import Window, check_instant
 from loyaltycore.points import Transferred
 from loyaltycore.program import ORDER_RULE, Asked, Cancelled, Overview, Placed, Quote, Refunded
 from loyaltycore.quantities import Money
-from loyaltycore.repositories import Cursor, Due, Enumerable, Forgetting
+from loyaltycore.referrals import Referral
+from loyaltycore.repositories import Cursor, Due
+from loyaltycore.tiers import TierAnswer
 from loyaltycore.wire import Json, plain
 
 __all__ = [
@@ -73,7 +81,6 @@ __all__ = [
     "Failed",
     "Steward",
     "Swept",
-    "alias_or_new",
     "asked_for",
     "back_of",
     "utc_now",
@@ -96,7 +103,6 @@ _PAGE: Final = 200
 
 _TICK: Final = timedelta(microseconds=1)
 _HOLD_LIMIT: Final = timedelta(days=366)
-_FORGET_TRIES: Final = 5
 
 _Moved: TypeAlias = Transferred[Membership, Membership]
 
@@ -107,7 +113,14 @@ class _OnOrder(Protocol):
     """What the program does to an order and its member."""
 
     def __call__(
-        self, order: Order, membership: Membership | None, /, *, view: View, at: datetime
+        self,
+        order: Order,
+        membership: Membership | None,
+        /,
+        *,
+        referral: Referral | None,
+        view: View,
+        at: datetime,
     ) -> Placed | Cancelled | Refunded: ...
 
 
@@ -141,7 +154,7 @@ class Swept:
     cursor: Cursor | None
 
 
-class Steward(CardSteps):
+class Steward(ReferralSteps, ForgetSteps):
     """Every call of ``Loyalty``, as steps."""
 
     __slots__ = ()
@@ -199,10 +212,15 @@ class Steward(CardSteps):
             seen = self._view(asked, loaded, view, at, before=quote)
             self._check_readable(quote)
             at = not_before_last(membership, at, *seen.cards.values())
+            referral = loaded.referral_or_none(asked.member_id)
             if quote is None:
-                placed = self.program.place_unseen(asked, membership, order_id=order_id, order=order, view=seen, at=at)
+                placed = self.program.place_unseen(
+                    asked, membership, order_id=order_id, order=order, referral=referral, view=seen, at=at
+                )
             else:
-                placed = self.program.place(quote, membership, order_id=order_id, order=order, view=seen, at=at)
+                placed = self.program.place(
+                    quote, membership, order_id=order_id, order=order, referral=referral, view=seen, at=at
+                )
             return (*placed.postings, *self._guards(loaded, _opened(placed.fact)), *placed.claims)
 
         command = _of_order("place", asked, order_id, actor)
@@ -241,18 +259,36 @@ class Steward(CardSteps):
         if cancelled:
             return cancelled[0]
         command = Command.of(order_stream(order_id), Key("cancel"), actor=actor)
-        facts = yield from self._on_order(command, order_id, self.program.cancel)
-        return the(OrderCancelled, facts)
+
+        def cancel(
+            order: Order, membership: Membership | None, *, referral: Referral | None, view: View, at: datetime
+        ) -> Cancelled:
+            del referral  # nothing was placed that could qualify a friend
+            return self.program.cancel(order, membership, view=view, at=at)
+
+        return the(OrderCancelled, (yield from self._on_order(command, order_id, cancel)))
 
     def _refund(self, order_id: str, return_id: str, back: Return, actor: str) -> Steps[OrderReturned]:
         money = {"amount": plain(back.amount), "shipping": plain(back.shipping)}
         key = Key(f"refund:{check_id('return_id', return_id)}")
         command = Command.of(order_stream(order_id), key, actor=actor, lines=plain(back.lines), **money)
 
-        def refund(order: Order, membership: Membership | None, *, view: View, at: datetime) -> Refunded:
-            return self.program.refund(order, membership, back=back, return_id=return_id, view=view, at=at)
+        friends = list[StreamId]()
 
-        return the(OrderReturned, (yield from self._on_order(command, order_id, refund)))
+        def refund(
+            order: Order, membership: Membership | None, *, referral: Referral | None, view: View, at: datetime
+        ) -> Refunded:
+            done = self.program.refund(order, membership, back=back, return_id=return_id, referral=referral, view=view, at=at)
+            friends[:] = [posting.stream for posting in done.beside if isinstance(posting.state, Referral)]
+            return done
+
+        returned = the(OrderReturned, (yield from self._on_order(command, order_id, refund)))
+        for stream in friends:
+            try:
+                yield from self._settle_referral(stream)
+            except Exception:  # noqa: BLE001, S112 - the return is kept, and its answer matters; a sweep takes back what is left
+                continue
+        return returned
 
     def _on_order(self, command: Command, order_id: str, act: _OnOrder) -> Steps[tuple[Fact, ...]]:
         """Do a command on an order and whoever it belongs to, and answer with the facts of the order."""
@@ -260,12 +296,32 @@ class Steward(CardSteps):
             seen = yield from self._known_order(order_id)
             try:
                 streams = self.program.needs(seen.member_id, order_id=order_id, order=seen).streams
-                facts = yield from self._once(
-                    command, Sight(streams=streams, more=_in_the_place_of(), follows=True), _acting(seen, act)
-                )
+                switches = map(campaign_stream, self.program.gift_campaigns)
+                sight = Sight(streams=(*streams, *switches), more=_beside_order(seen.member_id), follows=True)
+                facts = yield from self._once(command, sight, self._acting(seen, act))
             except _OwnerMovedError:
                 continue  # it found its member, or its member was forgotten, between two looks; each happens once
             return facts[command.home]
+
+    def _acting(self, seen: Order, act: _OnOrder) -> Decide:
+        """Act on an order as it was seen, with all that it may move beside."""
+
+        def decide(loaded: Loaded, at: datetime) -> Postings:
+            order = loaded.order(seen.order_id)
+            if order.member_id != seen.member_id or beside_streams(order) != beside_streams(seen):
+                raise _OwnerMovedError
+            view = attrs.evolve(loaded.beside(), stopped=self._stopped(loaded))
+            done = act(
+                order,
+                loaded.member_or_none(order.member_id),
+                referral=loaded.referral_or_none(order.member_id),
+                view=view,
+                at=not_before_last(None, at, *view.cards.values()),
+            )
+            guards = self._guards(loaded, self.program.gift_campaigns) if done.beside else ()
+            return (*done.postings, *done.claims, *guards)
+
+        return decide
 
     def _order_facts(self, order_id: str) -> Steps[tuple[Fact, ...]]:
         stream = order_stream(order_id)
@@ -273,18 +329,22 @@ class Steward(CardSteps):
 
     def _attach(self, order_id: str, member_id: str, actor: str) -> Steps[OrderAttached]:
         def decide(loaded: Loaded, at: datetime) -> Postings:
-            attached = self.program.attach(loaded.order(order_id), loaded.member(member_id), at=at)
-            return attached.postings
+            attached = self.program.attach(
+                loaded.order(order_id),
+                loaded.member(member_id),
+                referral=loaded.referral_or_none(member_id),
+                view=View(stopped=self._stopped(loaded)),
+                at=at,
+            )
+            return (*attached.postings, *self._guards(loaded, self.program.coupons_to_come))
 
         command = Command.of(order_stream(order_id), Key("attach"), actor=actor, member_id=check_id("member_id", member_id))
-        facts = yield from self._once(command, self.program.needs(member_id, order_id=order_id).streams, decide)
+        switches = tuple(map(campaign_stream, self.program.coupons_to_come))
+        sight = Sight(streams=(*self.program.needs(member_id, order_id=order_id).streams, *switches))
+        facts = yield from self._once(command, sight, decide)
         return the(OrderAttached, facts[command.home])
 
     # ---- members ----
-
-    def _join(self, member_id: str) -> Steps[MemberJoined]:
-        command = Command.of(member_stream(member_id), Key("join"), actor=ACTOR)
-        return the(MemberJoined, (yield from self._of_member(member_id, command, lambda member, at: member.join(at=at))))
 
     def _record(self, action: str, member_id: str, ref: str, actor: str) -> Steps[Granted]:
         key = Key(f"record:{check_id('ref', ref)}")
@@ -310,7 +370,41 @@ class Steward(CardSteps):
 
     def _overview(self, member_id: str) -> Steps[Overview]:
         def look(loaded: Loaded, at: datetime) -> Overview:
-            return self.program.overview(loaded.member(member_id), at=at)
+            return self.program.overview(loaded.member(member_id), referral=loaded.referral_or_none(member_id), at=at)
+
+        referral = () if self.program.referrals is None else (referral_stream(member_id),)
+        return (yield from self._seen((member_stream(member_id), *referral), look))
+
+    def _grant_tier(
+        self, tier: str, member_id: str, *, ref: str, until: datetime | None, reason: str, by: str
+    ) -> Steps[TierGranted]:
+        key = Key(f"grant_tier:{check_id('ref', ref)}")
+        if until is not None:
+            check_instant("until", until)
+        command = Command.of(member_stream(member_id), key, actor=by, tier=tier, until=instant_or_none(until), reason=reason)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return self.program.grant_tier(tier, membership, ref=ref, until=until, reason=reason, actor=by, at=at)
+
+        return the(TierGranted, (yield from self._of_member(member_id, command, decide)))
+
+    def _end_tier_grant(self, ref: str, member_id: str, *, reason: str, by: str) -> Steps[TierGrantEnded]:
+        key = Key(f"end_tier_grant:{check_id('ref', ref)}")
+        command = Command.of(member_stream(member_id), key, actor=by, reason=reason)
+
+        def decide(membership: Membership, at: datetime) -> Posting[Membership]:
+            return self.program.end_tier_grant(ref, membership, reason=reason, actor=by, at=at)
+
+        grant = (yield from self._membership(member_id)).tier_grants.get(ref)
+        if grant is not None and grant.until is not None and grant.until <= self._now():
+            receipt = yield from self._receipt(command)
+            if receipt is None:  # its time was over: there is nothing to end
+                return TierGrantEnded(ref=ref, at=grant.until)
+        return the(TierGrantEnded, (yield from self._of_member(member_id, command, decide, undoes=True)))
+
+    def _explain_tier(self, member_id: str) -> Steps[TierAnswer | None]:
+        def look(loaded: Loaded, at: datetime) -> TierAnswer | None:
+            return self.program.explain_tier(loaded.member(member_id), at=at)
 
         return (yield from self._seen((member_stream(member_id),), look))
 
@@ -525,22 +619,18 @@ class Steward(CardSteps):
         """Do a command on two members at once, and answer with the facts of the giver, who is its home."""
 
         def both(loaded: Loaded, at: datetime) -> Postings:
-            moved = decide(loaded.member(giver_id).on(account), loaded.member(taker_id).on(account), at)
+            giver, taker = loaded.member(giver_id).on(account), loaded.member(taker_id).on(account)
+            moved = decide(giver, taker, at)
             # One side alone would make points of nothing, or lose them: another transfer has this name there.
-            return (moved.giver, moved.taker) if moved.giver.facts and moved.taker.facts else ()
+            if not (moved.giver.facts and moved.taker.facts):
+                return ()
+            return (*self._settled(loaded, giver, moved.giver, at), *self._settled(loaded, taker, moved.taker, at))
 
-        facts = yield from self._once(command, (command.home, member_stream(taker_id)), both)
+        switches = tuple(map(campaign_stream, self.program.gift_campaigns))
+        facts = yield from self._once(command, (command.home, member_stream(taker_id), *switches), both)
         return facts[command.home]
 
-    def _of_member(
-        self, member_id: str, command: Command, decide: Callable[[Membership, datetime], Posting[Membership]]
-    ) -> Steps[tuple[Fact, ...]]:
-        """Do a command that one member's state decides, and answer with the facts it stored."""
-        home = command.home
-        facts = yield from self._once(command, (home,), lambda loaded, at: (decide(loaded.member(member_id), at),))
-        return facts[home]
-
-    # ---- what time brings, and forgetting ----
+    # ---- what time brings ----
 
     def _sweep(self, limit: int, after: Cursor | None) -> Steps[Swept]:
         check_whole("limit", limit, low=1)
@@ -552,19 +642,21 @@ class Steward(CardSteps):
             for due in page:
                 cursor = due.cursor
                 try:
-                    yield from self._report(due)
+                    is_done = yield from self._report(due)
                 except Exception as error:  # noqa: BLE001 - one stream that fails must not keep the others waiting
                     failed.append(Failed(due.stream, error))
                 else:
-                    done += 1
+                    done += is_done
         return Swept(done=done, failed=tuple(failed), cursor=cursor)
 
-    def _report(self, due: Due) -> Steps[None]:
-        """Write down what has expired of one member, under a name that only its present version has."""
+    def _report(self, due: Due) -> Steps[bool]:
+        """Write down what time brought for one stream, and say whether anything could be: some wait for an earlier program."""
         kind, _, member_id = due.stream.partition("/")
         if kind == "gift_card":
             yield from self._report_card(due.stream, member_id)
-            return
+            return True
+        if kind == "referral":
+            return (yield from self._settle_referral(due.stream))
         if kind != "member":
             msg = f"this version knows nothing that time brings for {due.stream!r}"
             raise CorruptStateError(msg)
@@ -573,6 +665,7 @@ class Steward(CardSteps):
         ref = f"sweep-{version}"
         command = Command.of(due.stream, Key(ref), actor="sweep")
         yield from self._of_member(member_id, command, lambda membership, at: book_report(membership, ref=ref, at=at))
+        return True
 
     def _report_card(self, stream: StreamId, card_id: str) -> Steps[None]:
         version = (yield from self._whole((stream,))).streams[stream].version
@@ -586,81 +679,14 @@ class Steward(CardSteps):
 
         yield from self._once(command, Sight(streams=(stream,), more=_in_the_place_of(), follows=True), decide)
 
-    def _forget(self, member_id: str, alias: str) -> Steps[int]:
-        """Put an alias in a member's place, everywhere; answers with the number of streams that were rewritten."""
-        if not isinstance(self.repository, Forgetting):
-            msg = f"forget needs a repository that has rename, got {type(self.repository).__name__}"
-            raise UsageError(msg)
-        stream, new = member_stream(member_id), member_stream(alias)
-        if (yield from self._whole((new,))).streams[new].version:
-            msg = f"alias must be a name that nobody has, got {alias!r}"
-            raise UsageError(msg)
-        for _ in range(_FORGET_TRIES):
-            facts = dict((yield from self._naming(stream, member_id)))
-            rewritten = forgotten(facts, member_id=member_id, alias=alias)
-            if not rewritten:
-                return 0
-            try:
-                yield Rename(stream, new, rewritten)
-            except ConflictError:
-                continue
-            return len(rewritten)
-        msg = f"{stream!r}, or an order of it, was written to each time it was to be forgotten: call again"
-        raise ConflictError(msg)
-
-    def _naming(self, stream: StreamId, member_id: str) -> Steps[Mapping[StreamId, tuple[Fact, ...]]]:
-        """Load all streams that may name a member: its own, those it tells of, and any order where orders can be listed."""
-        own = (yield from self._whole((stream,))).streams[stream].facts
-        named = [stream, *linked_streams(member_id, own)]
-        found = (yield from self._whole(tuple(dict.fromkeys(named)))).streams
-        facts = {name: one.facts for name, one in found.items() if one.facts}
-        after: StreamId | None = None
-        while isinstance(self.repository, Enumerable):
-            # An order that was only reserved is told of nowhere else.
-            page: tuple[StreamId, ...] = tuple((yield ListStreams("order", after)))
-            if not page:
-                break
-            after = page[-1]
-            others = (yield from self._whole(tuple(name for name in page if name not in facts))).streams
-            orders = {name: Order.replay(name.partition("/")[2], one.facts) for name, one in others.items()}
-            facts |= {name: others[name].facts for name, order in orders.items() if order.member_id == member_id}
-        of_orders = [fact for name, several in facts.items() if name.startswith("order/") for fact in several]
-        more = tuple(name for name in linked_streams(member_id, of_orders) if name not in facts)
-        beside = (yield from self._whole(more)).streams
-        return FrozenMap(facts | {name: one.facts for name, one in beside.items() if one.facts})
-
 
 def utc_now() -> datetime:
     """Give the present instant: the default clock of ``Loyalty``, and the only one in the library."""
     return datetime.now(UTC)  # noqa: TID251 - the one clock, injected
 
 
-def alias_or_new(alias: str | None) -> str:
-    """Take a name for somebody forgotten, or make one that nothing leads back from."""
-    return new_name("forgotten") if alias is None else alias
-
-
 class _OwnerMovedError(Exception):
     """An order is another's than at the look before."""
-
-
-def _acting(seen: Order, act: _OnOrder) -> Decide:
-    def decide(loaded: Loaded, at: datetime) -> Postings:
-        order = loaded.order(seen.order_id)
-        if order.member_id != seen.member_id or beside_streams(order) != beside_streams(seen):
-            raise _OwnerMovedError
-        view = _beside(order, loaded)
-        done = act(order, loaded.member_or_none(order.member_id), view=view, at=not_before_last(None, at, *view.cards.values()))
-        return (*done.postings, *done.claims)
-
-    return decide
-
-
-def _beside(order: Order, loaded: Loaded) -> View:
-    """Give the coupons and gift cards of an order as they were loaded."""
-    coupons = [loaded.coupon(Coupon.issued(name)) for kind, name in _named(beside_streams(order)) if kind == "coupon"]
-    cards = {name: loaded.card(name) for kind, name in _named(loaded.streams) if kind == "gift_card"}
-    return View(coupons=coupons, cards=cards)
 
 
 def _named(streams: Iterable[StreamId]) -> Iterator[tuple[str, str]]:
@@ -675,6 +701,17 @@ def _in_the_place_of() -> Callable[[Loaded, datetime], tuple[StreamId, ...]]:
     def more(loaded: Loaded, _: datetime) -> tuple[StreamId, ...]:
         cards = [loaded.card(name) for kind, name in _named(loaded.streams) if kind == "gift_card"]
         return tuple(card_stream(card.replaced_by) for card in cards if card.replaced_by)
+
+    return more
+
+
+def _beside_order(member_id: str | None) -> Callable[[Loaded, datetime], tuple[StreamId, ...]]:
+    """Name what an order may move beside its own: cards in the place of others, and what the member's gifts were."""
+    replaced = _in_the_place_of()
+
+    def more(loaded: Loaded, at: datetime) -> tuple[StreamId, ...]:
+        member = loaded.member_or_none(member_id)
+        return (*replaced(loaded, at), *(() if member is None else reward_streams(member)))
 
     return more
 

@@ -25,6 +25,8 @@ from loyaltycore.quantities import Money
 from loyaltycore.wire import digest
 
 __all__ = [
+    "Beside",
+    "beside_attached",
     "beside_cancelled",
     "beside_confirmed",
     "beside_placed",
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 Beside: TypeAlias = tuple[Posting[Any], ...]
-"""Postings of coupons and gift cards."""
+"""Postings of coupons, gift cards, payouts and referrals."""
 
 _ACTOR: Final = "order"
 """Who grants and takes back what orders bring."""
@@ -107,6 +109,11 @@ def beside_placed(
     ]
     used = [_coupon(view, one.coupon_id).redeem(order_id, member_id=placed.member_id, at=at) for one in placed.coupons_redeemed]
     return (*used, *paid, *_granted(placed, campaigns, calendar))
+
+
+def beside_attached(placed: OrderPlaced, campaigns: Mapping[str, CouponCampaign], calendar: Calendar) -> Beside:
+    """Grant the coupons that a guest's order gives the member it found, as of now."""
+    return tuple(_granted(placed, campaigns, calendar))
 
 
 def beside_reserved(placed: OrderPlaced, basket: Basket, view: View, *, until: datetime) -> Beside:

@@ -17,7 +17,8 @@ from loyaltycore._checks import check_count, check_instant
 from loyaltycore._code_book import CodeBook, SpaceBlocks
 from loyaltycore._code_space import AvoidedWords
 from loyaltycore._frozen import FrozenMap, HistoryNeeded
-from loyaltycore._snapshots import compact, restored
+from loyaltycore._payouts import Payout
+from loyaltycore._snapshots import compact, restored, tallied
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import Campaign, Coupon, read_codes
 from loyaltycore.errors import (
@@ -42,12 +43,16 @@ from loyaltycore.identity import (
     coupon_stream,
     member_stream,
     order_stream,
+    payout_stream,
+    referral_stream,
     space_stream,
 )
 from loyaltycore.memberships import Membership
+from loyaltycore.offers import View
 from loyaltycore.orders import Order
 from loyaltycore.program import Program
 from loyaltycore.quantities import Money
+from loyaltycore.referrals import Referral
 from loyaltycore.repositories import Claimed, Cursor, Projecting, Receipt, Snapshot, Snapshots, SnapshotStream, StoredStream
 from loyaltycore.wire import coded_digest, instant_text
 
@@ -243,6 +248,24 @@ class Loaded:
         """Give a coupon as loaded, from what is known of it without any fact."""
         return issued.folded(self.streams[coupon_stream(issued.coupon_id)].facts)
 
+    def referral_or_none(self, member_id: str | None) -> Referral | None:
+        """Give the referral of a friend as loaded; ``None`` for a guest, and where it was not asked for."""
+        stream = None if member_id is None else self.streams.get(referral_stream(member_id))
+        return None if member_id is None or stream is None else Referral.replay(member_id, stream.facts)
+
+    def beside(self) -> View:
+        """Give the coupons, gift cards and payouts that were loaded."""
+        named = [(kind, name) for kind, _, name in (stream.partition("/") for stream in self.streams)]
+        return View(
+            coupons=[self.coupon(Coupon.issued(name)) for kind, name in named if kind == "coupon"],
+            cards={name: self.card(name) for kind, name in named if kind == "gift_card"},
+            payouts={name: self.payout(name) for kind, name in named if kind == "payout"},
+        )
+
+    def payout(self, payout_id: str) -> Payout:
+        """Give a payout as loaded."""
+        return Payout.replay(payout_id, self.streams[payout_stream(payout_id)].facts)
+
     def card(self, card_id: str) -> GiftCard:
         """Give a gift card as loaded."""
         return GiftCard.replay(card_id, self.streams[card_stream(card_id)].facts)
@@ -309,7 +332,7 @@ class Service:
                 except DuplicateError:
                     pass
                 else:
-                    yield from self._keep_snapshots(loaded, postings)
+                    yield from self._keep_snapshots(loaded, postings, at)
                     return {posting.stream: posting.facts for posting in postings if posting.facts}
             # The same call was faster, between our receipt and our commit: its receipt answers.
             receipt = yield from self._receipt(command)
@@ -361,7 +384,7 @@ class Service:
         may = self.snapshot_every > 0 and self.project is None and not self.program.looks_back
         return may and isinstance(self.repository, Snapshots)
 
-    def _keep_snapshots(self, loaded: Loaded, postings: Iterable[Posting[Any]]) -> Steps[None]:
+    def _keep_snapshots(self, loaded: Loaded, postings: Iterable[Posting[Any]], at: datetime) -> Steps[None]:
         """Keep what members came to whose facts have become many since the last time."""
         if not self._reads_snapshots():
             return
@@ -372,7 +395,8 @@ class Service:
             since = len(loaded.streams[posting.stream].facts) + len(posting.facts)
             if since >= self.snapshot_every:
                 try:
-                    yield KeepSnapshot(posting.stream, compact(member))
+                    kept = tallied(member, self.program.tiers, calendar=self.program.calendar, at=at)
+                    yield KeepSnapshot(posting.stream, compact(kept))
                 except Exception:  # noqa: BLE001, S112 - the command is kept, and its answer matters; a snapshot only saves reading
                     continue
 

@@ -1,4 +1,4 @@
-"""What the campaigns and gift cards of a whole store came to: how much was given out, used, brought and paid.
+"""What the campaigns, gift cards and orders of a whole store came to: how much was given out, used, brought and paid.
 
 Invariants:
     1. ``loaded − cancelled − paid − lapsed − held = left + expired − owed``, over all cards.
@@ -14,6 +14,7 @@ from typing import Final, Protocol, final
 
 import attrs
 
+from loyaltycore._frozen import FrozenMap
 from loyaltycore.coupons import BlockTaken, CouponGranted
 from loyaltycore.facts import Fact
 from loyaltycore.gift_cards import GiftCard
@@ -22,11 +23,14 @@ from loyaltycore.ledger import Books, Burned, BurnRefunded, Captured
 from loyaltycore.orders import OrderPlaced, OrderReturned
 from loyaltycore.program import Program
 from loyaltycore.repositories import Enumerable, Repository, every_stream
+from loyaltycore.rewards import reward_campaigns
 
 __all__ = ["Listed", "Takings", "takings"]
 
 _PAGE: Final = 500
 """Streams loaded at once."""
+
+NO_COUPONS: Final = FrozenMap[str, str]()
 
 _OF_CAMPAIGNS: Final = ("issued", "granted", "redeemed", "brought_minor", "cost_minor")
 
@@ -41,25 +45,30 @@ class Takings:
     """What campaigns and gift cards came to.
 
     Attributes:
-        campaigns: By campaign: ``issued``, serials of its batches; ``granted``, coupons given one by one; ``redeemed``, orders
-            that it took part in; ``brought_minor``, what those orders paid, less what came back; ``cost_minor``, what it took
-            off them.
+        campaigns: By campaign, of those that the program makes for its rewards only where there is anything: ``issued``, serials
+            of its batches; ``granted``, coupons given one by one; ``redeemed``, orders that it took part in; ``brought_minor``,
+            what those orders paid, less what came back; ``cost_minor``, what it took off them.
         gift_cards: Of all cards in the program's currency: ``cards``, how many there are; ``sold``, those that orders sold; and
             amounts in minor units. Empty where there are none.
+        rewards: By what gave the coupons: ``coupons_used``, and ``cost_minor``, what they took off orders.
+        members_minor: What members' orders paid, less what came back; 0 where orders were not looked through.
         balanced: Whether both invariants hold.
     """
 
     campaigns: Mapping[str, Mapping[str, int]]
     gift_cards: Mapping[str, int]
+    rewards: Mapping[str, Mapping[str, int]]
+    members_minor: int
     balanced: bool
 
 
-def takings(program: Program, repository: Listed, *, at: datetime) -> Takings:
-    """Sum up what campaigns and gift cards came to.
+def takings(program: Program, repository: Listed, *, coupons: Mapping[str, str] = NO_COUPONS, at: datetime) -> Takings:
+    """Sum up what campaigns, gift cards and the coupons of rewards came to.
 
     Args:
         program: Its campaigns, and its currency.
-        repository: What is summed up; orders are looked through only where there are campaigns or gift cards.
+        repository: What is summed up; orders are looked through only where there are campaigns, gift cards or referrals.
+        coupons: What gave the coupons that are rewards, by coupon; left out, none is.
         at: The instant at which money is left, held or expired.
     """
     cards = _Cards(at)
@@ -68,15 +77,21 @@ def takings(program: Program, repository: Listed, *, at: datetime) -> Takings:
         if card.currency == program.currency:
             cards.add(card, facts)
     campaigns = {campaign_id: Counter(dict.fromkeys(_OF_CAMPAIGNS, 0)) for campaign_id in sorted(program.campaigns)}
-    if not campaigns and not cards.counts:
-        return Takings(campaigns={}, gift_cards={}, balanced=True)
+    if not campaigns and not cards.counts and program.referrals is None:
+        return Takings(campaigns={}, gift_cards={}, rewards={}, members_minor=0, balanced=True)
     for campaign_id, name, count in _given(repository) if campaigns else ():
         if campaign_id in campaigns:
             campaigns[campaign_id][name] += count
-    agrees = _add_orders(repository, campaigns)
+    made = {one.campaign_id for one in reward_campaigns(program.rewards, program.milestones, program.tiers, program.referrals)}
+    orders = _Orders(campaigns, coupons)
+    agrees = _add_orders(repository, orders)
     return Takings(
-        campaigns={campaign_id: dict(one) for campaign_id, one in campaigns.items()},
+        campaigns={
+            campaign_id: dict(one) for campaign_id, one in campaigns.items() if campaign_id not in made or any(one.values())
+        },
         gift_cards=cards.summed(),
+        rewards=orders.rewards,
+        members_minor=orders.members_minor,
         balanced=agrees and cards.balanced,
     )
 
@@ -94,8 +109,32 @@ def _given(repository: Listed) -> Iterator[tuple[str, str, int]]:
                 yield fact.campaign_id, "granted", 1
 
 
-def _add_orders(repository: Listed, campaigns: Mapping[str, Counter[str]]) -> bool:
-    """Add what orders say of campaigns, and say whether their gift cards say the same of them."""
+@final
+class _Orders:
+    """What all orders add up to."""
+
+    def __init__(self, campaigns: Mapping[str, Counter[str]], coupons: Mapping[str, str]) -> None:
+        self.campaigns, self.coupons = campaigns, coupons
+        self.rewards: dict[str, Counter[str]] = {}
+        self.members_minor = 0
+
+    def add(self, placed: OrderPlaced, returns: Sequence[OrderReturned]) -> None:
+        brought = placed.total.minor_units - sum(fact.money_minor for fact in returns)
+        if placed.member_id is not None:
+            self.members_minor += brought
+        taken_off = {offer.offer_id: offer.discount_minor for offer in placed.offers}
+        for campaign_id, cost in taken_off.items():
+            if campaign_id in self.campaigns:
+                self.campaigns[campaign_id].update(redeemed=1, cost_minor=cost, brought_minor=brought)
+        for one in placed.coupons_redeemed:
+            source = self.coupons.get(one.coupon_id)
+            if source is not None:
+                cost = taken_off.get(one.campaign_id, 0)
+                self.rewards.setdefault(source, Counter()).update(coupons_used=1, cost_minor=cost)
+
+
+def _add_orders(repository: Listed, orders: _Orders) -> bool:
+    """Add what orders say, and say whether their gift cards say the same of them."""
     agrees = True
     for page in _pages(repository, "order"):
         paid = dict[tuple[str, str], int]()
@@ -104,10 +143,7 @@ def _add_orders(repository: Listed, campaigns: Mapping[str, Counter[str]]) -> bo
             if placed is None:
                 continue
             returns = [fact for fact in facts if isinstance(fact, OrderReturned)]
-            for offer in placed.offers:
-                if offer.offer_id in campaigns:
-                    brought = placed.total.minor_units - sum(fact.money_minor for fact in returns)
-                    campaigns[offer.offer_id].update(redeemed=1, cost_minor=offer.discount_minor, brought_minor=brought)
+            orders.add(placed, returns)
             for one in placed.card_payments:
                 back = sum(fact.to_cards.get(one.card_id, 0) for fact in returns)
                 paid[one.card_id, order_id] = one.minor - back

@@ -27,10 +27,10 @@ import attrs
 
 from loyaltycore._checks import check_count, check_kind, check_several, check_whole, shown
 from loyaltycore._goods import ALL_GOODS
+from loyaltycore._point_benefits import BonusPoints, NextCoupon, PointsTimes
 from loyaltycore.basket import Filter
 from loyaltycore.errors import UsageError
-from loyaltycore.identity import check_id, check_slug, labels
-from loyaltycore.periods import Expires, Pending, check_policies
+from loyaltycore.identity import check_id, labels
 from loyaltycore.quantities import Money, Rate, Remainder, Rounding
 
 __all__ = [
@@ -263,6 +263,15 @@ class AmountOff:
         if self.spread is Spread.GOODS_AND_SHIPPING and self.per in {Per.LINE, Per.UNIT}:
             msg = f"spread must be 'goods' for an amount per {self.per.value}, got {self.spread.value!r}"
             raise UsageError(msg)
+
+    @classmethod
+    def per_basket(cls, amount: Money) -> AmountOff:
+        """Take an amount off once, shared by all goods.
+
+        Args:
+            amount: Above 0.
+        """
+        return cls(amount, per=Per.BASKET)
 
     @cached_property
     def goods(self) -> Filter:
@@ -518,71 +527,6 @@ class Gift:
         check_id("product_id", self.product_id)
         check_count("quantity", self.quantity)
         check_kind("fill", self.fill, Fill)
-
-
-@final
-@attrs.frozen
-class BonusPoints:
-    """Points on top of those that the rules of earning give.
-
-    Attributes:
-        points: At least 1.
-        expires: When they end; ``None`` never.
-        pending: Until when they wait; ``None`` not at all.
-    """
-
-    text: ClassVar[str] = "bonus_points"
-    points: int
-    expires: Expires = attrs.field(kw_only=True)
-    pending: Pending = attrs.field(default=None, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        """Check the number and the terms."""
-        check_count("points", self.points)
-        check_policies(self.pending, self.expires)
-
-
-def _times(times: Rate | str | int | Decimal) -> Rate:
-    return times if isinstance(times, Rate) else Rate.times(times)
-
-
-@final
-@attrs.frozen
-class PointsTimes:
-    """Goods count several times for the points of the main account.
-
-    Attributes:
-        times: How many times, above 1, as a ``Rate`` or a factor such as ``"2"``.
-        of: Which goods; all of them and shipping, where it counts, unless said.
-    """
-
-    text: ClassVar[str] = "points_times"
-    times: Rate = attrs.field(converter=_times)
-    of: Filter = attrs.field(default=ALL_GOODS, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse what gives nothing."""
-        if check_kind("times", self.times, Rate).factor <= 1:
-            msg = f"times must be above 1, got {shown(self.times.factor)}"
-            raise UsageError(msg)
-        check_kind("of", self.of, Filter)
-
-
-@final
-@attrs.frozen
-class NextCoupon:
-    """A coupon for a later order: the order says which, and the shop or the campaign of that name gives it.
-
-    Attributes:
-        coupon_id: The name of the coupon or campaign.
-    """
-
-    text: ClassVar[str] = "next_coupon"
-    coupon_id: str
-
-    def __attrs_post_init__(self) -> None:
-        """Check the name."""
-        check_slug("coupon_id", self.coupon_id)
 
 
 Single: TypeAlias = (

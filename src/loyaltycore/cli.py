@@ -18,34 +18,29 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Protocol, TextIO, TypeVar
 
-from loyaltycore._checks import check_day, shown
+from loyaltycore._checks import shown
 from loyaltycore._cli_cards import ANY_PROGRAM, add_cards, add_keys, keys_of
 from loyaltycore._cli_codes import add_codes
+from loyaltycore._cli_member import add_member
+from loyaltycore._cli_summary import summary
 from loyaltycore._history import Fields, take_basket
-from loyaltycore._statement import statement, until_text
-from loyaltycore._steps import until_now
 from loyaltycore.archive import ArchiveError, export_lines, import_lines
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import NotApplied
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
-from loyaltycore.identity import member_stream
 from loyaltycore.memberships import Membership
-from loyaltycore.messages import Language, money_text, number_text, say
 from loyaltycore.openings import OpeningsError, check_openings, import_openings, read_openings
-from loyaltycore.periods import Calendar, Window
-from loyaltycore.points import POINTS
 from loyaltycore.program import Program, ProgramError, ProgramWarning, Quote
-from loyaltycore.quantities import Money
-from loyaltycore.replay import Bucket, ColumnMap, Report, replay
+from loyaltycore.replay import Bucket, ColumnMap, replay
 from loyaltycore.repositories import Enumerable, Exportable, Forgetting, Repository
+from loyaltycore.rewards import reward_campaigns
 from loyaltycore.services import Loyalty, utc_now
 from loyaltycore.store.sqlite import SQLiteRepository
-from loyaltycore.tiers import TierStatus
 from loyaltycore.wire import Json, instant_text, parse_instant, read_json
 
 __all__ = ["main"]
@@ -140,15 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     quote.add_argument("--language", choices=("en", "fr"), default="en", help="of the explanation")
     quote.set_defaults(run=_quote)
 
-    member = commands.add_parser("member", help="show a member's balance, and a statement of what happened")
-    member.add_argument("member_id", metavar="ID", help="the shop's own id of the member")
-    member.add_argument("--store", metavar="URL", required=True, help=f"where the facts are: {_URLS}; it is only read")
-    member.add_argument("--program", metavar="PROGRAM", help="the program, a TOML file: for the tier, and the zone of the days")
-    member.add_argument("--account", metavar="NAME", default=POINTS, help="which of the member's accounts")
-    member.add_argument("--from", metavar="DAY", dest="first_on", help="first day told; left out, from the beginning")
-    member.add_argument("--to", metavar="DAY", dest="last_on", help="last day told, at most today; left out, up to now")
-    member.add_argument("--language", choices=("en", "fr"), default="en")
-    member.set_defaults(run=_member)
+    add_member(commands, urls=_URLS, load=_load, readable=_readable)
     _add_in_and_out(commands)
     add_codes(commands)
     add_cards(commands, urls=_URLS, readable=_readable, writable=_writable)
@@ -185,7 +172,7 @@ def _complain(*lines: str) -> None:
         print(f"loyaltycore: {line}", file=sys.stderr)
 
 
-def _load(path: Path) -> Program:
+def _load(path: str) -> Program:
     """Read a program, and print what is odd about it beside what a command prints."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ProgramWarning)
@@ -200,11 +187,24 @@ def _check(options: argparse.Namespace) -> int:
         options.usage_error("a PROGRAM or --store must be given")
     if options.program is not None:
         program = _load(options.program)
-        offers, campaigns = len(program.book.offers) - len(program.campaigns), len(program.campaigns)
-        parts = [f"{offers} offers", *([f"{campaigns} campaigns"] if campaigns else []), f"{len(program.actions)} actions"]
-        parts += [f"{len(program.tiers.ladder.rungs)} tiers"] if program.tiers is not None else []
-        print(f"{program.name} {program.version}: {', '.join(parts)}; digest {program.digest}")
+        print(f"{program.name} {program.version}: {', '.join(_parts(program))}; digest {program.digest}")
     return DONE if options.store is None else _check_store(options.store)
+
+
+def _parts(program: Program) -> Iterator[str]:
+    """Count what a program has; the campaigns that it makes for its rewards are none of the shop's."""
+    made = reward_campaigns(program.rewards, program.milestones, program.tiers, program.referrals)
+    campaigns = len(program.campaigns) - len(made)
+    yield f"{len(program.book.offers) - len(program.campaigns)} offers"
+    if campaigns:
+        yield f"{campaigns} campaigns"
+    yield f"{len(program.actions)} actions"
+    tiers = () if program.tiers is None else program.tiers.ladder.rungs
+    for several, what in ((tiers, "tiers"), (program.rewards, "rewards"), (program.milestones, "milestones")):
+        if several:
+            yield f"{len(several)} {what}"
+    if program.referrals is not None:
+        yield "referrals"
 
 
 def _check_store(url: str) -> int:
@@ -247,7 +247,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.json is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
         options.json.write_text(text, encoding="utf-8", newline="\n")
-    print(_summary(report, program.currency))
+    print(summary(report, program.currency))
     strict = options.strict and any(report.buckets.get(bucket.value) for bucket in _UNMAPPED)
     return UNBALANCED if strict or not report.balanced else DONE
 
@@ -490,57 +490,6 @@ def _percentages(size: int) -> Iterator[Callable[[int], None]]:
         print(file=sys.stderr)
 
 
-def _summary(report: Report, currency: str) -> str:
-    """Lay the report out for a person."""
-    rows: list[tuple[str, str]] = [("program", report.program)]
-    rows += [
-        ("members", f"{report.members:,}"),
-        ("orders", f"{sum(report.orders.values()):,} ({report.orders['guest']:,} of guests)"),
-    ]
-    rows += [("", ""), ("points", "")]
-    rows += [(f"  {name}", f"{count:,}") for name, count in report.points.items() if name != "live"]
-    rows += [("", ""), ("tiers", "")] if report.tiers else []
-    rows += [(f"  {name}", f"{count:,} members") for name, count in report.tiers.items()]
-    offers = {name: one for name, one in report.offers.items() if name not in report.campaigns}
-    rows += [("", ""), ("offers", "")] if offers else []
-    rows += [
-        (f"  {name}", f"{one['uses']:,} uses, {money_text(Money(one['cost_minor'], currency))}") for name, one in offers.items()
-    ]
-    rows += [("", ""), ("campaigns", "")] if report.campaigns else []
-    rows += [(f"  {name}", _told(one, currency)) for name, one in report.campaigns.items()]
-    rows += [("", ""), ("gift cards", "")] if report.gift_cards else []
-    rows += [(f"  {name}", text) for name, text in _of_cards(report.gift_cards, currency)]
-    rows += [("", ""), ("rows", f"{report.read:,}")]
-    rows += [(f"  {name}", f"{count:,}") for name, count in report.buckets.items()]
-    rows += [("", ""), ("beside", "")] if report.beside else []
-    rows += [(f"  {name}", f"{count:,}") for name, count in report.beside.items()]
-    rows += [("", ""), ("books", "balanced" if report.balanced else "DO NOT BALANCE")]
-    width = max(len(name) for name, _ in rows) + 2
-    return "\n".join(f"{name:<{width}}{value}".rstrip() for name, value in rows)
-
-
-def _told(one: Mapping[str, int], currency: str) -> str:
-    """Say what a campaign gave out, brought and cost."""
-    given = one["issued"] + one["granted"]
-    out = [f"{one[name]:,} {name}" for name in ("issued", "granted") if one[name]]
-    rate = f" ({100 * one['redeemed'] / given:.1f} %)" if given else ""
-    brought, cost = (money_text(Money(one[name], currency)) for name in ("brought_minor", "cost_minor"))
-    return ", ".join([*out, f"{one['redeemed']:,} redeemed{rate}", f"brought {brought}", f"cost {cost}"])
-
-
-def _of_cards(cards: Mapping[str, int], currency: str) -> Iterator[tuple[str, str]]:
-    """Say what was loaded on gift cards, and where it is; what there is none of, beside the usual, is not said."""
-    for name, number in cards.items():
-        word, is_money, _ = name.partition("_minor")
-        if not is_money:
-            yield word, f"{number:,}"
-        elif number or word in _CARD_WORDS:
-            yield word, money_text(Money(number, currency))
-
-
-_CARD_WORDS: Final = frozenset({"loaded", "paid", "left", "expired"})
-
-
 def _quote(options: argparse.Namespace) -> int:
     program = _load(options.program)
     basket = _read(options.basket, lambda data: _basket(data, program.currency))
@@ -555,73 +504,6 @@ def _quote(options: argparse.Namespace) -> int:
     else:
         print(f"{quote.total}, {quote.points_to_earn} points")
     return DONE
-
-
-def _member(options: argparse.Namespace) -> int:
-    program = None if options.program is None else _load(options.program)
-    calendar = Calendar("UTC") if program is None else program.calendar
-    first_on, last_on = _day("--from", options.first_on), _day("--to", options.last_on)
-    stream = member_stream(options.member_id)
-    with _readable(options.store) as repository:
-        facts = repository.load([stream])[stream].facts
-    if not facts:
-        msg = f"{options.store}: there is no member {options.member_id!r}"
-        raise UsageError(msg)
-    ends_at = until_now(facts, now=utc_now())
-    last_at = ends_at - _TICK
-    membership = Membership.replay(options.member_id, facts).on(options.account)
-    if options.account not in {POINTS, *membership.ledgers}:
-        # Everybody has the main account; another one that is empty is a slip of the keyboard.
-        there_are = ", ".join(sorted({POINTS, *membership.ledgers}))
-        msg = f"--account must be one that {options.member_id!r} has used ({there_are}), got {shown(options.account)}"
-        raise UsageError(msg)
-    if last_on is not None:
-        ends_at = min(ends_at, calendar.first_instant(last_on + timedelta(days=1)))
-    starts_at = None if first_on is None else calendar.first_instant(first_on)
-    if starts_at is not None and starts_at >= ends_at:
-        msg = f"--from must not be after --to, nor after today, got {first_on}"
-        raise UsageError(msg)
-    told = statement(facts, window=Window(starts_at=starts_at, ends_at=ends_at), account=options.account)
-    tier = None if program is None else program.tier(membership, at=last_at)
-    print("\n".join(_head(membership, tier, calendar, options.language, at=last_at)))
-    print()
-    print(told.text(options.language, calendar=calendar))
-    return DONE
-
-
-def _head(
-    membership: Membership, tier: TierStatus | None, calendar: Calendar, language: Language, *, at: datetime
-) -> Iterator[str]:
-    """Lay out where a member stands."""
-    balance, ledger = membership.balance(at=at), membership.ledger
-    yield say("member.title", language, member=membership.member_id)
-    accounts = sorted({POINTS, *membership.ledgers})
-    if len(accounts) > 1:
-        yield say("member.accounts", language, accounts=", ".join(accounts))
-    if tier is not None:
-        yield say("member.tier", language, tier=tier.tier or "–")
-    yield say("member.available", language, points=number_text(balance.available, language))
-    for name in ("pending", "held", "debt"):
-        points = getattr(balance, name)
-        if points:
-            yield say(f"member.{name}", language, points=number_text(points, language))
-    for ref, hold in sorted(ledger.holds.items()):
-        if hold.is_open and at < hold.until:
-            until = until_text(hold.until, language, calendar=calendar)
-            yield say("member.hold", language, ref=ref, until=until, points=number_text(hold.units, language))
-    for expiring in ledger.expiring(after=at)[:1]:
-        last_on = calendar.day_of(expiring.expires_at - _TICK).isoformat()
-        yield say("member.expiring", language, last_on=last_on, points=number_text(expiring.units, language))
-
-
-def _day(name: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else check_day(name, date.fromisoformat(text))
-    except UsageError:
-        raise
-    except ValueError as error:
-        msg = f"{name} must be a day such as 2026-07-01, got {shown(text)}"
-        raise UsageError(msg) from error
 
 
 @contextmanager

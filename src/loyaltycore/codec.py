@@ -20,6 +20,17 @@ from typing import Any, Final
 
 from loyaltycore._checks import shown
 from loyaltycore._code_blocks import BlockTaken
+from loyaltycore._payouts import PayoutDue, PayoutPaid, PayoutReversed
+from loyaltycore._referral import (
+    ReferralJoined,
+    ReferralQualified,
+    ReferralRefused,
+    ReferralRejected,
+    ReferralReversed,
+    ReferralRewarded,
+    ReferralUnqualified,
+)
+from loyaltycore._referral_codes import ReferralCodeIssued
 from loyaltycore.coupons import (
     CampaignResumed,
     CampaignStopped,
@@ -57,12 +68,20 @@ from loyaltycore.ledger import (
 from loyaltycore.memberships import (
     CouponGiven,
     CouponGone,
+    FriendReversed,
+    FriendRewarded,
     MemberJoined,
     OffersFreed,
     OffersHeld,
     OrderCounted,
+    ReferralCodeGiven,
     ReturnCounted,
+    RewardGiven,
+    RewardOffered,
+    RewardTakenBack,
     SpendCarried,
+    TierGranted,
+    TierGrantEnded,
 )
 from loyaltycore.orders import OrderAttached, OrderCancelled, OrderCardSold, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.wire import coded_text, coder, read_json
@@ -78,6 +97,14 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     OffersFreed,
     CouponGiven,
     CouponGone,
+    TierGranted,
+    TierGrantEnded,
+    RewardGiven,
+    RewardTakenBack,
+    RewardOffered,
+    FriendRewarded,
+    FriendReversed,
+    ReferralCodeGiven,
     Granted,
     Released,
     Burned,
@@ -117,6 +144,17 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     CardBlocked,
     CardUnblocked,
     CardReplaced,
+    ReferralJoined,
+    ReferralRefused,
+    ReferralQualified,
+    ReferralUnqualified,
+    ReferralRewarded,
+    ReferralRejected,
+    ReferralReversed,
+    ReferralCodeIssued,
+    PayoutDue,
+    PayoutPaid,
+    PayoutReversed,
 )
 """Every kind of fact there is."""
 

@@ -79,11 +79,33 @@ class Reason(StrEnum):
     ACTION_EXPIRED = "action_expired"
     ACTION_LIMIT_REACHED = "action_limit_reached"
     MEMBER_REQUIRED = "member_required"
+    TIER_UNKNOWN = "tier_unknown"
+    TIER_GRANT_NOT_FOUND = "tier_grant_not_found"
     TIER_MISMATCH = "tier_mismatch"
     MEMBER_TAG_MISSING = "member_tag_missing"
     MARKET_MISMATCH = "market_mismatch"
     CHANNEL_MISMATCH = "channel_mismatch"
     PAYMENT_MISMATCH = "payment_mismatch"
+    REWARD_NOT_FOUND = "reward_not_found"
+    REWARD_NOT_STARTED = "reward_not_started"
+    REWARD_CLOSED = "reward_closed"
+    REWARD_LIMIT_REACHED = "reward_limit_reached"
+    REWARD_MEMBER_LIMIT_REACHED = "reward_member_limit_reached"
+    REWARD_NOT_OFFERED = "reward_not_offered"
+    REWARD_CHOICE_EXPIRED = "reward_choice_expired"
+    REWARD_USED = "reward_used"
+    PAYOUT_NOT_FOUND = "payout_not_found"
+    PAYOUT_REVERSED = "payout_reversed"
+    REFERRAL_CODE_UNKNOWN = "referral_code_unknown"
+    REFERRAL_CODE_TAKEN = "referral_code_taken"
+    REFERRAL_SELF = "referral_self"
+    REFERRAL_ALREADY_REFERRED = "referral_already_referred"
+    REFERRAL_ALREADY_CUSTOMER = "referral_already_customer"
+    REFERRAL_CIRCULAR = "referral_circular"
+    REFERRAL_IDENTITY_KNOWN = "referral_identity_known"
+    REFERRAL_VELOCITY_REACHED = "referral_velocity_reached"
+    REFERRAL_LIMIT_REACHED = "referral_limit_reached"
+    REFERRAL_GUARDED = "referral_guarded"
     POINTS_BELOW_MINIMUM = "points_below_minimum"
     POINTS_INSUFFICIENT = "points_insufficient"
     POINTS_ABOVE_SHARE = "points_above_share"
@@ -162,7 +184,22 @@ _OF_CARDS = (
     Reason.CARD_BLOCKED,
     Reason.CARD_EXPIRED,
 )
-_HIDDEN = {**dict.fromkeys(_OF_CODES, "coupon_invalid"), **dict.fromkeys(_OF_CARDS, "card_invalid")}
+_OF_REFERRALS = (
+    Reason.REFERRAL_CODE_UNKNOWN,
+    Reason.REFERRAL_SELF,
+    Reason.REFERRAL_ALREADY_REFERRED,
+    Reason.REFERRAL_ALREADY_CUSTOMER,
+    Reason.REFERRAL_CIRCULAR,
+    Reason.REFERRAL_IDENTITY_KNOWN,
+    Reason.REFERRAL_VELOCITY_REACHED,
+    Reason.REFERRAL_LIMIT_REACHED,
+    Reason.REFERRAL_GUARDED,
+)
+_HIDDEN = {
+    **dict.fromkeys(_OF_CODES, "coupon_invalid"),
+    **dict.fromkeys(_OF_CARDS, "card_invalid"),
+    **dict.fromkeys(_OF_REFERRALS, "referral_invalid"),
+}
 _PRECEDENCE = {reason: place for place, reason in enumerate(Reason)}
 
 

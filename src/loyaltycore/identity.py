@@ -43,6 +43,9 @@ __all__ = [
     "labels",
     "member_stream",
     "order_stream",
+    "payout_stream",
+    "referral_code_stream",
+    "referral_stream",
     "space_stream",
     "within",
 ]
@@ -192,6 +195,25 @@ def space_stream(space_id: str) -> StreamId:
 def card_stream(card_id: str) -> StreamId:
     """Name the stream of a gift card."""
     return StreamId(f"gift_card/{check_id('card_id', card_id)}")
+
+
+def payout_stream(payout_id: str) -> StreamId:
+    """Name the stream of a payout: what the shop pays somebody outside."""
+    return StreamId(f"payout/{check_id('payout_id', payout_id)}")
+
+
+def referral_stream(friend_id: str) -> StreamId:
+    """Name the stream of a referral: it is the friend's, who can be referred once."""
+    return StreamId(f"referral/{check_id('friend_id', friend_id)}")
+
+
+def referral_code_stream(code: str) -> StreamId:
+    """Name the stream of a personal code: whose it is. Codes that look alike are one.
+
+    Raises:
+        UsageError: What ``fold_code`` refuses.
+    """
+    return StreamId(f"referral_code/{fold_code(code)}")
 
 
 def within(whole: str, part: str) -> str:

@@ -17,180 +17,71 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, ClassVar, Final, final
+from typing import Any, Final, assert_never, final
 
 import attrs
 
 from loyaltycore._checks import check_whole
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._member_facts import (
+    CouponGiven,
+    CouponGone,
+    FriendReversed,
+    FriendRewarded,
+    MemberJoined,
+    OffersFreed,
+    OffersHeld,
+    OrderCounted,
+    ReferralCodeGiven,
+    ReturnCounted,
+    RewardGiven,
+    RewardOffered,
+    RewardTakenBack,
+    SpendCarried,
+    TierGranted,
+    TierGrantEnded,
+)
+from loyaltycore._tallied import REWARD_RULE, Tallied, earned_points
+from loyaltycore._tier_grant import TierGrant
 from loyaltycore.errors import CorruptStateError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import check_id, check_slug
 from loyaltycore.ledger import Ledger, LedgerFact
-from loyaltycore.periods import Window
+from loyaltycore.periods import Calendar, Window
 from loyaltycore.points import POINTS, PointsAccount, PointsVerbs
-from loyaltycore.tiers import Qualifying
+from loyaltycore.tiers import Metric, Qualifying, TierRule, TierTally
 from loyaltycore.wire import read_state, write_state
 
 __all__ = [
+    "REWARD_RULE",
     "CouponGiven",
     "CouponGone",
+    "FriendReversed",
+    "FriendRewarded",
     "HeldCoupon",
+    "HeldReward",
     "MemberJoined",
     "Membership",
     "OfferUses",
     "OffersFreed",
     "OffersHeld",
     "OrderCounted",
+    "ReferralCodeGiven",
     "ReturnCounted",
+    "RewardGiven",
+    "RewardOffered",
+    "RewardTakenBack",
+    "RewardedFriend",
     "SpendCarried",
+    "TierGrantEnded",
+    "TierGranted",
 ]
 
 
 ALWAYS: Final = Window(starts_at=None, ends_at=None)
 """All of time."""
-
-
-@final
-@attrs.frozen(kw_only=True)
-class MemberJoined(Fact):
-    """Somebody became a member.
-
-    Attributes:
-        member_id: The shop's own.
-    """
-
-    kind: ClassVar[str] = "member.joined"
-    member_id: str
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OrderCounted(Fact):
-    """An order counts for its member.
-
-    Attributes:
-        order_id: Which.
-        day: Local day of the purchase.
-        qualifying_minor: What counts for tiers, in minor units.
-        list_minor: What the goods cost before offers.
-        discount_minor: What offers took off the goods.
-        offers: The offers it used that one member may use only so often, sorted.
-        ordered_at: When it was ordered, where that was before it was booked; ``None`` is ``at``.
-    """
-
-    kind: ClassVar[str] = "member.order_counted"
-    order_id: str
-    day: date
-    qualifying_minor: int = 0
-    list_minor: int = 0
-    discount_minor: int = 0
-    offers: tuple[str, ...] = ()
-    ordered_at: datetime | None = None
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse what no order comes to."""
-        super().__attrs_post_init__()
-        check_whole("list_minor", self.list_minor, low=0)
-        check_whole("discount_minor", self.discount_minor, low=0)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ReturnCounted(Fact):
-    """A return lowers what an order counts for.
-
-    Attributes:
-        order_id: Which order.
-        return_id: Which return.
-        qualifying_minor: What no longer counts for tiers.
-    """
-
-    kind: ClassVar[str] = "member.return_counted"
-    order_id: str
-    return_id: str
-    qualifying_minor: int = 0
-
-
-@final
-@attrs.frozen(kw_only=True)
-class SpendCarried(Fact):
-    """What was spent under a rule that carries a remainder over rose, or fell with a return.
-
-    Attributes:
-        rule: Which rule.
-        ref: The order or the return.
-        minor: By how much, in minor units; below 0 for a return.
-    """
-
-    kind: ClassVar[str] = "member.spend_carried"
-    rule: str
-    ref: str
-    minor: int
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OffersHeld(Fact):
-    """An order that is not paid yet uses offers that one member may use only so often.
-
-    Attributes:
-        order_id: Which order.
-        offers: The offers, sorted.
-        until: First instant at which they are free again by themselves.
-    """
-
-    kind: ClassVar[str] = "member.offers_held"
-    order_id: str
-    offers: tuple[str, ...]
-    until: datetime
-
-
-@final
-@attrs.frozen(kw_only=True)
-class OffersFreed(Fact):
-    """An order no longer uses its offers: it was given up, or all of it came back.
-
-    Attributes:
-        order_id: Which order.
-        offers: Those it no longer uses, sorted.
-    """
-
-    kind: ClassVar[str] = "member.offers_freed"
-    order_id: str
-    offers: tuple[str, ...]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class CouponGiven(Fact):
-    """The member holds a coupon; what becomes of it stands in the coupon's own stream.
-
-    Attributes:
-        coupon_id: Which.
-        campaign_id: Of which campaign.
-        ends_at: First instant at which it can no longer be redeemed; ``None`` never ends by itself.
-    """
-
-    kind: ClassVar[str] = "member.coupon_given"
-    coupon_id: str
-    campaign_id: str
-    ends_at: datetime | None = None
-
-
-@final
-@attrs.frozen(kw_only=True)
-class CouponGone(Fact):
-    """The member no longer holds a coupon: it was redeemed or revoked.
-
-    Attributes:
-        coupon_id: Which.
-    """
-
-    kind: ClassVar[str] = "member.coupon_gone"
-    coupon_id: str
 
 
 @final
@@ -227,6 +118,71 @@ class HeldCoupon:
 
 @final
 @attrs.frozen(kw_only=True)
+class HeldReward:
+    """A reward of the member's, or one that may be chosen.
+
+    Attributes:
+        source: What gave it.
+        at: When it was given, or first offered.
+        points: Points given.
+        coupons: Coupons given, by id.
+        payouts: What the shop pays outside, by id.
+        price_points: Points that it cost.
+        account: The account that paid them.
+        option: What was chosen, where there was a choice.
+        options: What may be chosen, until one is.
+        until: First instant at which nothing can be chosen any more; ``None`` never.
+        mark_points: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
+            other milestones their number, of a gift for entering a tier its threshold.
+        is_gone: Whether it was taken back.
+        coupons_kept: Coupons of one that was taken back which an order had used.
+    """
+
+    source: str
+    at: datetime
+    points: int = 0
+    coupons: tuple[str, ...] = ()
+    payouts: tuple[str, ...] = ()
+    price_points: int = 0
+    account: str = POINTS
+    option: str = ""
+    options: tuple[str, ...] = ()
+    until: datetime | None = None
+    mark_points: int = 0
+    is_gone: bool = False
+    coupons_kept: tuple[str, ...] = ()
+
+    def is_open(self, at: datetime) -> bool:
+        """Say whether something is to be chosen at an instant.
+
+        Args:
+            at: Timezone-aware; ``at == until`` is too late.
+        """
+        return bool(self.options) and not self.is_gone and (self.until is None or at < self.until)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class RewardedFriend:
+    """A friend for whom the member was rewarded.
+
+    Attributes:
+        program_id: The referral program.
+        day: The local day on which it was due.
+        number: Which friend it is, from 1, of those that count together; 0 where a limit kept the reward back.
+        period: What counts together: a year such as ``2026``, a month such as ``2026-07``, or empty for all of time.
+        rewards: The names of what was given.
+    """
+
+    program_id: str
+    day: date
+    number: int
+    period: str = ""
+    rewards: tuple[str, ...] = ()
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Membership(PointsVerbs):
     """One member's loyalty state.
 
@@ -242,6 +198,10 @@ class Membership(PointsVerbs):
         past_discount_minor: What offers took off the goods of all orders.
         uses: What orders use of offers that a member may use only so often, by order.
         coupons: The coupons given to the member, by id.
+        tier_grants: Tiers that were granted by hand, by the shop's names for the grants.
+        rewards: What the member was given beside purchases, or may choose, by name.
+        friends: The friends for whom the member was rewarded, and who count.
+        referral_code: The member's own code to bring friends with; ``None`` where there is none yet.
         account: The account that the verbs act on; ``on`` turns to another.
     """
 
@@ -255,7 +215,12 @@ class Membership(PointsVerbs):
     past_discount_minor: int = 0
     uses: FrozenMap[str, OfferUses] = FrozenMap[str, OfferUses]()
     coupons: FrozenMap[str, HeldCoupon] = FrozenMap[str, HeldCoupon]()
+    tier_grants: FrozenMap[str, TierGrant] = FrozenMap[str, TierGrant]()
+    rewards: FrozenMap[str, HeldReward] = FrozenMap[str, HeldReward]()
+    friends: FrozenMap[str, RewardedFriend] = FrozenMap[str, RewardedFriend]()
+    referral_code: str | None = None
     account: str = attrs.field(default=POINTS, eq=False)
+    _tallied: Tallied | None = attrs.field(default=None, eq=False, repr=False, alias="tallied")
 
     def __attrs_post_init__(self) -> None:
         """Check the ids and the version."""
@@ -340,6 +305,47 @@ class Membership(PointsVerbs):
             if order_id != but
         )
 
+    def qualifying(self, rule: TierRule, *, calendar: Calendar) -> Iterator[Qualifying]:
+        """Give what counts for tiers, in no order: purchases less what came back of them, earned points, friends who came.
+
+        Args:
+            rule: Which of them counts; of a mix each that has a weight.
+            calendar: Whose local days count.
+        """
+        for metric in rule.metrics:
+            match metric:
+                case Metric.SPEND:
+                    yield from self.orders.values()
+                case Metric.ORDERS:
+                    yield from [Qualifying(day=one.day, units=1, metric=metric) for one in self.orders.values() if one.units]
+                case Metric.POINTS:
+                    yield from [event for _, event in earned_points(self.ledger_of(rule.account), calendar)]
+                case Metric.REFERRALS:
+                    yield from [Qualifying(day=friend.day, units=1, metric=metric) for friend in self.friends.values()]
+                case _:
+                    assert_never(metric)
+
+    @property
+    def tallied(self) -> Tallied | None:
+        """What counts for tiers as a snapshot told it; ``None`` where all facts were read."""
+        return self._tallied
+
+    def toward(self, rule: TierRule, *, day: date, calendar: Calendar) -> tuple[Iterable[Qualifying], TierTally | None]:
+        """Give what counts for tiers; of a member restored from a snapshot only what is not summed up there.
+
+        Args:
+            rule: What counts.
+            day: The local day that is asked about.
+            calendar: Whose local days count.
+
+        Returns:
+            What counts, and the sum of what is left out of it; ``None`` where nothing is.
+        """
+        found = None if self._tallied is None else self._tallied.of(rule, day=day, calendar=calendar)
+        if self._tallied is None or found is None:
+            return self.qualifying(rule, calendar=calendar), None
+        return self._tallied.events(rule), found
+
     @property
     def points(self) -> PointsAccount:
         """The main account alone, as a ``PointsAccount``."""
@@ -380,7 +386,7 @@ class Membership(PointsVerbs):
                     orders[fact.order_id] = attrs.evolve(counted, units=max(0, counted.units - fact.qualifying_minor))
                 case SpendCarried():
                     carried[fact.rule] = carried.get(fact.rule, self.carried.get(fact.rule, 0)) + fact.minor
-                case _ if not rights.take(fact):
+                case _ if not (rights.take(fact) or rights.stand(fact)):
                     msg = f"member {self.member_id!r} cannot go on with {fact.kind!r}"
                     raise CorruptStateError(msg)
         return attrs.evolve(
@@ -394,6 +400,11 @@ class Membership(PointsVerbs):
             past_discount_minor=discount_minor,
             uses=self.uses.updated(rights.uses),
             coupons=self.coupons.updated(rights.coupons),
+            tallied=None if self._tallied is None else self._tallied.folded(more, orders=self.orders, friends=self.friends),
+            referral_code=rights.referral_code,
+            tier_grants=rights.named("tier_grants"),
+            rewards=rights.named("rewards"),
+            friends=rights.named("friends"),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -420,10 +431,13 @@ def _soon(ends_at: datetime | None) -> tuple[bool, datetime | None]:
 
 
 class _Rights:
-    """Folds what a member holds, and what the member's orders use, of offers and coupons."""
+    """Folds what a member holds, and what the member's orders use, of offers, coupons and rewards."""
 
     def __init__(self, before: Membership) -> None:
         self.before = before
+        self.changed: dict[str, dict[str, Any]] = {}
+        self.whole: dict[str, dict[str, Any]] = {}
+        self.referral_code = before.referral_code
         self.uses: dict[str, OfferUses] = {}
         self.coupons: dict[str, HeldCoupon] = {}
 
@@ -453,6 +467,76 @@ class _Rights:
             case _:
                 return False
         return True
+
+    def stand(self, fact: Fact) -> bool:
+        """Take a fact of tiers, rewards or friends; say whether it can follow."""
+        match fact:
+            case TierGranted():
+                grant = TierGrant(
+                    ref=fact.ref, tier=fact.tier, granted_at=fact.at, until=fact.until, reason=fact.reason, actor=fact.actor
+                )
+                self._put("tier_grants", fact.ref, grant)
+            case TierGrantEnded() if (granted := self._one("tier_grants", fact.ref)) is not None:
+                self._put("tier_grants", fact.ref, attrs.evolve(granted, until=max(fact.at, granted.granted_at)))
+            case RewardGiven():
+                offered = self._one("rewards", fact.reward_id)
+                given = HeldReward(
+                    source=fact.source,
+                    at=offered.at if offered is not None and offered.options else fact.at,
+                    points=fact.points,
+                    coupons=fact.coupons,
+                    payouts=fact.payouts,
+                    price_points=fact.price_points,
+                    account=fact.account,
+                    option=fact.option,
+                    mark_points=fact.mark_points,
+                )
+                self._put("rewards", fact.reward_id, given)
+            case RewardOffered():
+                offered = HeldReward(
+                    source=fact.source, at=fact.at, options=fact.options, until=fact.until, mark_points=fact.mark_points
+                )
+                self._put("rewards", fact.reward_id, offered)
+            case RewardTakenBack() if (held := self._one("rewards", fact.reward_id)) is not None:
+                self._put("rewards", fact.reward_id, attrs.evolve(held, is_gone=True, coupons_kept=fact.coupons_kept))
+            case FriendRewarded():
+                friend = RewardedFriend(
+                    program_id=fact.program_id, day=fact.day, number=fact.number, period=fact.period, rewards=fact.rewards
+                )
+                self._put("friends", fact.friend_id, friend)
+            case FriendReversed() if self._one("friends", fact.friend_id) is not None:
+                self._reverse(fact)
+            case ReferralCodeGiven():
+                self.referral_code = fact.code
+            case _:
+                return False
+        return True
+
+    def named(self, field: str) -> FrozenMap[str, Any]:
+        """Give what a field holds after all; what did not change is not looked at."""
+        before: FrozenMap[str, Any] = getattr(self.before, field)
+        if field in self.whole:
+            return FrozenMap(self.whole[field])
+        return before.updated(self.changed[field]) if field in self.changed else before
+
+    def _reverse(self, fact: FriendReversed) -> None:
+        """Let a friend go; whoever stands in has the number and the rewards from now on."""
+        friends = self.whole.setdefault("friends", dict(self.named("friends")))
+        gone: RewardedFriend = friends.pop(fact.friend_id)
+        if fact.stand_in in friends:
+            own = friends[fact.stand_in]
+            friends[fact.stand_in] = attrs.evolve(own, number=gone.number, period=gone.period, rewards=gone.rewards)
+
+    def _one(self, field: str, name: str) -> Any:  # noqa: ANN401 - each field has values of its own
+        """Give one of what a field holds by now; ``None`` where it is not there."""
+        if field in self.whole:
+            return self.whole[field].get(name)
+        found = self.changed.get(field, {}).get(name)
+        return getattr(self.before, field).get(name) if found is None else found
+
+    def _put(self, field: str, name: str, value: object) -> None:
+        changes = self.whole[field] if field in self.whole else self.changed.setdefault(field, {})
+        changes[name] = value
 
     def _uses(self, order_id: str) -> OfferUses | None:
         return self.uses.get(order_id) or self.before.uses.get(order_id)

@@ -46,6 +46,7 @@ from loyaltycore._order_facts import (
     OrderPlaced,
     OrderReserved,
     OrderReturned,
+    ReferralNeed,
     TakenBack,
 )
 from loyaltycore.basket import Return
@@ -72,6 +73,7 @@ __all__ = [
     "OrderPlaced",
     "OrderReserved",
     "OrderReturned",
+    "ReferralNeed",
     "Shape",
     "TakenBack",
 ]
@@ -168,7 +170,8 @@ class Order:
                 case OrderCancelled(order_id=self.order_id) if placed is None and reserved is not None:
                     cancelled_at = fact.at if cancelled_at is None else cancelled_at
                 case OrderAttached(order_id=self.order_id) if placed is not None and placed.member_id is None:
-                    placed = attrs.evolve(placed, member_id=fact.member_id, earned=fact.earned)
+                    granted = fact.coupons_granted
+                    placed = attrs.evolve(placed, member_id=fact.member_id, earned=fact.earned, coupons_granted=granted)
                 case OrderCardSold(order_id=self.order_id) if placed is not None:
                     cards[fact.card_id] = fact.line_id
                 case OrderReturned(order_id=self.order_id) if placed is not None:

@@ -35,6 +35,8 @@ from loyaltycore._recurrence import Days, is_on, read_rule
 from loyaltycore.errors import UsageError
 
 __all__ = [
+    "AS_RULES",
+    "AsRules",
     "Awaiting",
     "Calendar",
     "Expires",
@@ -511,6 +513,16 @@ class Sliding:
 
 Expires: TypeAlias = Term | YearDay | UntilDay | Sliding | None
 """When points end, counted from when they can be used; ``None`` is never."""
+
+
+class AsRules(StrEnum):
+    """Says that points end as those of the program's first rule for the main account do."""
+
+    AS_RULES = "as rules"
+
+
+AS_RULES: Final = AsRules.AS_RULES
+"""As the program's rules say: of what gives points and says no end of its own."""
 
 
 @final

@@ -38,21 +38,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from os import PathLike  # noqa: TID251 - a type only
-from typing import Any, Final, final
+from typing import final
 
 import attrs
 
 from loyaltycore._booking import (
     BurnFirst,
-    book_action,
-    book_attached,
-    book_cancelled,
-    book_order,
-    book_release,
     book_reserved,
-    book_return,
-    earned_now,
-    is_given_up,
     with_facts,
 )
 from loyaltycore._campaign import campaigns_by_id
@@ -63,58 +55,62 @@ from loyaltycore._decisions import (
     Needs,
     Overview,
     Placed,
+    ReferralOverview,
     Refunded,
     Reserved,
     check_free,
     check_member,
-    check_same_return,
     check_unchanged,
     known_order,
     order_posting,
-    taken_since,
 )
 from loyaltycore._earning import RULES_LIMIT, Action, Combine, EarningRule, check_together
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._offer_warnings import OfferWarning, warnings_of
+from loyaltycore._on_orders import OnOrders
 from loyaltycore._placing import claims_of, order_placed
 from loyaltycore._program_file import ORDER_RULE, Problem, ProgramError, read_program
+from loyaltycore._purchase import ends_of
 from loyaltycore._quote import Asked, CardAnswer, Quote, QuotedLine
-from loyaltycore._quoting import price, tier_of
-from loyaltycore._redeeming import counters_of, freeing, holding
+from loyaltycore._quoting import price
+from loyaltycore._redeeming import counters_of
+from loyaltycore._reward_warnings import RewardWarning, RewardWarningKind, reward_warnings
+from loyaltycore._rewarding import RewardReturned, RewardTaken
+from loyaltycore._rewards_due import settle
 from loyaltycore._settling import (
-    beside_cancelled,
-    beside_confirmed,
     beside_placed,
     beside_reserved,
-    beside_returned,
     beside_streams,
-    counters_kept,
-    facts_cancelled,
-    facts_placed,
     facts_reserved,
-    facts_returned,
-    offers_kept,
 )
-from loyaltycore.basket import Basket, Return
+from loyaltycore.basket import Basket
 from loyaltycore.benefits import BonusPoints, NextCoupon, PointsTimes, singles
 from loyaltycore.coupons import CouponCampaign
-from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
-from loyaltycore.facts import Posting
-from loyaltycore.identity import check_id, check_slug, member_stream, order_stream
+from loyaltycore.errors import CurrencyMismatchError, Reason, Refusal, RefusedError, UsageError
+from loyaltycore.identity import check_slug, member_stream, order_stream, referral_stream
 from loyaltycore.members import Profile
 from loyaltycore.memberships import Membership
 from loyaltycore.offers import NO_VIEW, Offer, OfferBook, View
 from loyaltycore.orders import (
     Order,
-    OrderAttached,
-    OrderCancelled,
     OrderPlaced,
     OrderReserved,
 )
-from loyaltycore.periods import Calendar, Period, Term, check_instant
+from loyaltycore.periods import Calendar, Expires, Term, check_instant
 from loyaltycore.points import POINTS, BurnRule, Overdraft
 from loyaltycore.quantities import exponent_of
-from loyaltycore.tiers import TierRule, TierStatus
+from loyaltycore.referrals import After, Referral, ReferralProgram
+from loyaltycore.rewards import (
+    CatalogueReward,
+    LifetimePoints,
+    Milestone,
+    check_rewards,
+    gift_campaigns,
+    milestones_by_id,
+    reward_campaigns,
+    rewards_by_id,
+)
+from loyaltycore.tiers import TierRule
 from loyaltycore.wire import digest, instant_text, plain
 
 __all__ = [
@@ -133,8 +129,13 @@ __all__ = [
     "ProgramWarning",
     "Quote",
     "QuotedLine",
+    "ReferralOverview",
     "Refunded",
     "Reserved",
+    "RewardReturned",
+    "RewardTaken",
+    "RewardWarning",
+    "RewardWarningKind",
 ]
 
 
@@ -146,17 +147,13 @@ def _actions(actions: Mapping[str, Action]) -> FrozenMap[str, Action]:
     return FrozenMap(check_mapping("actions", actions))
 
 
-_CARD_RESTORE: Final = Term(Period(months=12))
-"""How long money can be used that comes back to a gift card which has expired, where the program says nothing."""
-
-
 class ProgramWarning(UserWarning):
     """A program can be executed, but something about its offers is odd."""
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Program:
+class Program(OnOrders):
     """A shop's rules, frozen and versioned.
 
     Attributes:
@@ -175,7 +172,11 @@ class Program:
         restore: How long burned points can be used that come back into a lot that has expired; ``None`` leaves them there.
         tiers: Tiers; ``None`` has none.
         book: The offers, those of campaigns among them.
-        campaigns: What only a code or a granted coupon opens, by id; given as several ``CouponCampaign``.
+        campaigns: What only a code or a granted coupon opens, by id; given as several ``CouponCampaign``. Those that rewards need
+            stand among them.
+        referrals: What members get who bring friends; ``None`` has none.
+        rewards: What members can have for points, by id; given as several ``CatalogueReward``.
+        milestones: What members are given once they have come so far, by id; given as several ``Milestone``.
     """
 
     name: str
@@ -194,6 +195,9 @@ class Program:
     tiers: TierRule | None
     book: OfferBook
     campaigns: FrozenMap[str, CouponCampaign] = attrs.field(default=FrozenMap[str, CouponCampaign](), converter=campaigns_by_id)
+    referrals: ReferralProgram | None = None
+    rewards: FrozenMap[str, CatalogueReward] = attrs.field(default=FrozenMap[str, CatalogueReward](), converter=rewards_by_id)
+    milestones: FrozenMap[str, Milestone] = attrs.field(default=FrozenMap[str, Milestone](), converter=milestones_by_id)
 
     def __attrs_post_init__(self) -> None:
         """Check what the parts cannot check alone."""
@@ -211,6 +215,7 @@ class Program:
             check_slug("action", action)
             check_kind(f"action {action!r}", given, Action)
         check_together(self.earning, self.combine, self.actions, None if self.tiers is None else self.tiers.ladder)
+        self._check_referrals()
         self._take_campaigns()
         policy = self.book.stacking.discount_limit
         moneys = [amount for offer in self.book.offers for amount in offer.moneys]
@@ -219,8 +224,19 @@ class Program:
                 raise CurrencyMismatchError(self.currency, amount.currency)
         self._check_points_of_offers()
 
+    def _check_referrals(self) -> None:
+        """Refuse rewards that would wait for ever."""
+        if self.referrals is not None and self.referrals.after is After.RETURN_WINDOW and self.returns is None:
+            msg = "after must be said where an order can come back for ever, got the return window"
+            raise UsageError(msg)
+
     def _take_campaigns(self) -> None:
-        """Put the offers of the campaigns into the book."""
+        """Put the offers of the campaigns into the book, and the campaigns that rewards need beside the shop's own."""
+        own = reward_campaigns(self.rewards, self.milestones, self.tiers, self.referrals, campaigns=self.campaigns)
+        if own:
+            campaigns = self.campaigns.updated({campaign.campaign_id: campaign for campaign in own})
+            object.__setattr__(self, "campaigns", campaigns)
+        check_rewards(self.rewards, self.milestones, self.tiers, self.referrals, campaigns=self.campaigns, currency=self.currency)
         plain = [offer for offer in self.book.offers if offer.offer_id not in self.campaigns]
         for campaign_id, campaign in self.campaigns.items():
             known = self.book.offer(campaign_id)
@@ -259,7 +275,7 @@ class Program:
     def load(cls, path: str | PathLike[str]) -> Program:
         """Read a program from a TOML file: one of two places where the core reads anything, and only at start-up.
 
-        What is odd about its offers is told as a ``ProgramWarning``, by Python's ``warnings``; see ``warnings``.
+        What is odd about its offers and rewards is told as a ``ProgramWarning``, by Python's ``warnings``; see ``warnings``.
 
         Raises:
             ProgramError: Everything that is wrong with it, all at once.
@@ -281,15 +297,24 @@ class Program:
         return digest(plain(self), purpose="lc.program")
 
     @cached_property
-    def warnings(self) -> tuple[OfferWarning, ...]:
-        """What a person should know of the offers before they meet a shopper: which cannot apply, and where only ids decide."""
+    def warnings(self) -> tuple[OfferWarning | RewardWarning, ...]:
+        """What a person should know before a shopper meets it.
+
+        Offers that cannot apply, or where only ids decide; rewards that cost more than they bring.
+        """
         tiers = frozenset[str]() if self.tiers is None else frozenset(rung.value for rung in self.tiers.ladder.rungs)
-        return warnings_of(self.book, tiers=tiers, starts_at=self.starts_at)
+        of_offers = warnings_of(self.book, tiers=tiers, starts_at=self.starts_at)
+        return (*of_offers, *reward_warnings(self, self.book.offers))
 
     @cached_property
     def starts_at(self) -> datetime:
         """First instant at which anything is earned."""
         return self.calendar.first_instant(self.starts_on)
+
+    @cached_property
+    def points_expire(self) -> Expires:
+        """When points end that say no end of their own: as those of the first rule for the main account."""
+        return ends_of(self.earning)
 
     @cached_property
     def rule_ids(self) -> frozenset[str]:
@@ -299,13 +324,21 @@ class Program:
 
     @cached_property
     def coupons_to_come(self) -> tuple[str, ...]:
-        """The campaigns without codes whose coupons an order may give its member, by id."""
+        """The campaigns without codes whose coupons an order may give its member, by id: also for what it brings about."""
         given = {one.coupon_id for offer in self.book.offers for one in singles(offer.give) if isinstance(one, NextCoupon)}
-        return tuple(sorted(name for name in given if name in self.campaigns and self.campaigns[name].codes is None))
+        named = {name for name in given if name in self.campaigns and self.campaigns[name].codes is None}
+        return tuple(sorted(named.union(self.gift_campaigns)))
+
+    @cached_property
+    def gift_campaigns(self) -> tuple[str, ...]:
+        """The campaigns of whose coupons milestones and gifts for entering a tier are made, by id."""
+        return gift_campaigns(self.milestones, self.tiers)
 
     @cached_property
     def looks_back(self) -> bool:
-        """Whether an order asks for all that a member ever earned, because of a cap on a span or spend that is carried over."""
+        """Whether an order asks for all that a member ever earned: for a cap, spend that is carried over, a milestone."""
+        if any(isinstance(milestone.when, LifetimePoints) for milestone in self.milestones.values()):
+            return True
         return any(rule.carries or (rule.caps is not None and rule.caps.looks_back) for rule in self.earning)
 
     def needs(
@@ -326,6 +359,10 @@ class Program:
         """
         streams = [member_stream(member_id)] if member_id is not None else []
         streams += [order_stream(order_id)] if order_id is not None else []
+        # What an order did for the advocate of its member is undone with it, also where there are no referrals any more.
+        has_referral = order is not None and order.placed is not None and order.placed.referral is not None
+        if member_id is not None and order_id is not None and (self.referrals is not None or has_referral):
+            streams.append(referral_stream(member_id))
         streams += beside_streams(order) if order is not None else ()
         counters = () if at is None else counters_of(self.book.limited, at=at, calendar=self.calendar)
         return Needs(streams=tuple(sorted(streams)), counters=counters)
@@ -380,6 +417,7 @@ class Program:
         *,
         order_id: str,
         order: Order | None = None,
+        referral: Referral | None = None,
         view: View = NO_VIEW,
         at: datetime,
     ) -> Placed:
@@ -393,6 +431,7 @@ class Program:
             membership: As it is now; must be the quote's member.
             order_id: The shop's own.
             order: As it is now, if it may be known already.
+            referral: The member's own, as a friend whom somebody referred.
             view: What is so now, besides the member; as for ``quote``.
             at: Timezone-aware.
 
@@ -413,7 +452,7 @@ class Program:
             # A paid order is never refused: what was held for it when it was quoted pays for it, however late it comes.
             fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at, late=True)
         check_unchanged(quote, fresh)
-        return self._book(fresh, membership, known)
+        return self._book(fresh, membership, known, referral)
 
     def place_unseen(
         self,
@@ -422,6 +461,7 @@ class Program:
         *,
         order_id: str,
         order: Order | None = None,
+        referral: Referral | None = None,
         view: View = NO_VIEW,
         at: datetime,
     ) -> Placed:
@@ -434,6 +474,7 @@ class Program:
             membership: As it is now; must be of the member asked for.
             order_id: The shop's own.
             order: As it is now, if it may be known already; of one that was placed nothing is booked again.
+            referral: The member's own, as a friend whom somebody referred.
             view: What is so now, besides the member; as for ``quote``.
             at: Timezone-aware.
 
@@ -448,7 +489,7 @@ class Program:
             return Placed(fact=known.placed, order=order_posting(known, ()), member=again)
         check_free(known)
         fresh = price(self, asked, membership, order_id=order_id, view=view, at=at)
-        return self._book(fresh, membership, known)
+        return self._book(fresh, membership, known, referral)
 
     def reserve(
         self,
@@ -494,296 +535,35 @@ class Program:
         fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at)
         check_unchanged(quote, fresh)
         fact = OrderReserved(order=self._order_placed(fresh, order_id, at), until=until, at=at)
-        member = None
+        member, beside = None, beside_reserved(fact.order, fresh.asked.basket, view, until=until)
         if membership is not None:
             held = book_reserved(membership, fact.order, until=until, burn_first=self.burn_first)
-            member = with_facts(held, facts_reserved(fact.order, until=until))
+            named = with_facts(held, facts_reserved(fact.order, until=until))
+            member, beside = settle(self, membership, named, beside=beside, view=view, at=at)
         return Reserved(
             fact=fact,
             order=order_posting(known, (fact,)),
             member=member,
-            beside=beside_reserved(fact.order, fresh.asked.basket, view, until=until),
+            beside=beside,
             claims=claims_of(fresh, fact.order, until=until, calendar=self.calendar),
         )
 
-    def confirm(self, order: Order, membership: Membership | None = None, *, view: View = NO_VIEW, at: datetime) -> Placed:
-        """Book a reserved order, because it was paid: as it was set aside, whatever has changed since.
-
-        A paid order is never refused: after its time has run out, and after it was cancelled, it is booked as well, with
-        ``fact.late``. What it is to burn is then taken below zero where it must be. Points that a cap of today no longer leaves
-        are not given; to a late one they are.
-
-        Args:
-            order: As it is now.
-            membership: As it is now; must be the order's member.
-            view: The order's coupons and gift cards, where it has some: ``needs`` names their streams.
-            at: Timezone-aware.
-
-        Returns:
-            The postings to keep; without facts when it was placed already.
-
-        Raises:
-            RefusedError: ``order_not_found`` where it was never reserved; ``key_reused`` where the shop has used the order's id
-                for something else of the member meanwhile.
-            UsageError: Another member's state.
-        """
-        check_instant("at", at)
-        if order.placed is not None:
-            check_member(order.placed.member_id, membership)
-            again = None if membership is None else membership.posting(())
-            return Placed(fact=order.placed, order=order_posting(order, ()), member=again)
-        reserved = order.reserved
-        if reserved is None:
-            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order.order_id}))
-        check_member(order.member_id, membership)
-        late = not order.is_reserved(at=at)
-        earned, since = reserved.order.earned, reserved.order.at
-        if membership is not None:
-            late = late or is_given_up(membership, reserved.order)
-            earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar, capped=not late)
-        placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, final_at=self._final_at(at), at=at)
-        beside = beside_confirmed(placed, view, self.campaigns, self.calendar)
-        return Placed(
-            fact=placed,
-            order=order_posting(order, (placed,)),
-            member=self._member_placed(membership, placed, beside),
-            beside=beside,
-            # A paid order is never refused: it may take a limit beyond its end, and nothing else does.
-            claims=holding(placed.counters, order_id=order.order_id, at=at),
-        )
-
-    def cancel(self, order: Order, membership: Membership | None = None, *, view: View = NO_VIEW, at: datetime) -> Cancelled:
-        """Give a reserved order up: what was held for it is free.
-
-        A reservation frees what it holds by itself when its time has run out; cancelling is only sooner.
-
-        Args:
-            order: As it is now.
-            membership: As it is now; must be the order's member.
-            view: The order's coupons and gift cards, as for ``confirm``.
-            at: Timezone-aware.
-
-        Returns:
-            The postings to keep; without facts when it was cancelled already.
-
-        Raises:
-            RefusedError: ``order_not_found`` where it was never reserved; ``order_placed`` where it was booked: refund it.
-            UsageError: Another member's state.
-        """
-        check_instant("at", at)
-        if order.placed is not None:
-            raise RefusedError(Refusal(Reason.ORDER_PLACED, {"order_id": order.order_id}))
-        if order.reserved is None:
-            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order.order_id}))
-        check_member(order.member_id, membership)
-        fact = OrderCancelled(order_id=order.order_id, at=at if order.cancelled_at is None else order.cancelled_at)
-        facts = (fact,) if order.cancelled_at is None else ()
-        if not facts:
-            again = None if membership is None else membership.posting(())
-            return Cancelled(fact=fact, order=order_posting(order, ()), member=again)
-        member, order_id = None, order.order_id
-        if membership is not None:
-            freed = book_cancelled(membership, order_id, at=at)
-            member = with_facts(freed, facts_cancelled(membership, order_id, at=at))
-        return Cancelled(
-            fact=fact,
-            order=order_posting(order, facts),
-            member=member,
-            beside=beside_cancelled(order.reserved.order, view, at=at),
-            claims=freeing(order.reserved.order.counters, order_id=order_id, at=at),
-        )
-
-    def attach(self, order: Order, membership: Membership, *, at: datetime) -> Attached:
-        """Give a guest's order to a member: the points it earned at purchase, as caps allow now, less what came back since.
-
-        Args:
-            order: As it is now.
-            membership: As it is now.
-            at: Timezone-aware.
-
-        Raises:
-            RefusedError: ``order_not_found`` where it was never placed; ``order_has_member``; ``key_reused`` where the order's id
-                names something else of the member.
-        """
-        check_instant("at", at)
-        check_kind("membership", membership, Membership)
-        placed, order_id = order.placed, order.order_id
-        if placed is None:
-            raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
-        if placed.member_id is not None:
-            raise RefusedError(Refusal(Reason.ORDER_HAS_MEMBER, {"order_id": order_id, "member_id": placed.member_id}))
-        earned = earned_now(self.earning, placed.earned, membership, since=placed.since, calendar=self.calendar)
-        fact = OrderAttached(order_id=order_id, member_id=membership.member_id, earned=earned, at=at)
-        own = attrs.evolve(
-            placed,
-            member_id=membership.member_id,
-            earned=earned,
-            offers_per_member=offers_kept(order, self.book),
-            ordered_at=placed.since,
-            at=at,
-        )
-        member = book_attached(
-            membership,
-            own,
-            taken_since(own, order.returns.values()),
-            overdraft=self.overdraft,
-            restore=self.restore,
-            calendar=self.calendar,
-        )
-        return Attached(fact=fact, order=order_posting(order, (fact,)), member=member)
-
-    def refund(
-        self,
-        order: Order,
-        membership: Membership | None = None,
-        *,
-        back: Return,
-        return_id: str,
-        view: View = NO_VIEW,
-        at: datetime,
-    ) -> Refunded:
-        """Take back some of an order: money, points earned, points burned and what counts for tiers, each exactly.
-
-        Args:
-            order: As it is now.
-            membership: As it is now; must be the order's member.
-            back: Units by line, or an amount.
-            return_id: The shop's own; the same one again changes nothing.
-            view: The order's coupons and gift cards, as for ``confirm``.
-            at: Timezone-aware.
-
-        Raises:
-            RefusedError: What ``Order.plan`` refuses; ``card_spent`` for a gift card that was bought and used; ``key_reused``
-                for another return under this id; ``points_insufficient``
-                where the program's overdraft is ``reject``.
-            UsageError: Another member's state.
-        """
-        known = order.returns.get(return_id)
-        if known is not None:
-            check_same_return(known, back)
-            again = None if membership is None else membership.posting(())
-            return Refunded(fact=known, order=order_posting(order, ()), member=again)
-        answer = order.plan(back, return_id=return_id, calendar=self.calendar, at=at)
-        if isinstance(answer, Refused):
-            raise RefusedError(*answer.refusals)
-        fact, placed = answer.value, order.placed
-        assert placed is not None  # plan refuses an order that was never placed
-        check_member(placed.member_id, membership)
-        member = None
-        if membership is not None:
-            fact, member = book_return(
-                membership,
-                order.taken_by(fact),
-                fact,
-                overdraft=self.overdraft,
-                restore=self.restore,
-                calendar=self.calendar,
-            )
-        until = (self.restore or _CARD_RESTORE).end_after(at, calendar=self.calendar)
-        fact, beside = beside_returned(order, fact, view, self.book, card_until=until)
-        if member is not None and membership is not None:
-            member = with_facts(member, facts_returned(membership, order, fact, beside, self.book))
-        kept = counters_kept(order, fact, self.book)
-        return Refunded(
-            fact=fact,
-            order=order_posting(order, (fact,)),
-            member=member,
-            beside=beside,
-            claims=freeing(placed.counters, order_id=order.order_id, at=at, but=kept),
-        )
-
-    def record(self, action: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
-        """Give the points of a named action, such as a review.
-
-        Args:
-            action: One of the program's.
-            membership: As it is now.
-            ref: The shop's own name for this one; the same ref again gives nothing.
-            at: Timezone-aware.
-
-        Raises:
-            RefusedError: ``action_unknown``, ``program_not_started``, ``action_limit_reached`` where it was done as often as it
-                may be, or ``action_expired`` where its points could never be used.
-        """
-        given = self.actions.get(check_kind("action", action, str))
-        if given is None:
-            raise RefusedError(Refusal(Reason.ACTION_UNKNOWN, {"action": action, "known": tuple(sorted(self.actions))}))
-        if check_instant("at", at) < self.starts_at:
-            raise RefusedError(
-                Refusal(
-                    Reason.PROGRAM_NOT_STARTED,
-                    {"starts_at": instant_text(self.starts_at), "starts_on": self.starts_on.isoformat()},
-                )
-            )
-        ledger = membership.ledger_of(given.account)
-        if f"{check_id('ref', ref)}/{action}" in ledger.lots:
-            return membership.posting(())
-        refusal = given.refusal(action, ledger, at=at, calendar=self.calendar)
-        if refusal is not None:
-            raise RefusedError(refusal)
-        terms = given.terms(at, calendar=self.calendar)
-        if terms is None:
-            raise RefusedError(Refusal(Reason.ACTION_EXPIRED, {"action": action, "at": instant_text(at)}))
-        return book_action(membership, given, terms, name=action, ref=ref, at=at)
-
-    def release(self, event: str, membership: Membership, *, ref: str, at: datetime) -> Posting[Membership]:
-        """Make available what an order or an action earned and what waits for an event, such as ``"delivered"``.
-
-        Args:
-            event: The shop's own name for it, as the rules of earning say.
-            membership: As it is now.
-            ref: The order or the action; releasing it again changes nothing.
-            at: When it happened.
-
-        Raises:
-            RefusedError: ``earning_not_found`` where nothing of it awaits the event, ``release_too_late`` at the deadline.
-        """
-        return book_release(membership, event, ref=ref, at=at)
-
-    def tier(self, membership: Membership, *, at: datetime) -> TierStatus | None:
-        """Tell where a member stands; ``None`` in a program without tiers."""
-        return tier_of(self, tuple(membership.orders.values()), at)
-
-    def overview(self, membership: Membership, *, at: datetime) -> Overview:
-        """Gather what "my account" shows."""
-        check_instant("at", at)
-        return Overview(
-            member_id=membership.member_id,
-            joined_at=membership.joined_at,
-            balance=membership.ledger_of(POINTS).balance(at=at),
-            accounts=FrozenMap({name: ledger.balance(at=at) for name, ledger in membership.ledgers.items()}),
-            expiring=membership.ledger_of(POINTS).expiring(after=at),
-            tier=self.tier(membership, at=at),
-            order_count=membership.order_count,
-        )
-
-    def _book(self, quote: Quote, membership: Membership | None, order: Order) -> Placed:
+    def _book(self, quote: Quote, membership: Membership | None, order: Order, referral: Referral | None) -> Placed:
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
         beside = beside_placed(placed, quote.asked.basket, quote.view, self.campaigns, self.calendar)
+        member, beside = self._member_placed(membership, placed, beside, referral, quote.view)
         return Placed(
             fact=placed,
             order=order_posting(order, (placed,)),
-            member=self._member_placed(membership, placed, beside),
+            member=member,
             beside=beside,
             claims=claims_of(quote, placed, until=None, calendar=self.calendar),
         )
 
-    def _member_placed(
-        self, membership: Membership | None, placed: OrderPlaced, beside: Iterable[Posting[Any]]
-    ) -> Posting[Membership] | None:
-        if membership is None:
-            return None
-        facts = facts_placed(membership, placed, beside)
-        return book_order(membership, placed, burn_first=self.burn_first, beside=facts, calendar=self.calendar)
-
     def _order_placed(self, quote: Quote, order_id: str, at: datetime) -> OrderPlaced:
         """Freeze a quote into the fact of an order."""
         return order_placed(quote, order_id, campaigns=self.campaigns, final_at=self._final_at(at), calendar=self.calendar, at=at)
-
-    def _final_at(self, at: datetime) -> datetime | None:
-        """Say when an order booked at an instant can no longer come back."""
-        return None if self.returns is None else self.returns.end_after(at, calendar=self.calendar)
 
     def _placed_again(self, order: Order, placed: OrderPlaced, quote: Quote, membership: Membership | None) -> Placed:
         if placed.digest != quote.digest:

@@ -1,8 +1,8 @@
 """Replay: a shop's whole history through a program, before anyone signs it.
 
 Every row of the history ends in exactly one bucket; what could not be booked is counted with its reason. Events are booked in
-order of time; at one instant joinings come first, then codes and coupons, orders, gift cards, returns and actions, each by its
-id.
+order of time; at one instant joinings come first, then codes and coupons, tiers given by hand, orders, gift cards, returns,
+actions, and rewards that are taken or chosen, each by its id. Before an event, friends' rewards are given that have fallen due.
 
 Invariants:
     1. ``sum(report.buckets.values()) == report.read``.
@@ -33,7 +33,6 @@ Invariants:
 from __future__ import annotations
 
 import heapq
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, assert_never, cast, final
+from typing import Any, Final, Protocol, TypeAlias, assert_never, final
 
 import attrs
 
@@ -53,6 +52,7 @@ from loyaltycore._history import (
     Bucket,
     Cancelled,
     CardMade,
+    Chosen,
     CodesIssued,
     CouponGranted,
     Event,
@@ -61,12 +61,20 @@ from loyaltycore._history import (
     Joined,
     Ordered,
     ReturnedLines,
+    RewardAsked,
     Tally,
+    TierLifted,
     read_jsonl,
 )
+from loyaltycore._notes import ORDERS_PLACE, Notes, key_of
+from loyaltycore._payouts import Payout
+from loyaltycore._referral import Referral
+from loyaltycore._referral_insight import RANKS, Rank, leaderboard
+from loyaltycore._rewarding import take
+from loyaltycore._standing import Standing
 from loyaltycore._takings import takings
+from loyaltycore._waiting import Waiting
 from loyaltycore.basket import Return
-from loyaltycore.codec import fact_from_text, fact_text
 from loyaltycore.coupons import CodeBook
 from loyaltycore.coupons import CouponGranted as GrantedFact
 from loyaltycore.errors import Reason, Refusal, Refused, RefusedError, UsageError
@@ -75,7 +83,7 @@ from loyaltycore.gift_cards import CardNumbers
 from loyaltycore.identity import CounterId, Key, StreamId, campaign_stream, member_stream, order_stream, within
 from loyaltycore.ledger import Adjusted, AdjustmentReversed, Books, Burned, BurnRefunded, Granted, Revoked
 from loyaltycore.memberships import Membership
-from loyaltycore.orders import Order, OrderPlaced, OrderReturned
+from loyaltycore.orders import Order
 from loyaltycore.program import Program
 from loyaltycore.repositories import Claimed, Cursor, Due, Enumerable, Receipt, Repository, StoredStream, every_stream
 from loyaltycore.services import Attempts, Loyalty
@@ -86,8 +94,8 @@ __all__ = ["Bucket", "ColumnMap", "HistoryError", "Report", "StoredRepository", 
 ACTOR: Final = "replay"
 """Who acts in what a replay books by itself: adjustments for late returns."""
 
-_ORDER: Final = "4"
-"""Place of orders among what happens at one instant."""
+NOBODYS_CODE: Final = "?"
+"""A text that is no code."""
 
 _MEMBER: Final = "member/"
 
@@ -96,6 +104,12 @@ _RECENT_LIMIT: Final = 1_000
 
 _PAGE: Final = 500
 """Members loaded at once for the summary."""
+
+
+_OneRow: TypeAlias = (
+    Joined | CodesIssued | CouponGranted | TierLifted | Ordered | CardMade | ReturnedLines | Acted | RewardAsked | Chosen
+)
+"""All but what is booked order by order."""
 
 
 class StoredRepository(Repository, Enumerable, Protocol):
@@ -117,6 +131,13 @@ class Report:
         orders: Orders booked, of members and guests.
         points: Where all points are: earned, pending, available, debt, burned, adjusted, expired, revoked.
         tiers: Members by tier at the end.
+        quarters: Members by tier at the end of each quarter, and how many stood higher (``up``) and lower (``down``) than at the
+            end of the quarter before; at most the last 40.
+        rewards: By what gave them: how many were ``given`` and ``taken_back``; the points they cost and gave, without those taken
+            back; how many of their coupons were used; and ``cost_minor``, what those took off orders and what was paid outside.
+        referrals: Friends by what became of them, what friends brought each other to, and what it cost; empty without a referral
+            program.
+        advocates: The ten best, by friends who counted; those with as many by their ids.
         offers: Uses and cost in minor units, by offer; those of campaigns too.
         campaigns: What each campaign of the program gave out, and what its orders brought and cost.
         gift_cards: What was sold, loaded, paid and left, in minor units of the program's currency; empty without gift cards.
@@ -138,15 +159,21 @@ class Report:
     offers: Mapping[str, Mapping[str, int]]
     campaigns: Mapping[str, Mapping[str, int]] = FrozenMap[str, Mapping[str, int]]()
     gift_cards: Mapping[str, int] = FrozenMap[str, int]()
+    quarters: Mapping[str, Mapping[str, int]] = FrozenMap[str, Mapping[str, int]]()
+    rewards: Mapping[str, Mapping[str, int]] = FrozenMap[str, Mapping[str, int]]()
+    referrals: Mapping[str, int | str | None] = FrozenMap[str, int | str | None]()
+    advocates: tuple[Rank, ...] = ()
     ends_at: datetime | None
     balanced: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as JSON values, without times of running or sizes of anything: twice the same is the same bytes.
 
-        What there is none of, campaigns or gift cards, is not named.
+        What there is none of, such as campaigns or gift cards, is not named.
         """
-        campaigns = {"campaigns": {campaign_id: dict(one) for campaign_id, one in self.campaigns.items()}}
+        by_name = {"campaigns": self.campaigns, "tiers_by_quarter": self.quarters, "rewards": self.rewards}
+        several = {title: {name: dict(one) for name, one in found.items()} for title, found in by_name.items() if found}
+        advocates = [{"place": one.place, "member_id": one.advocate_id, "friends": one.friends} for one in self.advocates]
         return {
             "program": self.program,
             "digest": self.digest,
@@ -157,8 +184,9 @@ class Report:
             "points": dict(self.points),
             "tiers": dict(self.tiers),
             "offers": {offer_id: dict(one) for offer_id, one in self.offers.items()},
-            **(campaigns if self.campaigns else {}),
+            **several,
             **({"gift_cards": dict(self.gift_cards)} if self.gift_cards else {}),
+            **({"referrals": {**self.referrals, "advocates": advocates}} if self.referrals else {}),
             "balanced": self.balanced,
         }
 
@@ -196,7 +224,7 @@ def replay(
     """
     tally = Tally()
     events = _merged(program, histories, columns, tally, progress)
-    with _Notes() as notes:
+    with Notes() as notes:
         fold = _Fold(program, repository, tally, notes, codes=codes, card_numbers=card_numbers)
         for event in events:
             fold.take_in(event)
@@ -230,131 +258,11 @@ def _merged(
 def _ordered(events: Iterable[Event]) -> Iterator[Event]:
     """Put what happened at one instant in order, whatever the order of the rows and the files."""
     for _, together in groupby(events, key=_instant):
-        yield from sorted(together, key=_key)
+        yield from sorted(together, key=key_of)
 
 
 def _instant(event: Event) -> datetime:
     return event.at
-
-
-def _key(event: Event) -> tuple[str, ...]:
-    """Name an event: its kind's place at one instant, and its ids."""
-    match event:
-        case Joined():
-            return ("1", event.member_id)
-        case CodesIssued():
-            return ("2", event.campaign_id, event.ref)
-        case CouponGranted():
-            return ("3", event.campaign_id, event.ref)
-        case Ordered():
-            return (_ORDER, event.order_id)
-        case CardMade():
-            return ("5", event.ref)
-        case ReturnedLines():
-            return ("6", event.order_id, event.return_id)
-        case Cancelled():
-            return ("7", event.return_id)
-        case Acted():
-            return ("8", event.member_id, event.ref)
-    assert_never(event)
-
-
-@final
-@attrs.frozen
-class _Taken:
-    """Units taken back from one line of an order."""
-
-    place: int
-    order_id: str
-    line_id: str
-    units: int
-
-
-@final
-class _Notes:
-    """What a replay must remember, in a temporary database on disk: it grows with the history, and memory must not.
-
-    Which events were booked, where each member bought each product and how much of that has not come back, and the returns
-    that came too late.
-    """
-
-    def __init__(self) -> None:
-        self.db = sqlite3.connect("", isolation_level=None)
-        self.db.execute("PRAGMA journal_mode = OFF")
-        self.db.execute("CREATE TABLE booked (key TEXT PRIMARY KEY) WITHOUT ROWID")
-        self.db.execute(
-            "CREATE TABLE bought (member TEXT, product TEXT, place INTEGER, order_id TEXT, line_id TEXT, units INTEGER,"
-            " PRIMARY KEY (member, product, place)) WITHOUT ROWID"
-        )
-        self.db.execute(
-            "CREATE TABLE late (order_id TEXT, return_id TEXT, fact TEXT, PRIMARY KEY (order_id, return_id)) WITHOUT ROWID"
-        )
-        self.db.execute("BEGIN")
-        self.place = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.db.close()
-
-    def is_first(self, event: Event) -> bool:
-        """Note that an event was booked, and say whether it is the first of its name."""
-        return self.db.execute("INSERT OR IGNORE INTO booked VALUES (?)", (_joined(_key(event)),)).rowcount == 1
-
-    def knows(self, *key: str) -> bool:
-        """Say whether an event of this name was booked."""
-        return self.db.execute("SELECT 1 FROM booked WHERE key = ?", (_joined(key),)).fetchone() is not None
-
-    def bought(self, placed: OrderPlaced) -> None:
-        """Remember what a member bought."""
-        member_id, order_id, start = placed.member_id, placed.order_id, self.place
-        self.place += len(placed.lines)
-        rows = [
-            (member_id, line.product_id, place, order_id, line.line_id, line.quantity)
-            for place, line in enumerate(placed.lines, start)
-        ]
-        self.db.executemany("INSERT INTO bought VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    def take(self, member_id: str, product_id: str, units: int) -> list[_Taken]:
-        """Take units back from the latest purchases."""
-        found, left = list[_Taken](), units
-        rows = self.db.execute(
-            "SELECT place, order_id, line_id, units FROM bought WHERE member = ? AND product = ? AND units > 0"
-            " ORDER BY place DESC",
-            (member_id, product_id),
-        )
-        for place, order_id, line_id, bought in rows:
-            found.append(_Taken(place, order_id, line_id, min(left, bought)))
-            left -= found[-1].units
-            if left == 0:
-                break
-        rows.close()
-        self._move(member_id, product_id, [(-one.units, one.place) for one in found])
-        return found
-
-    def give_back(self, member_id: str, product_id: str, taken: Iterable[_Taken]) -> None:
-        """Put units back where they were taken: they did not come back after all."""
-        self._move(member_id, product_id, [(one.units, one.place) for one in taken])
-
-    def _move(self, member_id: str, product_id: str, moves: list[tuple[int, int]]) -> None:
-        self.db.executemany(
-            "UPDATE bought SET units = units + ? WHERE member = ? AND product = ? AND place = ?",
-            [(units, member_id, product_id, place) for units, place in moves],
-        )
-
-    def late(self, order_id: str) -> dict[str, OrderReturned]:
-        """Give the returns of an order that came too late, by their id."""
-        rows = self.db.execute("SELECT return_id, fact FROM late WHERE order_id = ? ORDER BY return_id", (order_id,))
-        return {return_id: cast("OrderReturned", fact_from_text(text)) for return_id, text in rows}
-
-    def came_late(self, fact: OrderReturned) -> None:
-        """Remember a return that came too late."""
-        self.db.execute("INSERT INTO late VALUES (?, ?, ?)", (fact.order_id, fact.return_id, fact_text(fact)))
-
-
-def _joined(key: tuple[str, ...]) -> str:
-    return "\x1f".join(key)  # no id holds a control character
 
 
 @final
@@ -410,14 +318,14 @@ class _Fold:
         program: Program,
         repository: Repository,
         tally: Tally,
-        notes: _Notes,
+        notes: Notes,
         *,
         codes: CodeBook | None,
         card_numbers: CardNumbers | None,
     ) -> None:
         self.now = datetime.min.replace(tzinfo=UTC)
         self.ends_at: datetime | None = None
-        self.repository = _Recent(repository)
+        self.repository = Waiting(_Recent(repository))
         self.codes, self.card_numbers = codes, card_numbers
         self.shop = Loyalty(
             program, self.repository, clock=lambda: self.now, codes=codes, card_numbers=card_numbers, attempts=_UNLIMITED
@@ -431,8 +339,9 @@ class _Fold:
         """Book one event and count its rows."""
         latest = event.at if self.ends_at is None else max(event.at, self.ends_at)
         self.tally.beside["events_out_of_order"] += event.at < latest
+        self._settle_friends(latest)
         # Points cannot be burned before what already happened; everything else is booked at its own time.
-        self.now = latest if isinstance(event, Ordered) and event.burn else event.at
+        self.now = latest if isinstance(event, RewardAsked) or (isinstance(event, Ordered) and event.burn) else event.at
         self.ends_at = latest
         if isinstance(event, Cancelled):
             self._cancelled(event)
@@ -443,6 +352,15 @@ class _Fold:
         except (RefusedError, UsageError) as error:
             bucket = self._refused(event, error)
         self.tally.buckets[bucket] += event.rows if isinstance(event, Ordered) else 1
+
+    def _settle_friends(self, latest: datetime) -> None:
+        """Give, and take back, what friends' orders have brought their advocates by now: an order may use it."""
+        due_at = self.repository.next_at()
+        if due_at is None or due_at > latest:
+            return
+        self.now = latest
+        for failed in self.shop.sweep().failed:
+            raise failed.error
 
     def _check_keys(self, event: Event) -> None:
         """Stop at the first event that a key is missing for: it would be refused, and all that follows from it."""
@@ -459,10 +377,10 @@ class _Fold:
         self.tally.beside[f"refused.{type(event).__name__.lower()}.{why}"] += 1
         return Bucket.REFUSED
 
-    def _booked(self, event: Joined | CodesIssued | CouponGranted | Ordered | CardMade | ReturnedLines | Acted) -> Bucket:
+    def _booked(self, event: _OneRow) -> Bucket:
         match event:
             case Joined():
-                self.shop.join(event.member_id)
+                self._join(event)
                 bucket = Bucket.JOIN
             case Acted():
                 self.shop.record(event.action, member_id=event.member_id, ref=event.ref)
@@ -482,19 +400,65 @@ class _Fold:
                 self._check_known(event.order_id)
                 bucket = self._returned(event.order_id, event.return_id, event.back)
             case _:
-                assert_never(event)
+                bucket = self._given(event)
         return bucket if self.notes.is_first(event) else Bucket.REPEATED
+
+    def _given(self, event: TierLifted | RewardAsked | Chosen) -> Bucket:
+        match event:
+            case TierLifted():
+                self.shop.grant_tier(
+                    event.tier, member_id=event.member_id, ref=event.ref, reason=event.reason, until=event.until, by=ACTOR
+                )
+                return Bucket.TIER_GRANT
+            case RewardAsked():
+                self._take(event)
+                return Bucket.REWARD
+            case Chosen():
+                self._check_offered(event)
+                self.shop.rewards.choose(event.reward_id, event.option, member_id=event.member_id, actor=ACTOR)
+                return Bucket.CHOOSE
+        assert_never(event)
+
+    def _take(self, event: RewardAsked) -> None:
+        try:
+            self.shop.rewards.take(event.reward_id, member_id=event.member_id, ref=event.ref, actor=ACTOR)
+        except RefusedError as no:
+            if no.refusal.reason is not Reason.AT_BEFORE_LAST:
+                raise
+            # The store knows what came after: an earlier replay refused it too, for a reason that only that time knew.
+            stream, program = member_stream(event.member_id), self.shop.program
+            facts = self.repository.load([stream])[stream].facts
+            known = Membership.replay(event.member_id, [fact for fact in facts if fact.at <= self.now])
+            status = program.tier(known, at=self.now)
+            take(program, event.reward_id, known, ref=event.ref, tier=None if status is None else status.tier, at=self.now)
+            raise
+
+    def _join(self, event: Joined) -> None:
+        program = self.shop.program.referrals
+        if program is None:
+            self.tally.beside["friends_without_referrals"] += event.referred_by is not None
+            self.shop.join(event.member_id)
+            return
+        code = None if event.referred_by is None else self._code_of(event.referred_by)
+        self.shop.join(event.member_id, referral_code=code, identity_hashes=event.identity_hashes)
+
+    def _code_of(self, member_id: str) -> str:
+        """Give the code that a member brings friends with; somebody unknown brings them with one that nobody has."""
+        if self.shop.membership(member_id).version:
+            return self.shop.referrals.code(member_id).code
+        return NOBODYS_CODE
 
     def _ordered(self, event: Ordered) -> Bucket:
         granted = [self._granted(name) for name in event.coupons]
-        coupons = [grant.coupon_id for grant in granted if grant is not None]
+        of_rewards = self._of_rewards(event)
+        coupons = [*(grant.coupon_id for grant in granted if grant is not None), *of_rewards]
         cards = [self._number(ref) for ref in event.gift_cards if self._is_made(ref)]
         placed = self.shop.place_unseen(
             event.basket,
             order_id=event.order_id,
             member_id=event.member_id,
             codes=(*event.codes, *(self._code(grant) for grant in granted if grant is not None and not grant.holder)),
-            coupons=[grant.coupon_id for grant in granted if grant is not None and grant.holder],
+            coupons=[*(grant.coupon_id for grant in granted if grant is not None and grant.holder), *of_rewards],
             burn=event.burn,
             gift_cards=cards,
             actor=ACTOR,
@@ -507,7 +471,8 @@ class _Fold:
         redeemed = {one.coupon_id for one in placed.coupons_redeemed}
         made = sum(self._coupon_of(code) in redeemed for code in set(event.codes)) if redeemed else 0
         self.tally.beside["codes_not_applied"] += len(set(event.codes)) - len(set(placed.codes)) - made
-        self.tally.beside["coupons_not_redeemed"] += len(event.coupons) - len(redeemed.intersection(coupons))
+        presented = len(event.coupons) + max(len(event.rewards), len(of_rewards))
+        self.tally.beside["coupons_not_redeemed"] += presented - len(redeemed.intersection(coupons))
         self.tally.beside["gift_cards_not_paid"] += len(event.gift_cards) - len(placed.card_payments)
         if event.member_id is None:
             self.orders["guest"] += 1
@@ -515,6 +480,14 @@ class _Fold:
         self.orders["member"] += 1
         self.notes.bought(placed)
         return Bucket.SALE_MEMBER
+
+    def _of_rewards(self, event: Ordered) -> list[str]:
+        """Give the coupons of the rewards that are named, as far as they were given by this time, used since or not."""
+        if not event.rewards or event.member_id is None:
+            return []
+        held = self.shop.membership(event.member_id).rewards
+        given = [held[name] for name in dict.fromkeys(event.rewards) if name in held]
+        return [coupon_id for reward in given if reward.at <= self.now for coupon_id in reward.coupons]
 
     def _granted(self, name: GrantName) -> GrantedFact | None:
         """Find what was granted under a name; ``None`` where nothing was, or not yet at this time."""
@@ -561,11 +534,17 @@ class _Fold:
 
     def _check_known(self, order_id: str) -> None:
         """Refuse an order that is in the store from an earlier replay, but at this time was not placed yet."""
-        if self.notes.knows(_ORDER, order_id):
+        if self.notes.knows(ORDERS_PLACE, order_id):
             return
         placed = self.shop.order(order_id).placed
         if placed is not None and placed.at > self.now:
             raise RefusedError(Refusal(Reason.ORDER_NOT_FOUND, {"order_id": order_id}))
+
+    def _check_offered(self, event: Chosen) -> None:
+        """Refuse a choice that is in the store from an earlier replay, but at this time was neither offered nor made yet."""
+        held = self.shop.membership(event.member_id).rewards.get(event.reward_id)
+        if held is not None and held.at > self.now:
+            raise RefusedError(Refusal(Reason.REWARD_NOT_FOUND, {"reward_id": event.reward_id}))
 
     def _returned(self, order_id: str, return_id: str, back: Return) -> Bucket:
         """Refund; after the return window the points are adjusted instead, as far as there are any."""
@@ -721,9 +700,11 @@ def summarise(
     counted, sums = tally or Tally(), _Sums()
     ends_at = at or max((fact.at for _, facts in _every_member(repository) for fact in facts), default=None)
     instant = ends_at or datetime.max.replace(tzinfo=UTC)  # an empty store has no member to look at
+    standing = Standing(program, at=instant)
     for membership, facts in _every_member(repository):
         sums.members += 1
         sums.add(facts)
+        standing.add(membership.member_id, facts)
         sums.books += membership.books(at=instant)
         sums.available += membership.available(at=instant)
         status = program.tier(membership, at=instant)
@@ -741,7 +722,11 @@ def summarise(
         "expired": books.expired,
         "revoked": books.revoked,
     }
-    others = takings(program, repository, at=instant)
+    others = takings(program, repository, coupons=standing.coupons, at=instant)
+    standing.add_orders(others.rewards)
+    standing.add_payouts(Payout.replay(payout_id, facts) for payout_id, facts in _every(repository, "payout"))
+    referrals = [Referral.replay(friend_id, facts) for friend_id, facts in _every(repository, "referral")]
+    friends = standing.friends(referrals, members=sums.members, campaigns=others.campaigns, members_minor=others.members_minor)
     names = [rung.value for rung in program.tiers.ladder.rungs] if program.tiers is not None else []
     return Report(
         program=f"{program.name} {program.version}",
@@ -756,6 +741,10 @@ def summarise(
         offers={offer_id: dict(one) for offer_id, one in sorted((offers or {}).items())},
         campaigns=others.campaigns,
         gift_cards=others.gift_cards,
+        quarters=standing.quarters(),
+        rewards=standing.given(),
+        referrals=friends,
+        advocates=leaderboard(referrals)[:RANKS] if friends else (),
         ends_at=ends_at,
         balanced=sums.balanced and others.balanced,
     )
@@ -763,16 +752,22 @@ def summarise(
 
 def _every_member(repository: StoredRepository) -> Iterator[tuple[Membership, Sequence[Fact]]]:
     """Load all members, some at a time."""
+    for member_id, facts in _every(repository, "member"):
+        yield Membership.replay(member_id, facts), facts
+
+
+def _every(repository: StoredRepository, kind: str) -> Iterator[tuple[str, Sequence[Fact]]]:
+    """Load all streams of a kind, some at a time, each by what it is called."""
     page: list[StreamId] = []
-    for stream in every_stream(repository, "member"):
+    for stream in every_stream(repository, kind):
         page.append(stream)
         if len(page) == _PAGE:
-            yield from _members(repository, page)
+            yield from _loaded(repository, page)
             page = []
     if page:
-        yield from _members(repository, page)
+        yield from _loaded(repository, page)
 
 
-def _members(repository: Repository, page: Sequence[StreamId]) -> Iterator[tuple[Membership, Sequence[Fact]]]:
+def _loaded(repository: Repository, page: Sequence[StreamId]) -> Iterator[tuple[str, Sequence[Fact]]]:
     for stream, stored in repository.load(page).items():
-        yield Membership.replay(stream.partition("/")[2], stored.facts), stored.facts
+        yield stream.partition("/")[2], stored.facts

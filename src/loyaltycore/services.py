@@ -39,7 +39,11 @@ from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._code_book import CodeBook
 from loyaltycore._code_space import AvoidedWords
 from loyaltycore._coupon_steps import Batch, Grant, UsableCoupon
-from loyaltycore._driver import Driver
+from loyaltycore._forget_steps import alias_or_new
+from loyaltycore._member_desks import ReferralDesk, RewardDesk
+from loyaltycore._points_calls import PointsCalls
+from loyaltycore._reward_steps import PayoutPage
+from loyaltycore._rewarding import RewardAnswer
 from loyaltycore._service import (
     ACTOR,
     RETRIES_LIMIT,
@@ -47,7 +51,6 @@ from loyaltycore._service import (
     SWEEP_LIMIT,
     Failed,
     Swept,
-    alias_or_new,
     asked_for,
     back_of,
     utc_now,
@@ -61,22 +64,9 @@ from loyaltycore._steps import (
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import Campaign, Coupon
 from loyaltycore.gift_cards import CardNumbers
-from loyaltycore.ledger import (
-    Adjusted,
-    AdjustmentReversed,
-    Burned,
-    BurnRefunded,
-    Captured,
-    Granted,
-    Held,
-    Released,
-    Touched,
-    TransferredOut,
-    TransferUndone,
-    Voided,
-)
+from loyaltycore.ledger import Granted
 from loyaltycore.members import Profile
-from loyaltycore.memberships import MemberJoined, Membership
+from loyaltycore.memberships import MemberJoined, Membership, TierGranted, TierGrantEnded
 from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.orders import Order, OrderAttached, OrderCancelled, OrderPlaced, OrderReserved, OrderReturned
 from loyaltycore.periods import Window
@@ -84,6 +74,7 @@ from loyaltycore.points import POINTS
 from loyaltycore.program import Overview, Program, Quote
 from loyaltycore.quantities import Money
 from loyaltycore.repositories import Cursor, Repository
+from loyaltycore.tiers import TierAnswer
 
 __all__ = [
     "ACTOR",
@@ -95,7 +86,11 @@ __all__ = [
     "Grant",
     "IssuedCard",
     "Loyalty",
+    "PayoutPage",
     "Projected",
+    "ReferralDesk",
+    "RewardAnswer",
+    "RewardDesk",
     "Swept",
     "UsableCoupon",
     "utc_now",
@@ -104,7 +99,7 @@ __all__ = [
 
 @final
 @attrs.frozen
-class Loyalty(Driver):
+class Loyalty(PointsCalls):
     """A program at work over a repository.
 
     Attributes:
@@ -144,6 +139,16 @@ class Loyalty(Driver):
     def cards(self) -> CardDesk:
         """Gift cards: make, load, look up, block, replace."""
         return CardDesk(self)
+
+    @property
+    def rewards(self) -> RewardDesk:
+        """Rewards: what a member can have, take, give back, choose; and what the shop pays outside."""
+        return RewardDesk(self)
+
+    @property
+    def referrals(self) -> ReferralDesk:
+        """Members who bring friends: codes, who brought whom, the leaderboard, the report."""
+        return ReferralDesk(self)
 
     def quote(
         self,
@@ -422,13 +427,58 @@ class Loyalty(Driver):
         """
         return self._run(self._revoke(coupon_id, reason, by))
 
-    def join(self, member_id: str) -> MemberJoined:
-        """Make somebody a member, once.
+    def join(self, member_id: str, *, referral_code: str | None = None, identity_hashes: Iterable[str] = ()) -> MemberJoined:
+        """Make somebody a member, once; and the friend of whoever's code it is.
+
+        A bad code never stops a sign-up, and raises nothing: ``overview(member_id).referral`` has the one answer to show. Whose
+        code was refused may call again with another one.
 
         Args:
             member_id: The shop's own, opaque.
+            referral_code: As typed, or as it came with a link; ``None`` where nobody brought the member.
+            identity_hashes: What the person is recognised by, hashed by the shop, such as a payment card or a device: two members
+                of one hash do not refer each other.
         """
-        return self._run(self._join(member_id))
+        return self._run(self._join(member_id, referral_code, identity_hashes))
+
+    def grant_tier(self, tier: str, *, member_id: str, ref: str, until: datetime | None, reason: str, by: str) -> TierGranted:
+        """Grant a tier by hand, once for each ``ref``: until it ends the member stands at least there.
+
+        Args:
+            tier: One of the program's.
+            member_id: Whom.
+            ref: The shop's own name for the grant, such as a ticket.
+            until: First instant at which it no longer holds; ``None`` holds until ``end_tier_grant``.
+            reason: In the shop's words.
+            by: Who grants it.
+
+        Raises:
+            RefusedError: ``tier_unknown`` or ``key_reused``.
+            UsageError: An end that has passed.
+        """
+        return self._run(self._grant_tier(tier, member_id, ref=ref, until=until, reason=reason, by=by))
+
+    def end_tier_grant(self, ref: str, *, member_id: str, reason: str, by: str) -> TierGrantEnded:
+        """End a tier that was granted by hand, once, before its time; of one whose time was over, it says since when.
+
+        Args:
+            ref: The shop's own name for the grant.
+            member_id: Whose.
+            reason: In the shop's words.
+            by: Who ends it.
+
+        Raises:
+            RefusedError: ``tier_grant_not_found``; ``key_reused`` for another reason, or by somebody else.
+        """
+        return self._run(self._end_tier_grant(ref, member_id, reason=reason, by=by))
+
+    def explain_tier(self, member_id: str) -> TierAnswer | None:
+        """Say why a member stands where he stands; ``None`` in a program without tiers.
+
+        Args:
+            member_id: Whose.
+        """
+        return self._run(self._explain_tier(member_id))
 
     def record(self, action: str, *, member_id: str, ref: str, actor: str = ACTOR) -> Granted:
         """Give the points of a named action, once for each ``ref``.
@@ -452,246 +502,6 @@ class Loyalty(Driver):
             member_id: The shop's own; one never seen has nothing.
         """
         return self._run(self._overview(member_id))
-
-    def earn(
-        self,
-        points: int,
-        *,
-        member_id: str,
-        ref: str,
-        expires_at: datetime | None,
-        available_at: datetime | None = None,
-        rule: str = "gift",
-        reason: str = "",
-        account: str = POINTS,
-        actor: str,
-    ) -> Granted:
-        """Give points by hand, once for each ``ref``: goodwill, a balance brought from another system.
-
-        Args:
-            points: At least 1.
-            member_id: Whose.
-            ref: The shop's own name for it, for example a ticket.
-            expires_at: First instant at which they can no longer be burned; ``None`` never.
-            available_at: First instant at which they can be burned; ``None`` is at once.
-            rule: Names what they are given for.
-            reason: In the shop's words.
-            account: Which of the member's accounts.
-            actor: Who gives them.
-
-        Raises:
-            UsageError: A value out of range or an empty window.
-            RefusedError: ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        steps = self._earn(
-            points,
-            member_id=member_id,
-            ref=ref,
-            expires_at=expires_at,
-            available_at=available_at,
-            rule=rule,
-            reason=reason,
-            account=account,
-            actor=actor,
-        )
-        return self._run(steps)
-
-    def adjust_down(self, points: int, *, member_id: str, ref: str, reason: str, account: str = POINTS, actor: str) -> Adjusted:
-        """Take points away by hand, once for each ``ref``.
-
-        Args:
-            points: At least 1, at most what is available.
-            member_id: Whose.
-            ref: The shop's own name for it, for example a ticket.
-            reason: In the shop's words.
-            account: Which of the member's accounts.
-            actor: Who does it.
-
-        Raises:
-            RefusedError: ``points_insufficient`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._adjust_down(points, member_id=member_id, ref=ref, reason=reason, account=account, actor=actor))
-
-    def reverse_adjustment(
-        self, adjustment_ref: str, *, member_id: str, ref: str, account: str = POINTS, actor: str
-    ) -> AdjustmentReversed:
-        """Undo what ``adjust_down`` took, once for each ``ref``.
-
-        Args:
-            adjustment_ref: The ``ref`` of the adjustment.
-            member_id: Whose.
-            ref: The shop's own name for undoing it.
-            account: Which of the member's accounts.
-            actor: Who does it.
-
-        Raises:
-            RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._reverse_adjustment(adjustment_ref, member_id=member_id, ref=ref, account=account, actor=actor))
-
-    def burn(self, points: int, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Burned:
-        """Take points for something else than an order of the program, once for each ``ref``; first what the program says.
-
-        Args:
-            points: At least 1, at most what is available.
-            member_id: Whose.
-            ref: The shop's own name for what they pay.
-            account: Which of the member's accounts.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._burn(points, member_id=member_id, ref=ref, account=account, actor=actor))
-
-    def refund_burn(
-        self,
-        burn_ref: str,
-        points: int | None = None,
-        *,
-        member_id: str,
-        ref: str,
-        account: str = POINTS,
-        actor: str = ACTOR,
-    ) -> BurnRefunded:
-        """Give burned points back, once for each ``ref``; those of lots that have expired as the program's ``restore`` says.
-
-        Args:
-            burn_ref: The ``ref`` of the burn, or of the hold that was captured.
-            points: At least 1; ``None`` is all that is left of it.
-            member_id: Whose.
-            ref: The shop's own name for giving them back.
-            account: Which of the member's accounts.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``burn_not_found``, ``burn_exceeded`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._refund_burn(burn_ref, points, member_id=member_id, ref=ref, account=account, actor=actor))
-
-    def hold(self, points: int, *, member_id: str, ref: str, until: datetime, account: str = POINTS, actor: str = ACTOR) -> Held:
-        """Set points aside while something waits for its payment, once for each ``ref``; then ``capture`` or ``void``.
-
-        Args:
-            points: At least 1, at most what is available.
-            member_id: Whose.
-            ref: The shop's own name for what they are to pay.
-            until: First instant at which the hold ends by itself.
-            account: Which of the member's accounts.
-            actor: Who asks.
-
-        Raises:
-            UsageError: An end that has passed.
-            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._hold(points, member_id=member_id, ref=ref, until=until, account=account, actor=actor))
-
-    def capture(
-        self, hold_ref: str, points: int | None = None, *, member_id: str, account: str = POINTS, actor: str = ACTOR
-    ) -> Captured:
-        """Burn what was held, once; what is left of the hold goes back. It never fails for balance.
-
-        Args:
-            hold_ref: The ``ref`` of the hold; the burn has the same.
-            points: At least 1, at most what was held; ``None`` is all.
-            member_id: Whose.
-            account: Which of the member's accounts.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``hold_not_found``, ``hold_resolved``, ``hold_exceeded`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._capture(hold_ref, points, member_id=member_id, account=account, actor=actor))
-
-    def void(self, hold_ref: str, *, member_id: str, account: str = POINTS, actor: str = ACTOR) -> Voided:
-        """Give a hold up, once.
-
-        Args:
-            hold_ref: The ``ref`` of the hold.
-            member_id: Whose.
-            account: Which of the member's accounts.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``hold_not_found``, ``hold_resolved`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._void(hold_ref, member_id=member_id, account=account, actor=actor))
-
-    def release(self, event: str, *, member_id: str, ref: str, actor: str = ACTOR) -> tuple[Released, ...]:
-        """Make available what an order or an action earned and what waits for an event, once, on every account.
-
-        Args:
-            event: What happened, such as ``"delivered"``.
-            member_id: Whose.
-            ref: The order or the action.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``earning_not_found``, ``release_too_late`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._release(event, member_id, ref, actor))
-
-    def touch(self, *, member_id: str, ref: str, account: str = POINTS, actor: str = ACTOR) -> Touched:
-        """Note that a member was active, once for each ``ref``: ends that are counted from the last activity move on.
-
-        Args:
-            member_id: Who.
-            ref: The shop's own name for what the member did.
-            account: Which of the member's accounts.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._touch(member_id=member_id, ref=ref, account=account, actor=actor))
-
-    def transfer(
-        self, points: int, *, member_id: str, to: str, ref: str, account: str = POINTS, actor: str = ACTOR
-    ) -> TransferredOut:
-        """Give points to another member with the terms they have, once for each ``ref``: both accounts move, or none.
-
-        Args:
-            points: At least 1, at most what is available.
-            member_id: Who gives; a repeated call finds its receipt there.
-            to: Who gets them.
-            ref: The shop's own name for the transfer.
-            account: Of both members.
-            actor: Who asks.
-
-        Raises:
-            UsageError: A transfer to oneself.
-            RefusedError: ``points_insufficient``, ``at_before_last`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._transfer(points, member_id=member_id, to=to, ref=ref, account=account, actor=actor))
-
-    def undo_transfer(
-        self, transfer_ref: str, *, member_id: str, taker: str, account: str = POINTS, actor: str = ACTOR
-    ) -> TransferUndone:
-        """Undo a transfer, once; what the taker has spent of it becomes a debt there.
-
-        Args:
-            transfer_ref: The ``ref`` of the transfer.
-            member_id: Who gave.
-            taker: Who got the points.
-            account: Of both members.
-            actor: Who asks.
-
-        Raises:
-            RefusedError: ``transfer_not_found`` or ``key_reused``.
-            ConflictError: The race was lost more often than ``retries``.
-        """
-        return self._run(self._undo_transfer(transfer_ref, member_id=member_id, taker=taker, account=account, actor=actor))
 
     def statement(self, member_id: str, *, window: Window, account: str = POINTS) -> Statement:
         """Tell what happened on an account in a window, line by line, with the why and the balance after each.
@@ -723,7 +533,9 @@ class Loyalty(Driver):
         return self._run(self._order(order_id))
 
     def sweep(self, limit: int = SWEEP_LIMIT, *, after: Cursor | None = None) -> Swept:
-        """Write down what time has brought: points that expired, holds that ran out. No balance waits for it.
+        """Write down what time has brought: points that expired, holds that ran out; and give what is due for friends.
+
+        No balance, tier or hold waits for it; the rewards of referrals do.
 
         Each stream is a commit of its own; one that fails is named and does not hold up the others. Run again, or in two places
         at once, it writes nothing twice.

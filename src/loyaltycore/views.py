@@ -43,6 +43,8 @@ from loyaltycore.identity import (
     coupon_stream,
     member_stream,
     order_stream,
+    payout_stream,
+    referral_stream,
     space_stream,
 )
 from loyaltycore.ledger import Ledger
@@ -50,10 +52,12 @@ from loyaltycore.memberships import Membership
 from loyaltycore.orders import Order
 from loyaltycore.points import POINTS, PointsAccount
 from loyaltycore.program import Program
+from loyaltycore.referrals import Referral
 from loyaltycore.repositories import Repository
+from loyaltycore.rewards import Payout
 from loyaltycore.wire import digest
 
-__all__ = ["Accounts", "Coupons", "GiftCards", "Memberships", "Orders", "save"]
+__all__ = ["Accounts", "Coupons", "GiftCards", "Memberships", "Orders", "Payouts", "Referrals", "save"]
 
 _ACTOR: Final = "shop"
 
@@ -157,6 +161,42 @@ class Orders(_View[Order]):
             order_id: The shop's own.
         """
         return Order.replay(order_id, self._facts(order_stream(order_id)))
+
+
+@final
+@attrs.frozen
+class Payouts(_View[Payout]):
+    """What the shop pays members outside, by id. What gave a payout stands with its member.
+
+    Attributes:
+        repository: Any.
+    """
+
+    def get(self, payout_id: str, /) -> Payout:
+        """Give a payout as it stands; of one never due nothing is known.
+
+        Args:
+            payout_id: As a member's reward names it.
+        """
+        return Payout.replay(payout_id, self._facts(payout_stream(payout_id)))
+
+
+@final
+@attrs.frozen
+class Referrals(_View[Referral]):
+    """How friends came, and what became of it, by the friend. What the advocate got stands with the advocate.
+
+    Attributes:
+        repository: Any.
+    """
+
+    def get(self, friend_id: str, /) -> Referral:
+        """Give a referral as it stands; of somebody whom nobody brought the status is ``none``.
+
+        Args:
+            friend_id: The friend's member id.
+        """
+        return Referral.replay(friend_id, self._facts(referral_stream(friend_id)))
 
 
 @final

@@ -1,7 +1,8 @@
 """Vendors: rules and examples from the documentation of others.
 
-What ours gives is worked out in ``tests/vendors``: points in ``rules.py``, offers in ``deals.py``, and codes, limits and gift
-cards in ``opened.py``. The last are read by their words: whatever the numbers, a case that is said so is compared.
+What ours gives is worked out in ``tests/vendors``: points in ``rules.py``, offers in ``deals.py``, codes, limits and gift
+cards in ``opened.py``, tiers, birthdays and referrals in ``standing.py``. The last two are read by their words, in
+``tests/vendors/words.py`` those of ``standing.py``: whatever the numbers, a case that is said so is compared.
 """
 
 from __future__ import annotations
@@ -10,20 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Final, final
+from typing import Final, final
 
 from loyaltycore.errors import Reason
-from tests.cases import Case, Differs, Expression, NotExpressible, VendorInconsistent
+from tests.cases import Case, Expression, NotExpressible, VendorInconsistent
 from tests.vendors import deals, opened, rules
+from tests.vendors.words import ORDINALS, STANDING, Found, needs, number, same
 
 __all__ = ["CASES", "worded"]
-
-
-def same(ours: object, expected: object) -> None:
-    """Complain when ours is another answer."""
-    if ours != expected:
-        text = f"{ours}, not {expected}"
-        raise Differs(text)
 
 
 def step_floor(case: Case) -> None:
@@ -212,23 +207,7 @@ def eligibility(case: Case) -> None:
 
 # ---- read by their words ----
 
-Found = re.Match[str]
-
-ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SPANS: Final = {"h": "hours", "hour": "hours", "day": "days", "minute": "minutes", "week": "weeks"}
-
-
-def number(word: str) -> int:
-    """Read ``5``, ``five``, ``fifth`` or ``5th``."""
-    for words in (NUMBERS, ORDINALS):
-        if word.lower() in words:
-            return words.index(word.lower()) + 1
-    digits = re.match(r"\d+", word)
-    if digits is None:
-        why = f"no number: {word}"
-        raise NotExpressible(why)
-    return int(digits[0])
 
 
 def span(text: str) -> timedelta:
@@ -238,15 +217,6 @@ def span(text: str) -> timedelta:
         why = f"no span of time: {text}"
         raise NotExpressible(why)
     return timedelta(**{SPANS[unit.removesuffix("s")]: number(count)})
-
-
-def needs(case: Case, *words: str) -> list[Any]:
-    """Take what a case expects; a word that nothing here reads makes it not expressible."""
-    strange = sorted(set(case["expect"]) - set(words))
-    if strange:
-        why = f"nothing reads {', '.join(strange)}"
-        raise NotExpressible(why)
-    return [case["expect"].get(word) for word in words]
 
 
 def capped_code(found: Found, case: Case) -> None:
@@ -335,6 +305,7 @@ WORDED: Final[tuple[tuple[re.Pattern[str], Callable[[Found, Case], None]], ...]]
             r"Max (?P<limit>\w+) discounted units per campaign; buyers take (?P<buyers>\d+(?:, \d+)*)\.",
             units_of_a_campaign,
         ),
+        *STANDING,
     )
 )
 

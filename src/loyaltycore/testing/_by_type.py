@@ -23,6 +23,7 @@ from loyaltycore.orders import Order
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import PointsAccount
 from loyaltycore.quantities import Money, Rate
+from loyaltycore.referrals import Referral
 from loyaltycore.repositories import (
     Claimed,
     Cursor,
@@ -34,6 +35,7 @@ from loyaltycore.repositories import (
     SnapshotStream,
     StoredStream,
 )
+from loyaltycore.rewards import Payout
 from loyaltycore.testing import _rights_drawn as rights
 from loyaltycore.testing import strategies as own
 from loyaltycore.testing._histories import fact_kinds
@@ -71,6 +73,7 @@ def _strategies() -> dict[type, SearchStrategy[Any]]:
         **_values(),
         **_port(st.one_of(list(facts.values()))),
         Order: own.orders(),
+        Payout: own.payouts(),
         PointsAccount: accounts,
         Membership: _members(),
         Posting: accounts.flatmap(
@@ -112,6 +115,7 @@ def _values() -> dict[type, SearchStrategy[Any]]:
         Period: own.periods(),
         Profile: own.profiles(),
         Rate: own.rates(),
+        Referral: own.referrals(),
         Return: own.baskets(min_lines=1).flatmap(own.returns_of),
         Rung: st.builds(Rung, st.integers(0, 10**6), st.text(max_size=9)),
         SpaceBlocks: rights.space_blocks(),

@@ -5,10 +5,10 @@ Everything is built by the library's own verbs, from calls drawn one by one: a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Final, Literal, TypeVar, assert_never, cast, final
+from typing import Any, Final, TypeVar, cast, final
 
 import attrs
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from loyaltycore.basket import Basket, Line, PriceState, Return
 from loyaltycore.codec import FACTS
 from loyaltycore.coupons import CouponGranted, RedeemedCoupon
 from loyaltycore.errors import Accepted, RefusedError
-from loyaltycore.facts import Fact
+from loyaltycore.facts import Fact, Posting
 from loyaltycore.gift_cards import CardGoods, CardIssued, CardUses
 from loyaltycore.identity import CODE_LENGTH_LIMIT, ID_LENGTH_LIMIT
 from loyaltycore.ledger import MovedLot, Overdraft, Part, Released, Renewed
@@ -31,6 +31,7 @@ from loyaltycore.points import POINTS, Basis
 from loyaltycore.program import Program
 from loyaltycore.quantities import Money, Rounding
 from loyaltycore.testing._calls import FIRST_DAY, PointsCall, points_accounts, points_histories
+from loyaltycore.testing._rewards_drawn import STEPS, Beside, own_reward_fields, reward_fields, reward_step
 
 __all__ = [
     "PointsCall",
@@ -44,6 +45,7 @@ __all__ = [
     "shop_histories",
 ]
 
+_KINDS: Final = ("order", "return", "amount", "gift", "action", "join", "shipping")
 LINES_LIMIT: Final = 4
 QUANTITY_LIMIT: Final = 4
 PRICE_LIMIT: Final = 30_000
@@ -62,15 +64,20 @@ class ShopHistory:
         membership: The member.
         orders: Each order with its returns, in the order placed.
         at: The instant of the last thing that happened.
+        beside: The coupons and payouts of the member's rewards, and the referrals of friends; ``beside.view`` goes to what takes
+            rewards back, such as a return.
     """
 
     membership: Membership
     orders: tuple[Order, ...]
     at: datetime
+    beside: Beside = Beside()
 
 
 def shop_histories(program: Program, *, steps_limit: int = 6) -> st.SearchStrategy[ShopHistory]:
     """Draw what a member did in a program's shop: gifts, actions, orders with codes and burned points, returns.
+
+    Where the program has them, also tiers granted by hand, rewards taken, chosen and given back, and friends brought.
 
     Args:
         program: Whose rules apply; it is asked for every quote.
@@ -121,7 +128,7 @@ class _ShopStep:
     """
 
     wait: timedelta
-    kind: Literal["order", "return", "amount", "gift", "action", "join", "shipping"]
+    kind: str
     number: int
     basket: Basket
     codes: tuple[str, ...]
@@ -136,11 +143,14 @@ def _shop_steps(program: Program) -> st.SearchStrategy[_ShopStep]:
         tags |= rule.exclude.tags | rule.only.tags
     tags |= set() if program.burning is None else program.burning.exclude_tags
     codes = {code for offer in program.book.offers for code in offer.codes}
-    return _steps_of(program.currency, (*sorted(codes), "NONSENSE"), tuple(sorted(tags)))
+    is_rewarding = bool(program.rewards or program.milestones or program.referrals or program.tiers)
+    return _steps_of(program.currency, (*sorted(codes), "NONSENSE"), tuple(sorted(tags)), is_rewarding=is_rewarding)
 
 
 @cache  # Hypothesis prepares a strategy when it is first drawn from: many programs share one
-def _steps_of(currency: str, codes: tuple[str, ...], tags: tuple[str, ...]) -> st.SearchStrategy[_ShopStep]:
+def _steps_of(
+    currency: str, codes: tuple[str, ...], tags: tuple[str, ...], *, is_rewarding: bool
+) -> st.SearchStrategy[_ShopStep]:
     line = st.tuples(
         st.integers(0, PRICE_LIMIT),
         st.integers(1, QUANTITY_LIMIT),
@@ -151,7 +161,7 @@ def _steps_of(currency: str, codes: tuple[str, ...], tags: tuple[str, ...]) -> s
     return st.builds(
         _ShopStep,
         wait=st.integers(0, 40).map(lambda count: timedelta(days=count)),
-        kind=st.sampled_from(("order", "return", "amount", "gift", "action", "join", "shipping")),
+        kind=st.sampled_from((*_KINDS, *(STEPS if is_rewarding else ()))),
         number=st.integers(1, 2_000),
         basket=st.builds(_basket_of, st.just(currency), lines, st.none() | st.integers(0, 900)),
         codes=st.lists(st.sampled_from(codes), max_size=2).map(tuple),
@@ -186,20 +196,31 @@ def _after_step(program: Program, history: ShopHistory, step: _ShopStep, *, ref:
     membership, at = history.membership, history.at
     match step.kind:
         case "join":
-            return attrs.evolve(history, membership=membership.join(at=at).state)
+            return _settled(program, history, membership.join(at=at))
         case "gift":
-            return attrs.evolve(history, membership=membership.earn(step.number, ref=ref, expires_at=None, at=at).state)
+            return _settled(program, history, membership.earn(step.number, ref=ref, expires_at=None, at=at))
         case "action":
             action = _round([*program.actions, "unknown"], step.number)
-            return attrs.evolve(history, membership=program.record(action, membership, ref=ref, at=at).state)
+            return _settled(program, history, program.record(action, membership, ref=ref, at=at))
         case "order":
             quote = program.quote(step.basket, membership, codes=step.codes, burn=step.burn, at=at)
             placed = program.place(quote, membership, order_id=ref, at=at)
             assert placed.member is not None  # a member placed it
-            return attrs.evolve(history, membership=placed.member.state, orders=(*history.orders, placed.order.state))
+            kept = attrs.evolve(history, orders=(*history.orders, placed.order.state))
+            return _after(kept, placed.member, placed.beside)
         case "return" | "amount" | "shipping":
             return _after_return(program, history, step, ref=ref) if history.orders else history
-    assert_never(step.kind)
+    made, beside = reward_step(program, membership, history.beside, step.kind, number=step.number, ref=ref, at=at)
+    return _after(history, made, beside)
+
+
+def _settled(program: Program, history: ShopHistory, posting: Posting[Membership]) -> ShopHistory:
+    """Give what follows from a posting as well: gifts and milestones."""
+    return _after(history, *program.settle(history.membership, posting, view=history.beside.view, at=history.at))
+
+
+def _after(history: ShopHistory, posting: Posting[Membership], beside: Iterable[Posting[Any]]) -> ShopHistory:
+    return attrs.evolve(history, membership=posting.state, beside=history.beside.after(beside))
 
 
 def _after_return(program: Program, history: ShopHistory, step: _ShopStep, *, ref: str) -> ShopHistory:
@@ -216,10 +237,11 @@ def _after_return(program: Program, history: ShopHistory, step: _ShopStep, *, re
             line.line_id: min(wanted, line.quantity) for line, wanted in zip(placed.lines, step.units, strict=False) if wanted
         } or {placed.lines[0].line_id: 1}
         back = Return(lines=units)
-    refunded = program.refund(order, history.membership, back=back, return_id=ref, at=history.at)
+    view = history.beside.view
+    refunded = program.refund(order, history.membership, back=back, return_id=ref, view=view, at=history.at)
     assert refunded.member is not None  # it is the member's order
     kept = (*history.orders[:place], refunded.order.state, *history.orders[place + 1 :])
-    return attrs.evolve(history, membership=refunded.member.state, orders=kept)
+    return _after(attrs.evolve(history, orders=kept), refunded.member, refunded.beside)
 
 
 def _round(items: Sequence[T], number: int) -> T:
@@ -437,6 +459,7 @@ def _own_fields() -> dict[tuple[type[Fact], str], st.SearchStrategy[object]]:
         (Renewed, "expires_at"): _instants(),
         (Released, "lots"): st.lists(ids, max_size=3).map(tuple),
         (OrderReturned, "lines"): st.dictionaries(ids, st.integers(1, 1_000_000), max_size=3).map(FrozenMap[str, int]),
+        **own_reward_fields(_instants()),
     }
 
 
@@ -517,26 +540,31 @@ def _fields() -> dict[str, st.SearchStrategy[object]]:
         **dict.fromkeys(("points_given_back", "list_minor", "discount_minor"), wholes),
         **_ledger_fields(),
         **_rights_fields(),
+        **reward_fields(ids, slugs, _needs(ids)),
     }
 
 
 def _offer_costs(ids: st.SearchStrategy[str], slugs: st.SearchStrategy[str]) -> st.SearchStrategy[OfferCost]:
     """Draw what offers cost, with what they need of the goods that are kept."""
+    return st.builds(
+        lambda offer_id, minor, lines, kept: OfferCost(offer_id=offer_id, discount_minor=minor, lines=lines, **kept),
+        slugs,
+        st.integers(0, 2**63 - 1),
+        st.dictionaries(ids, st.integers(1, 2**63 - 1), max_size=2).map(FrozenMap[str, int]),
+        _needs(ids),
+    )
+
+
+def _needs(ids: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw what something needs of the goods that are kept, in one way."""
     needs = st.builds(
         OfferNeed,
         of=st.sampled_from(NeedOf),
         at_least=st.integers(1, 2**63 - 1),
         lines=st.lists(ids, max_size=2).map(tuple),
     )
-    return st.lists(needs, max_size=2).flatmap(
-        lambda found: st.builds(
-            OfferCost,
-            offer_id=slugs,
-            discount_minor=st.integers(0, 2**63 - 1),
-            lines=st.dictionaries(ids, st.integers(1, 2**63 - 1), max_size=2).map(FrozenMap[str, int]),
-            needs=st.just(tuple(found)),
-            ways=st.just((tuple(range(len(found))),) if found else ()),
-        )
+    return st.lists(needs, max_size=2).map(
+        lambda found: {"needs": tuple(found), "ways": (tuple(range(len(found))),) if found else ()}
     )
 
 

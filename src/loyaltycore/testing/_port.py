@@ -19,7 +19,7 @@ from loyaltycore.coupons import (
     CouponReserved,
     CouponRevoked,
 )
-from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError
+from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Reason, Refusal
 from loyaltycore.facts import Append, Change, Claim, Command, Expect, Fact, Posting
 from loyaltycore.gift_cards import CardNumbered, GiftCard
 from loyaltycore.identity import CounterId, Key, StreamId
@@ -27,12 +27,20 @@ from loyaltycore.ledger import Granted, Ledger, Overdraft
 from loyaltycore.memberships import (
     CouponGiven,
     CouponGone,
+    FriendReversed,
+    FriendRewarded,
     Membership,
     OffersFreed,
     OffersHeld,
     OrderCounted,
+    ReferralCodeGiven,
     ReturnCounted,
+    RewardGiven,
+    RewardOffered,
+    RewardTakenBack,
     SpendCarried,
+    TierGranted,
+    TierGrantEnded,
 )
 from loyaltycore.orders import (
     Counted,
@@ -51,7 +59,9 @@ from loyaltycore.orders import (
 from loyaltycore.periods import Lasting, Period, Term
 from loyaltycore.points import PointsAccount, PointsVerbs
 from loyaltycore.quantities import Money
+from loyaltycore.referrals import Referral, ReferralCodeIssued
 from loyaltycore.repositories import Claimed, Cursor, Due, Receipt, Repository, StoredStream
+from loyaltycore.rewards import PayOut, Payout
 from loyaltycore.testing._stage import Source, Stage
 
 __all__ = [
@@ -85,6 +95,7 @@ _REFUSALS: Final = (ConflictError, DuplicateError, LimitReachedError)
 
 
 A = TypeVar("A", bound=PointsVerbs)
+S = TypeVar("S")
 
 
 @final
@@ -347,8 +358,18 @@ def life_of_member(member: Membership) -> Iterator[Posting[Membership]]:
     freed = OffersFreed(order_id="o-2", offers=("ten",), at=AT)
     given = CouponGiven(coupon_id="sorry/t-1", campaign_id="sorry", ends_at=AT + HOUR, at=AT)
     gone = CouponGone(coupon_id="sorry/t-1", at=AT)
+    stands = (
+        TierGranted(ref="ticket-1", tier="gold", until=AT + HOUR, reason="a lost parcel, 📦", actor="ann", at=AT),
+        TierGrantEnded(ref="ticket-1", reason="found", actor="bob", at=AT),
+        RewardOffered(reward_id="milestone/tenth", source="milestone/tenth", options=("mug", "points"), until=AT + HOUR, at=AT),
+        RewardGiven(reward_id="milestone/tenth", source="milestone/tenth", coupons=("sorry/t-1",), option="mug", at=AT),
+        RewardTakenBack(reward_id="milestone/tenth", reason="the order came back", coupons_kept=("sorry/t-1",), at=AT),
+        ReferralCodeGiven(code="VÉLO-7KQ2", at=AT),
+        FriendRewarded(friend_id="f", program_id="friends", day=AT.date(), number=1, period="2026", at=AT),
+        FriendReversed(friend_id="f", program_id="friends", at=AT),
+    )
     stories: tuple[Callable[[Membership], Iterator[Posting[Membership]]], ...] = (
-        lambda m: _each(m, lambda m: m.join(at=AT), lambda m: m.posting([counted, carried, held, freed, given, gone])),
+        lambda m: _each(m, lambda m: m.join(at=AT), lambda m: m.posting([counted, carried, held, freed, given, gone, *stands])),
         life_of,
         lambda m: life_of(m.on("status")),
         lambda m: _each(m.on("points"), lambda m: m.posting([returned]), lambda m: m.touch(ref="last", at=AT + 80 * HOUR)),
@@ -373,7 +394,7 @@ def life_of_order(order_id: str) -> tuple[Fact, ...]:
 
 
 def lives_of_rights(name: str) -> dict[str, tuple[Fact, ...]]:
-    """Give every kind of fact of coupons, campaigns, spaces of codes and gift cards, by the kind of their stream.
+    """Give every kind of fact of rights: coupons, campaigns, spaces of codes, gift cards, referrals, payouts; by their streams.
 
     Args:
         name: Of each stream, behind its kind.
@@ -395,7 +416,27 @@ def lives_of_rights(name: str) -> dict[str, tuple[Fact, ...]]:
     card = _onward(card, lambda one: one.block(reason="lost", actor="ann", at=AT))
     card = _onward(card, lambda one: one.unblock(reason="found", actor="ann", at=AT))
     card = _onward(card, lambda one: one.replace(GiftCard.open(f"{name}-2"), ref="r-1", actor="ann", at=AT).old)
+    friend = Referral.open("f").refuse("friends", Refusal(Reason.REFERRAL_SELF), code="VE17777", at=AT)
+    friend = _onward(friend, lambda one: one.join("friends", advocate_id="m", code="VE17KQ2", at=AT))
+    friend = _onward(friend, lambda one: one.qualify("1", due_at=until, at=AT))
+    friend = _onward(friend, lambda one: one.unqualify("1", return_id="r-1", at=AT))
+    friend = _onward(friend, lambda one: one.qualify("2", due_at=until, at=AT))
+    friend = _onward(friend, lambda one: one.reward(number=1, rewards=("referral/friends/1",), at=until))
+    friend = _onward(friend, lambda one: one.unqualify("2", return_id="r-2", at=until))
+    friend = _onward(friend, lambda one: one.reverse(at=until))
+    kept_back = Referral.open("f").join("friends", advocate_id="m", code="VE17KQ2", at=AT)
+    kept_back = _onward(kept_back, lambda one: one.qualify("1", due_at=until, at=AT))
+    limit = Refusal(Reason.REFERRAL_LIMIT_REACHED, {"limit": 20, "period": "per year"})
+    kept_back = _onward(kept_back, lambda one: one.reject(limit, counts=True, at=until))
+    owed = Payout.open(name).fall_due(
+        PayOut(Money.of("5", "EUR")), member_id="m", source="referral/friends", ref="referral/friends/1", at=AT
+    )
+    owed = _onward(owed, lambda one: one.pay(ref="sepa-1", actor="ann", at=AT))
+    owed = _onward(owed, lambda one: one.reverse(reason="the order came back", at=until))
     return {
+        "referral": (*friend.facts, kept_back.facts[-1]),
+        "referral_code": (ReferralCodeIssued(code="VÉLO-7KQ2", member_id="m", at=AT),),
+        "payout": owed.facts,
         "coupon": coupon,
         "campaign": campaign,
         "code_space": (BlockTaken(space_id=name, check_value="0123456789abcdef", block=block, at=AT),),
@@ -404,7 +445,7 @@ def lives_of_rights(name: str) -> dict[str, tuple[Fact, ...]]:
     }
 
 
-def _onward(before: Posting[GiftCard], verb: Callable[[GiftCard], Posting[GiftCard]]) -> Posting[GiftCard]:
+def _onward(before: Posting[S], verb: Callable[[S], Posting[S]]) -> Posting[S]:
     after = verb(before.state)
     return Posting(after.state, facts=(*before.facts, *after.facts), stream=before.stream, version=before.version)
 

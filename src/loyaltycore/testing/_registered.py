@@ -22,7 +22,9 @@ from loyaltycore.orders import Order
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import PointsAccount
 from loyaltycore.quantities import Money, Rate
+from loyaltycore.referrals import Referral
 from loyaltycore.repositories import Claimed, Due, KeptClaim, KeptCommit, Receipt, Snapshot, SnapshotStream, StoredStream
+from loyaltycore.rewards import Payout
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -55,12 +57,14 @@ DRAWN: Final[tuple[type, ...]] = (
     Offer,
     OfferBook,
     Order,
+    Payout,
     Period,
     PointsAccount,
     Posting,
     Profile,
     Rate,
     Receipt,
+    Referral,
     Return,
     Rung,
     Snapshot,

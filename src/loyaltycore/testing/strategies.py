@@ -48,6 +48,7 @@ from loyaltycore.testing._offers_drawn import (
     offers,
     stackings,
 )
+from loyaltycore.testing._rewards_drawn import payouts, referrals
 from loyaltycore.testing._rights_drawn import coupons, gift_cards
 
 __all__ = [
@@ -70,11 +71,13 @@ __all__ = [
     "offer_books",
     "offers",
     "orders",
+    "payouts",
     "periods",
     "points_accounts",
     "points_histories",
     "profiles",
     "rates",
+    "referrals",
     "refs",
     "returns_of",
     "shop_histories",
