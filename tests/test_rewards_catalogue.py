@@ -27,7 +27,6 @@ from loyaltycore.rewards import (
     PayOut,
     RewardBenefit,
     check_rewards,
-    gift_campaigns,
     milestones_by_id,
     next_coupons,
     own_benefit,
@@ -261,12 +260,6 @@ class TestCampaigns:
             reward_campaigns([MUG], campaigns=own)
         made = reward_campaigns([MUG])
         assert reward_campaigns([MUG], campaigns={one.campaign_id: one for one in made}) == made
-
-    def test_of_gifts(self) -> None:
-        """Those that an order may bring: of milestones and tiers, the shop's own among them; no catalogue."""
-        rule = tiers({1: "gold"}, gold=TierBenefits(entry_gift=Several([TEN, NextCoupon("sorry")])))
-        assert gift_campaigns({"tenth": TENTH}, rule) == ("milestone-tenth", "sorry", "tier-gold")
-        assert gift_campaigns({}, None) == ()
 
 
 class TestCheckRewards:

@@ -160,14 +160,18 @@ class TestGrants:
         with pytest.raises(UsageError, match="until must be a timezone-aware datetime"):
             shop.grant_tier("gold", member_id="m", ref="t", until=NEW_YEAR.date(), reason="", by="ann")  # type: ignore[arg-type]
 
-    def test_a_stopped_campaign_gives_no_coupon(self) -> None:
-        """The gift is named all the same, without one."""
+    def test_a_coupon_of_a_stopped_campaign_waits(self) -> None:
+        """It is given, opens nothing while the campaign is stopped, and can be used when it goes on."""
         shop = Loyalty(PROGRAM, MemoryRepository(), clock=Clock(NEW_YEAR))
         shop.join("m")
         shop.stop("tier-gold", by="ann")
         shop.grant_tier("gold", member_id="m", ref="t-1", until=None, reason="", by="ann")
-        assert shop.coupons("m") == ()
-        assert not [fact for fact in shop.membership("m").rewards.values() if fact.coupons]
+        [coupon] = shop.coupons("m")
+        assert coupon.refusal is not None
+        assert coupon.refusal.reason is Reason.CAMPAIGN_STOPPED
+        shop.resume("tier-gold", by="ann")
+        [coupon] = shop.coupons("m")
+        assert coupon.refusal is None
 
 
 def test_facts_are_named() -> None:

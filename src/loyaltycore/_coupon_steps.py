@@ -238,16 +238,13 @@ class CouponSteps(Service):
         def gifts(loaded: Loaded, _: datetime) -> tuple[StreamId, ...]:
             return reward_streams(loaded.member(member_id))
 
-        switches = map(campaign_stream, self.program.gift_campaigns)
-        facts = yield from self._once(command, Sight(streams=(home, *switches), more=gifts if undoes else None), both)
+        facts = yield from self._once(command, Sight(streams=(home,), more=gifts if undoes else None), both)
         return facts[home]
 
     def _settled(self, loaded: Loaded, before: Membership, posting: Posting[Membership], at: datetime) -> Postings:
-        """Add the gifts that a command of a member brings about, and guard the switches of their campaigns."""
-        view = attrs.evolve(loaded.beside(), stopped=self._stopped(loaded))
-        posting, beside = self.program.settle(before, posting, view=view, at=at)
-        guards = self._guards(loaded, self.program.gift_campaigns) if beside else ()
-        return (posting, *beside, *guards)
+        """Add the gifts that a command of a member brings about."""
+        posting, beside = self.program.settle(before, posting, view=loaded.beside(), at=at)
+        return (posting, *beside)
 
     def _guards(self, loaded: Loaded, campaign_ids: Iterable[str]) -> tuple[Posting[Campaign], ...]:
         """Give the switches that a command relies on: they must not have been turned when it is kept."""

@@ -90,10 +90,11 @@ def give(
         reward_id: Its name with the member.
         source: What gives it.
         campaign_id: The name of the campaign that the program made for it, where it needs one.
-        campaigns: All campaigns of the program. Of one that is stopped or closed no coupon is given.
+        campaigns: All campaigns of the program. Of one that is closed no coupon is given; one of a campaign that is stopped waits
+            until it goes on.
         calendar: Whose local days count.
         expires: When points end that say no end of their own: ``ends_of`` the rules of earning.
-        view: Which campaigns are stopped; and coupons of rewards that were taken back, where they are known.
+        view: Coupons of rewards that were taken back, where they are known.
         price_points: What the member paid for it.
         option: What the member chose, where there was a choice.
         mark_points: See ``RewardGiven``.
@@ -109,7 +110,7 @@ def give(
     new = [
         _coupon(membership.member_id, name, nth, campaigns[wish], calendar=calendar, valid_from=valid_from, at=at)
         for nth, wish in enumerate(wanted[len(kept) :], 1)
-        if _gives(campaigns.get(wish), view, valid_from)
+        if _gives(campaigns.get(wish), valid_from)
     ]
     owed = [_payout(benefit, membership.member_id, name, source, at)] if isinstance(benefit, PayOut) else []
     fact = RewardGiven(
@@ -183,11 +184,9 @@ def _points(
     )
 
 
-def _gives(campaign: CouponCampaign | None, view: View, at: datetime) -> bool:
+def _gives(campaign: CouponCampaign | None, at: datetime) -> bool:
     """Whether a coupon of a campaign can be given at present."""
-    if campaign is None or campaign.codes is not None or campaign.campaign_id in view.stopped:
-        return False
-    return campaign.closed(at=at) is None
+    return campaign is not None and campaign.codes is None and campaign.closed(at=at) is None
 
 
 def _coupon(
@@ -264,7 +263,7 @@ def renewed(
         coupons, new = list(held.coupons), list[Posting[Coupon]]()
         for place, coupon_id in enumerate(coupons if _stands(held) else ()):
             campaign = campaigns.get(freed[coupon_id].campaign_id or "") if coupon_id in freed else None
-            if campaign is not None and _gives(campaign, view, at):
+            if campaign is not None and _gives(campaign, at):
                 nth = len(coupons) + len(new) + 1
                 new.append(_coupon(membership.member_id, name, nth, campaign, calendar=calendar, valid_from=at, at=at))
                 coupons[place] = new[-1].state.coupon_id

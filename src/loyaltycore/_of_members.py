@@ -323,8 +323,7 @@ class OfMembers(Rules, Protocol):
         Args:
             before: The member before the command.
             posting: What it decided.
-            view: Which campaigns are stopped: of these no coupon is given; where a grant is ended, the coupons and payouts of the
-                member's gifts.
+            view: Where a grant is ended, the coupons and payouts of the member's gifts.
             at: Timezone-aware.
 
         Returns:
@@ -349,7 +348,7 @@ class OfMembers(Rules, Protocol):
         Args:
             referral: Of the friend.
             advocate: As a member.
-            view: Which campaigns are stopped: of these no coupon is given.
+            view: Coupons of rewards that were taken back, where they are known.
             at: When it was due: whenever it is posted, it is of that instant.
             posted_at: When it is posted, where that is later: coupons are valid from then on; ``None`` is ``at``.
         """

@@ -80,7 +80,7 @@ class RewardSteps(CardSteps):
             at = not_before_last(member, at)
             view = self._view_of_rewards(loaded, rewards, at)
             taken = self.program.take_reward(reward_id, member, ref=ref, view=view, at=at)
-            return (*taken.postings, *taken.claims, *self._guards(loaded, self._switched(rewards)))
+            return (*taken.postings, *taken.claims, *self._guards(loaded, _campaigns(rewards)))
 
         facts = yield from self._once(command, self._sight_of_rewards(member_id, rewards, taking_key(member_id, ref)), decide)
         return the(RewardGiven, facts[home])
@@ -95,28 +95,20 @@ class RewardSteps(CardSteps):
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
             member = loaded.member(member_id)
-            view = attrs.evolve(loaded.beside(), stopped=self._stopped(loaded))
-            back = self.program.give_back_reward(ref, member, reason=reason, actor=actor, view=view, at=at)
-            return (*back.postings, *back.claims, *self._guards(loaded, self.program.gift_campaigns))
+            back = self.program.give_back_reward(ref, member, reason=reason, actor=actor, view=loaded.beside(), at=at)
+            return (*back.postings, *back.claims)
 
-        facts = yield from self._once(command, Sight(streams=(home, *self._gift_switches()), more=more), decide)
+        facts = yield from self._once(command, Sight(streams=(home,), more=more), decide)
         return the(RewardTakenBack, facts[home])
 
     def _sight_of_rewards(self, member_id: str, rewards: tuple[CatalogueReward, ...], key: Key) -> Sight:
-        switches = map(campaign_stream, self._switched(rewards))
+        switches = map(campaign_stream, _campaigns(rewards))
         calendar = self.program.calendar
         return Sight(
             streams=(member_stream(member_id), *switches),
             counters=lambda at: stock_counters(rewards, at=at, calendar=calendar),
             key=key,
         )
-
-    def _switched(self, rewards: tuple[CatalogueReward, ...]) -> tuple[str, ...]:
-        """Name the campaigns whose switches taking rewards looks at: their own, and those of gifts that it may bring about."""
-        return tuple(dict.fromkeys([*_campaigns(rewards), *self.program.gift_campaigns]))
-
-    def _gift_switches(self) -> tuple[StreamId, ...]:
-        return tuple(map(campaign_stream, self.program.gift_campaigns))
 
     def _view_of_rewards(self, loaded: Loaded, rewards: tuple[CatalogueReward, ...], at: datetime) -> View:
         used = stock_used(rewards, loaded.taken, at=at, calendar=self.program.calendar)
@@ -143,11 +135,9 @@ class RewardSteps(CardSteps):
         def decide(loaded: Loaded, at: datetime) -> Postings:
             view = View(stopped=self._stopped(loaded))
             chosen = self.program.choose_reward(reward_id, option, loaded.member(member_id), view=view, at=at)
-            return (*chosen.postings, *self._guards(loaded, dict.fromkeys([*needed(loaded), *self.program.gift_campaigns])))
+            return (*chosen.postings, *self._guards(loaded, needed(loaded)))
 
-        sight = Sight(
-            streams=(home, *self._gift_switches()), more=lambda loaded, _at: tuple(map(campaign_stream, needed(loaded)))
-        )
+        sight = Sight(streams=(home,), more=lambda loaded, _at: tuple(map(campaign_stream, needed(loaded))))
         facts = yield from self._once(command, sight, decide)
         return the(RewardGiven, facts[home])
 

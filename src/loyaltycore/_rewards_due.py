@@ -144,7 +144,7 @@ def settle(
         before: The member before the command.
         posting: What the command decided.
         beside: What it does to coupons and gift cards.
-        view: Which campaigns are stopped; and the coupons that ``settled_streams`` names, where there are any.
+        view: The coupons that ``settled_streams`` names, where there are any.
         at: The instant of the command.
 
     Returns:

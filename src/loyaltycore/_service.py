@@ -296,8 +296,7 @@ class Steward(ReferralSteps, ForgetSteps):
             seen = yield from self._known_order(order_id)
             try:
                 streams = self.program.needs(seen.member_id, order_id=order_id, order=seen).streams
-                switches = map(campaign_stream, self.program.gift_campaigns)
-                sight = Sight(streams=(*streams, *switches), more=_beside_order(seen.member_id), follows=True)
+                sight = Sight(streams=streams, more=_beside_order(seen.member_id), follows=True)
                 facts = yield from self._once(command, sight, self._acting(seen, act))
             except _OwnerMovedError:
                 continue  # it found its member, or its member was forgotten, between two looks; each happens once
@@ -310,7 +309,7 @@ class Steward(ReferralSteps, ForgetSteps):
             order = loaded.order(seen.order_id)
             if order.member_id != seen.member_id or beside_streams(order) != beside_streams(seen):
                 raise _OwnerMovedError
-            view = attrs.evolve(loaded.beside(), stopped=self._stopped(loaded))
+            view = loaded.beside()
             done = act(
                 order,
                 loaded.member_or_none(order.member_id),
@@ -318,8 +317,7 @@ class Steward(ReferralSteps, ForgetSteps):
                 view=view,
                 at=not_before_last(None, at, *view.cards.values()),
             )
-            guards = self._guards(loaded, self.program.gift_campaigns) if done.beside else ()
-            return (*done.postings, *done.claims, *guards)
+            return (*done.postings, *done.claims)
 
         return decide
 
@@ -626,8 +624,7 @@ class Steward(ReferralSteps, ForgetSteps):
                 return ()
             return (*self._settled(loaded, giver, moved.giver, at), *self._settled(loaded, taker, moved.taker, at))
 
-        switches = tuple(map(campaign_stream, self.program.gift_campaigns))
-        facts = yield from self._once(command, (command.home, member_stream(taker_id), *switches), both)
+        facts = yield from self._once(command, (command.home, member_stream(taker_id)), both)
         return facts[command.home]
 
     # ---- what time brings ----

@@ -105,7 +105,6 @@ from loyaltycore.rewards import (
     LifetimePoints,
     Milestone,
     check_rewards,
-    gift_campaigns,
     milestones_by_id,
     reward_campaigns,
     rewards_by_id,
@@ -324,15 +323,9 @@ class Program(OnOrders):
 
     @cached_property
     def coupons_to_come(self) -> tuple[str, ...]:
-        """The campaigns without codes whose coupons an order may give its member, by id: also for what it brings about."""
+        """The campaigns without codes whose coupons an order may give its member, by id."""
         given = {one.coupon_id for offer in self.book.offers for one in singles(offer.give) if isinstance(one, NextCoupon)}
-        named = {name for name in given if name in self.campaigns and self.campaigns[name].codes is None}
-        return tuple(sorted(named.union(self.gift_campaigns)))
-
-    @cached_property
-    def gift_campaigns(self) -> tuple[str, ...]:
-        """The campaigns of whose coupons milestones and gifts for entering a tier are made, by id."""
-        return gift_campaigns(self.milestones, self.tiers)
+        return tuple(sorted(name for name in given if name in self.campaigns and self.campaigns[name].codes is None))
 
     @cached_property
     def looks_back(self) -> bool:

@@ -425,14 +425,6 @@ def gift_campaign_id(tier: str) -> str:
     return f"tier-{tier}"
 
 
-def gift_campaigns(milestones: Mapping[str, Milestone], tiers: TierRule | None) -> tuple[str, ...]:
-    """Name the campaigns of whose coupons milestones and gifts for entering a tier are made, the shop's own among them, by id."""
-    found = set[str]()
-    for part in parts_of({}, milestones, tiers):
-        found.update(next_coupons(part.give), () if own_benefit(part.give) is None else (part.campaign_id,))
-    return tuple(sorted(found))
-
-
 def reward_campaigns(
     rewards: Iterable[CatalogueReward] | Mapping[str, CatalogueReward] = (),
     milestones: Iterable[Milestone] | Mapping[str, Milestone] = (),
