@@ -125,10 +125,19 @@ class TestTier:
             "Tier: silver",
             "  reached on 1 July 2026: €150.00",
             "  kept up to and including 1 July 2027",
-            "  €0.01 more keeps it longer",
+            "  the next order keeps it longer",
             "  €350.00 more for gold",
             "Perks: early, lounge",
         ]
+
+    def test_what_is_missing_to_keep_it(self, counter: Counter) -> None:
+        """One step down a year after gold, with nothing bought since: silver takes its threshold again."""
+        with counter.open() as shop:
+            buy(shop, "1", "500.00")
+            counter.now += timedelta(days=370)
+        told = counter.member()
+        assert told[1] == "Tier: silver"
+        assert "  €100.00 more keeps it longer" in told
 
     def test_at_the_top(self, counter: Counter) -> None:
         """There is no next tier, and nothing more is needed on the day it was reached."""

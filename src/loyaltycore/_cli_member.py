@@ -159,7 +159,9 @@ def _tier(program: Program, why: TierAnswer, language: Language) -> Iterator[str
             yield say("member.tier_granted", language, ref=grant.ref, reason=grant.reason, until=until)
     if status.kept_until is not None:
         yield say("member.tier_kept", language, last_on=calendar.day_of(status.kept_until - _TICK).isoformat())
-    if status.to_keep is not None:
+    if status.to_keep == 1:  # the window holds enough already: whatever comes next renews it
+        yield say("member.tier_renews", language)
+    elif status.to_keep is not None:
         yield say("member.tier_keep", language, missing=_counted(program, status.to_keep, language))
     if status.next_tier is not None and status.shortfall is not None:
         missing = _counted(program, status.shortfall, language)

@@ -309,6 +309,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "member.tier_kept": "  kept up to and including {last_on}",
     "member.tier_next": "  {missing} more for {tier}",
     "member.tier_keep": "  {missing} more keeps it longer",
+    "member.tier_renews": "  the next order keeps it longer",
     "member.tier_granted": "  granted by hand ({ref}: {reason}), {until}",
     "member.tier_granted_open": "  granted by hand ({ref}: {reason})",
     "member.perks": "Perks: {perks}",

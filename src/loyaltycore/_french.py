@@ -313,6 +313,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "member.tier_kept": "  acquis jusqu'au {last_on} inclus",
     "member.tier_next": "  encore {missing} pour {tier}",
     "member.tier_keep": "  encore {missing} pour le garder plus longtemps",
+    "member.tier_renews": "  la prochaine commande le prolonge",
     "member.tier_granted": "  accordé à la main ({ref} : {reason}), {until}",
     "member.tier_granted_open": "  accordé à la main ({ref} : {reason})",
     "member.perks": "Privilèges : {perks}",
