@@ -587,7 +587,20 @@ class TestCodes:
         assert shop.membership("eve").version == 0
 
     @pytest.mark.parametrize(
-        "wish", ["", "ab", "🚲🚲🚲🚲", "x" * 10**6, "x" * 65, "darn it", "twenty", "VELO-0000-0000", "hi 1234 5678 9012"]
+        "wish",
+        [
+            "",
+            "ab",
+            "🚲🚲🚲🚲",
+            "x" * 10**6,
+            "x" * 65,
+            "darn it",
+            "twenty",
+            "VELO-0000-0000",
+            "VELO-0000-000",
+            "VELO",
+            "hi 1234 5678 9012",
+        ],
     )
     def test_a_wish_that_is_no_code(self, wish: str) -> None:
         """Too short, no letters, a bad word, another offer's code, what a machine's code looks like."""

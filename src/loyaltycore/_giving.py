@@ -306,7 +306,7 @@ def take_back(
         reason: Why.
         actor: Who does it; empty where it follows from something else.
         view: The coupons and payouts of the reward, as they are now: ``streams_of`` names them.
-        overdraft: What happens where its points were spent; a policy that rejects counts as one that carries.
+        overdraft: What happens where its points were spent: they are settled, or by any other policy owed.
         at: When.
 
     Raises:
@@ -319,7 +319,8 @@ def take_back(
     ledger = membership.ledger_of(POINTS)
     left, revoked = ledger.left_to_revoke(name, rule=REWARD_RULE), tuple[LedgerFact, ...]()
     if left:
-        policy = Overdraft.CARRY if overdraft is Overdraft.REJECT else overdraft
+        # A return is never refused for a gift; and a gift that was forgiven could be had again and again.
+        policy = Overdraft.SETTLE if overdraft is Overdraft.SETTLE else Overdraft.CARRY
         revoked = ledger.revoke(name, left, ref=unused_ref(name, "revoke", ledger), rule=REWARD_RULE, overdraft=policy, at=at)
     coupons = [_known_coupon(view, coupon_id) for coupon_id in held.coupons]
     payouts = [_known_payout(view, payout_id) for payout_id in held.payouts]

@@ -422,8 +422,10 @@ class ReferralSteps(RewardSteps):
         if self.avoid.found_in(shown):
             raise RefusedError(_taken(folded))
         space, book = self._space_of_referrals(program), self.codes
-        looks_made = (space is not None and verdict_of(space, shown) not in _NOT_MADE) or (
-            book is not None and book.looks_like_one(shown)
+        # A slip in a code that is made must not lead to somebody who wished for what it comes to.
+        begins = "" if space is None else _folded(space.pattern.partition("#")[0])
+        looks_made = (begins != "" and folded.startswith(begins)) or (
+            (space is not None and verdict_of(space, shown) not in _NOT_MADE) or (book is not None and book.looks_like_one(shown))
         )
         if looks_made or self.program.book.offer_of_code(folded) is not None:
             raise RefusedError(_taken(folded))
