@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loyaltycore import Membership, Money, UsageError
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._giving import Given, give, in_use, kept_coupons, next_name, standing, streams_of, take_back, unused_ref
+from loyaltycore._giving import Given, give, in_use, kept_coupons, next_name, renewed, standing, streams_of, take_back, unused_ref
 from loyaltycore._payouts import PayOut, Payout, PayoutAs, PayoutStatus
 from loyaltycore.benefits import BonusPoints, NextCoupon, PercentOff, Several
 from loyaltycore.coupons import Coupon, CouponCampaign, CouponStatus
@@ -348,6 +348,36 @@ class TestKept:
         assert new.state.campaign_id == "tier-gold"
         more = OPEN.folded(self.gone("a", "c-1", "c-2"))
         assert after(more, gift(more, reward_id="b")).rewards["b"].coupons == ("c-1",)
+
+
+class TestRenewed:
+    """A used coupon is the next reward's; where the order that used it comes back, another takes its place."""
+
+    def used(self) -> tuple[Membership, Coupon]:
+        """Give a member whose gift came back after its coupon was used, and who has it again; and the coupon, freed since."""
+        first = gift()
+        member = after(OPEN, first)
+        coupon = first.beside[0].state.redeem("o-1", member_id=OPEN.member_id, at=NOON).state
+        gone = back(member, View(coupons=[coupon]))
+        member = after(member, gone)
+        member = after(member, gift(member, view=View(coupons=[gone.beside[0].state])))
+        return member, gone.beside[0].state.release("o-1", at=LATER).state
+
+    def test_another_takes_its_place(self) -> None:
+        """Under the same name, once; the points and all else stay."""
+        member, coupon = self.used()
+        assert member.rewards["tier/gold/2026-07-01/2"].coupons == (coupon.coupon_id,)
+        (done,) = renewed(member, View(coupons=[coupon]), campaigns=CAMPAIGNS, calendar=PARIS, at=LATER)
+        (granted,) = done.beside
+        member = after(member, done)
+        assert member.rewards["tier/gold/2026-07-01/2"].coupons == (granted.state.coupon_id,)
+        assert granted.state.status(at=LATER) is CouponStatus.GRANTED
+        assert not list(renewed(member, View(coupons=[coupon]), campaigns=CAMPAIGNS, calendar=PARIS, at=LATER))
+
+    def test_none_without_its_campaign(self) -> None:
+        """There is nothing to give a coupon of."""
+        member, coupon = self.used()
+        assert not list(renewed(member, View(coupons=[coupon]), campaigns={}, calendar=PARIS, at=LATER))
 
 
 class TestLaws:

@@ -619,10 +619,9 @@ class Steward(ReferralSteps, ForgetSteps):
         def both(loaded: Loaded, at: datetime) -> Postings:
             giver, taker = loaded.member(giver_id).on(account), loaded.member(taker_id).on(account)
             moved = decide(giver, taker, at)
+            settled = (*self._settled(loaded, giver, moved.giver, at), *self._settled(loaded, taker, moved.taker, at))
             # One side alone would make points of nothing, or lose them: another transfer has this name there.
-            if not (moved.giver.facts and moved.taker.facts):
-                return ()
-            return (*self._settled(loaded, giver, moved.giver, at), *self._settled(loaded, taker, moved.taker, at))
+            return settled if moved.giver.facts and moved.taker.facts else ()
 
         facts = yield from self._once(command, (command.home, member_stream(taker_id)), both)
         return facts[command.home]
