@@ -25,6 +25,10 @@ settings.register_profile("dev", deadline=None, suppress_health_check=SUPPRESSED
 settings.register_profile(
     "ci", deadline=None, max_examples=100, derandomize=True, print_blob=True, suppress_health_check=SUPPRESSED
 )
+# Thousands of changed modules are tried: what fifteen examples do not see is a test too few.
+settings.register_profile(
+    "mutants", deadline=None, max_examples=15, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

@@ -13,7 +13,7 @@ from benchmarks._harness import Benchmark, Elsewhere, Pair, bench, measure
 from benchmarks._peers import Peer, Prepared
 from benchmarks.run import ready, row
 from tools.laws import report
-from tools.mutants import SIBLINGS, parse, patterns, summary
+from tools.mutants import SIBLINGS, files, own_tests, parse, summary
 from tools.project import ROOT
 
 pytestmark = pytest.mark.house
@@ -38,10 +38,14 @@ class TestMutants:
 
     def test_private_siblings_belong_to_their_module(self) -> None:
         """The ledger is all of the files it is made of, each of which is there."""
-        assert patterns("quantities") == ("loyaltycore.quantities.*",)
-        assert patterns("ledger")[:2] == ("loyaltycore.ledger.*", "loyaltycore._lots.*")
-        files = {f"{name}.py" for names in SIBLINGS.values() for name in names}
-        assert files <= {path.name for path in (ROOT / "src" / "loyaltycore").iterdir()}
+        assert files("quantities") == ("src/loyaltycore/quantities.py",)
+        assert files("ledger")[:2] == ("src/loyaltycore/ledger.py", "src/loyaltycore/_lots.py")
+        assert all((ROOT / name).is_file() for module in SIBLINGS for name in files(module))
+
+    def test_a_module_has_tests_of_its_own(self) -> None:
+        """They are named after it or after a sibling; without any, every mutant would live."""
+        assert "tests/test_tier_windows.py" in own_tests("tiers")
+        assert all(own_tests(module) for module in SIBLINGS)
 
     def test_what_no_test_reaches_is_not_caught(self) -> None:
         """A mutant that hangs is caught; one that no test runs is left."""
