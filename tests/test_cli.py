@@ -1126,13 +1126,16 @@ class TestExportAndImport:
             (tmp_path / "none", f"sqlite+pysqlite:///{tmp_path}/new.db", f"{tmp_path / 'none'}: no such file"),
             (path, url(path), "is needed for something else here"),
             (path, url(tmp_path / "no" / "new.db"), "--store: there is no folder"),
-            (path, "postgresql://eva:secret@db/shop", "--store must be sqlite:///FILE, got 'postgresql://…@db/shop'"),
+            (path, "postgresql://eva:secret@db/shop", f"--store must be {cli._URLS}, got 'postgresql://…@db/shop'"),
         ):
             assert run("import", file, "--store", store) == 2
             assert message in capsys.readouterr().err
         assert run("export", "--store", url(tmp_path / "none.db")) == 2
         assert "no such file" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == [path]
+
+
+MADE_ELSEWHERE = "holds a store that was made through SQLAlchemy: "
 
 
 class TestDatabases:
@@ -1148,10 +1151,9 @@ class TestDatabases:
     @pytest.mark.parametrize(
         "store, message",
         [
-            ("nodb+nodriver://x/y", "--store: nodb+nodriver://x/y: Can't load plugin"),
-            ("sqlite+pysqlite:///no/such/folder/x.db", "unable to open database file"),
+            ("sqlite+pysqlite:///no/such/folder/x.db", "no/such/folder/x.db: no such file"),
+            ("sqlite+pysqlite://x.db", "--store: sqlite+pysqlite://x.db: Invalid SQLite URL"),
             ("postgresql+psycopg://u:secret@127.0.0.1:1/x?connect_timeout=1", "--store: postgresql+psycopg://…@127.0.0.1:1/x"),
-            ("mysql+nodriver://x/y", "--store: mysql+nodriver://x/y: Can't load plugin"),
         ],
     )
     def test_that_cannot_be_reached(self, capsys: Capture, store: str, message: str) -> None:
@@ -1161,6 +1163,48 @@ class TestDatabases:
         assert message in err
         assert "secret" not in err
         assert err.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "store, message",
+        [
+            ("sqlite+aiosqlite:///x.db", "--store: aiosqlite is an asynchronous driver: write sqlite+pysqlite:///x.db"),
+            ("postgresql+asyncpg://u:secret@h/x", "asyncpg is an asynchronous driver: write postgresql+psycopg://…@h/x"),
+            ("postgresql+psycopg2://u:secret@h/x", "--store: psycopg2 is another driver: write postgresql+psycopg://…@h/x"),
+            ("mysql+pymysql://u:secret@h/x", f"--store must be {cli._URLS}, got 'mysql+pymysql://…@h/x'"),
+            ("sqlite+pysqlite://", f"--store must be {cli._URLS}, got 'sqlite+pysqlite://'"),
+        ],
+    )
+    def test_other_drivers(self, capsys: Capture, store: str, message: str) -> None:
+        """What to write instead is said, in one line and without the password; no driver need be installed for it."""
+        for arguments in (["payouts"], ["export"], ["forget", "m-1"], ["openings", PROGRAM, PROGRAM]):
+            assert run(*arguments, "--store", store) == 2
+            out, err = capsys.readouterr()
+            assert out == ""
+            assert message in err.splitlines()[-1]
+            assert "secret" not in err
+
+    def test_the_other_kind_of_file(self, shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+        """A file of one kind opened as the other: what to write instead is said, and neither is changed."""
+        exported, other = tmp_path / "export.jsonl", tmp_path / "other.db"
+        exported.write_text(shop.exported(capsys), encoding="utf-8")
+        assert run("import", exported, "--store", f"sqlite+pysqlite:///{other}") == 0
+        assert run("member", "m-é-1", "--store", f"sqlite+pysqlite:///{other}") == 0
+        before = shop.path.read_bytes(), other.read_bytes()
+        capsys.readouterr()
+        every: list[list[object]] = [["export"], ["payouts"], ["member", "m-é-1"], ["forget", "m-é-1"], ["import", exported]]
+        for each in every:
+            assert run(*each, "--store", url(other)) == 2
+            assert capsys.readouterr() == ("", f"loyaltycore: {other}: {MADE_ELSEWHERE}write sqlite+pysqlite:///{other}\n")
+            assert run(*each, "--store", f"sqlite+pysqlite:///{shop.path}") == 2
+            own = "holds a store of this library's own"
+            assert capsys.readouterr() == ("", f"loyaltycore: {shop.path}: {own}: write {url(shop.path)}\n")
+        for arguments, instead in (
+            (["check"], f"export it from sqlite+pysqlite:///{other}, import"),
+            (["replay", PROGRAM, exported], "replay into sqlite:///OTHER, export that"),
+        ):
+            assert run(*arguments, "--store", url(other)) == 2
+            assert f"{other}: {MADE_ELSEWHERE}{instead}" in capsys.readouterr().err
+        assert (shop.path.read_bytes(), other.read_bytes()) == before
 
     def test_without_a_driver(self, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """The driver is an installation of its own."""
@@ -1182,9 +1226,19 @@ class TestDatabases:
         assert run("import", path, "--store", url(tmp_path / "back.db")) == 0
 
     def test_without_tables(self, tmp_path: Path, capsys: Capture) -> None:
-        """A database that holds nothing of this library is read as one that is not ours."""
-        assert run("export", "--store", f"sqlite+pysqlite:///{tmp_path}/x.db") == 2
-        assert "no such table" in capsys.readouterr().err
+        """A database that holds nothing of this library, or is not there: both are said, and nothing is made."""
+        path = tmp_path / "x.db"
+        for arguments in (["export"], ["forget", "m-1"]):
+            assert run(*arguments, "--store", f"sqlite+pysqlite:///{path}") == 2
+            assert capsys.readouterr().err == f"loyaltycore: {path}: no such file\n"
+            assert not path.exists()
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE customers (id)")
+        assert run("forget", "m-1", "--store", f"sqlite+pysqlite:///{path}") == 2
+        message = f"--store: sqlite+pysqlite:///{path}: holds nothing of this library"
+        assert capsys.readouterr().err == f"loyaltycore: {message}\n"
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
 
 
 BALANCES = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -274,6 +275,7 @@ class TestPayouts:
             for number in range(3):
                 shop.rewards.take("cash", member_id="m", ref=f"t-{number}")
             first = next(iter(shop.membership("m").rewards["reward/t-0"].payouts))
+            counter.now += timedelta(days=1)
             shop.rewards.pay_out(first, ref="bank-1", by="ann")
         rows = list(csv.DictReader(io.StringIO(counter.run("payouts"))))
         assert len(rows) == 3
@@ -290,7 +292,27 @@ class TestPayouts:
                 "since": "2026-07-01T10:00:00Z",
                 "source": "catalogue/cash",
                 "ref": "reward/t-0",
+                "paid_ref": "bank-1",
+                "paid_at": "2026-07-02T10:00:00Z",
             }
         ]
-        assert len(counter.run("payouts", "--status", "due").splitlines()) == 3
+        due = list(csv.DictReader(io.StringIO(counter.run("payouts", "--status", "due"))))
+        assert [(row["paid_ref"], row["paid_at"]) for row in due] == [("", ""), ("", "")]
         assert counter.run("payouts", "--status", "to claim back").splitlines() == [",".join(_cli_member._COLUMNS)]
+
+    def test_nothing_is_printed_before_it_is_read(self, counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the store cannot be read to its end, there is no heading, and no half of a list."""
+        monkeypatch.setattr(_cli_member, "_PAGE", 1)
+        with counter.open() as shop:
+            buy(shop, "1", "200.00")
+            shop.rewards.take("cash", member_id="m", ref="t-0")
+            shop.rewards.take("cash", member_id="m", ref="t-1")
+        path = counter.folder / "shop.db"
+        with closing(sqlite3.connect(path)) as db:
+            (last,) = db.execute("SELECT max(stream) FROM loyalty_facts WHERE stream LIKE 'payout/%'").fetchone()
+            db.execute("UPDATE loyalty_facts SET fact = '{' WHERE stream = ?", (last,))
+            db.commit()
+        for store in (path, counter.folder / "none.db"):
+            assert main(["payouts", "--store", f"sqlite:///{store}"]) == 2
+            out, err = counter.capture.readouterr()
+            assert (out, err.count("\n")) == ("", 1)

@@ -36,7 +36,10 @@ _PAGE: Final = 500
 _REWARDS: Final = 10
 """Of the latest that are told."""
 
-_COLUMNS: Final = ("payout_id", "member_id", "amount", "currency", "paid_as", "status", "since", "source", "ref")
+_COLUMNS: Final = (
+    *("payout_id", "member_id", "amount", "currency", "paid_as", "status", "since", "source", "ref"),
+    *("paid_ref", "paid_at"),
+)
 
 _DONE: Final = 0
 
@@ -92,7 +95,7 @@ def _member(
         membership = Membership.replay(options.member_id, facts).on(options.account)
         payouts, referral = _beside(repository, membership)
     if not facts:
-        msg = f"{options.store}: there is no member {options.member_id!r}"
+        msg = f"there is no member {options.member_id!r}"  # without the URL: it may hold a password
         raise UsageError(msg)
     ends_at = until_now(facts, now=utc_now())
     last_at = ends_at - _TICK
@@ -225,12 +228,10 @@ def _friends(membership: Membership, referral: Referral, language: Language) -> 
 
 
 def _payouts(options: argparse.Namespace, readable: Callable[[str], AbstractContextManager[StoredRepository]]) -> int:
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(_COLUMNS)
     with readable(options.store) as repository:
-        for payout in _every_payout(repository):
-            if options.status in {None, payout.status.value}:
-                table.writerow(_row(payout))
+        rows = [_row(payout) for payout in _every_payout(repository) if options.status in {None, payout.status.value}]
+    # All or nothing: half a list may be paid as if it were all.
+    csv.writer(sys.stdout, lineterminator="\n").writerows([_COLUMNS, *rows])
     return _DONE
 
 
@@ -258,6 +259,8 @@ def _row(payout: Payout) -> Iterable[str]:
         instant_text(since),
         payout.source,
         payout.ref,
+        payout.paid_ref,
+        "" if payout.paid_at is None else instant_text(payout.paid_at),
     )
 
 

@@ -56,7 +56,21 @@ DONE, UNBALANCED, BAD_USAGE, STOPPED, UNHEARD = 0, 1, 2, 130, 141
 
 _TICK: Final = timedelta(microseconds=1)
 
-_URLS: Final = "sqlite:///FILE, or postgresql+psycopg://… with the extra sqlalchemy"
+_FILE: Final = "sqlite:///FILE"
+"""The form of ``--store`` that every command takes."""
+
+_URLS: Final = f"{_FILE}; or, with the extra sqlalchemy, sqlite+pysqlite:///FILE or postgresql+psycopg://…"
+"""The forms that most commands take."""
+
+_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+"""What is taken of each database."""
+
+_AWAITED: Final = frozenset({"aiosqlite", "asyncpg", "psycopg_async"})
+
+_OPEN_IT: Final = "write sqlite+pysqlite:///{path}"
+_COPY_IT: Final = "export it from sqlite+pysqlite:///{path}, import that into sqlite:///OTHER, and check that"
+_BRING_IT: Final = "replay into sqlite:///OTHER, export that, and import it into sqlite+pysqlite:///{path}"
+"""What to do instead, where SQLAlchemy made a file."""
 
 _UNMAPPED: Final = (Bucket.UNREADABLE, Bucket.REFUSED, Bucket.RETURN_UNMATCHED, Bucket.RETURN_PARTLY_MATCHED)
 """What ``--strict`` does not let pass."""
@@ -106,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="read a program, or a whole store, and say everything that is wrong with it")
     check.add_argument("program", metavar="PROGRAM", nargs="?", help="the program, a TOML file")
-    check.add_argument("--store", metavar="URL", help="a store: sqlite:///FILE; it is only read")
+    check.add_argument("--store", metavar="URL", help=f"a store: {_FILE}, and no other; it is only read")
     check.set_defaults(run=_check, usage_error=check.error)
 
     again = commands.add_parser("replay", help="book a shop's history through a program and sum it up")
@@ -114,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument(
         "history", metavar="HISTORY", nargs="+", type=Path, help="events as JSON Lines, or order lines as CSV; plain or gzipped"
     )
-    again.add_argument("--store", metavar="URL", help="where to keep it: sqlite:///FILE; left out, nothing is kept")
+    again.add_argument("--store", metavar="URL", help=f"where to keep it: {_FILE}, and no other; left out, nothing is")
     again.add_argument("--columns", metavar="MAP", type=Path, help="what the columns of CSV files mean, a TOML file")
     add_keys(again)
     again.add_argument("--json", metavar="FILE", type=Path, help="write the summary as JSON")
@@ -209,7 +223,7 @@ def _parts(program: Program) -> Iterator[str]:
 
 def _check_store(url: str) -> int:
     path = _store_path(url)
-    with _kept(path) as repository:
+    with _kept(path, instead=_COPY_IT) as repository:
         problems = repository.check()
     _complain(*(f"{path}: {problem}" for problem in problems))
     if not problems:
@@ -225,7 +239,7 @@ def _replay(options: argparse.Namespace) -> int:
     asides = (options.columns, options.codes_key_file, options.cards_key_file)
     used = [Path(options.program), *(path for path in asides if path is not None)]
     _check_files(options.history, {"--store": store, "--json": options.json}, used=used)
-    with _store(store) as repository, _progress(options.history) as advance, _stopping() as check:
+    with _store(store, instead=_BRING_IT) as repository, _progress(options.history) as advance, _stopping() as check:
 
         def progress(more: int) -> None:
             check()
@@ -279,7 +293,7 @@ def _check_files(read: Sequence[Path], written: Mapping[str, Path | None], *, us
 
 
 @contextmanager
-def _store(path: Path | None) -> Iterator[SQLiteRepository]:
+def _store(path: Path | None, *, instead: str = _OPEN_IT) -> Iterator[SQLiteRepository]:
     """Open the store, in one transaction: all of a replay is kept, or nothing.
 
     A new one is written under another name, and gets its own when it is whole. Stopped in the middle, a new one keeps under
@@ -290,6 +304,9 @@ def _store(path: Path | None) -> Iterator[SQLiteRepository]:
             yield SQLiteRepository(connection=db)
     elif path.exists():
         with _transaction(os.fspath(path)) as db:
+            if _tables(db) == {"loyalty_facts"}:
+                msg = f"{path}: {_elsewhere(path, instead)}"
+                raise UsageError(msg)
             yield SQLiteRepository(connection=db)
     else:
         yield from _new_store(path)
@@ -353,18 +370,42 @@ def _transaction(path: str, *, keep_stopped: bool = False) -> Iterator[sqlite3.C
         db.execute("COMMIT")
 
 
-def _store_path(url: str) -> Path:
+def _tables(db: sqlite3.Connection) -> set[str]:
+    """Give what of ours is in a file: both tables in a store of our own, the facts alone where SQLAlchemy made it."""
+    return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name IN ('loyalty_meta', 'loyalty_facts')")}
+
+
+def _elsewhere(path: Path, instead: str) -> str:
+    return f"holds a store that was made through SQLAlchemy: {instead.format(path=path)}"
+
+
+def _store_path(url: str, *, forms: str = _FILE) -> Path:
     prefix = "sqlite:///"
     if not url.startswith(prefix) or url == prefix:
-        msg = f"--store must be sqlite:///FILE, got {_without_password(url)!r}"
+        msg = f"--store must be {forms}, got {_without_password(url)!r}"
         raise UsageError(msg)
     return Path(url.removeprefix(prefix))
 
 
 def _is_database(url: str) -> bool:
-    """Say whether SQLAlchemy is asked for: its URLs name a driver."""
-    scheme, parted, _ = url.partition("://")
-    return parted != "" and "+" in scheme
+    """Say whether SQLAlchemy is asked for: its URLs name a driver.
+
+    Raises:
+        UsageError: Another driver than those that are taken.
+    """
+    scheme, parted, rest = url.partition("://")
+    database, plus, driver = scheme.partition("+")
+    if not parted or not plus:
+        return False
+    taken, is_unnamed = _DRIVERS.get(database), database == "sqlite" and not rest.strip("/")
+    if scheme == taken and not is_unnamed:
+        return True
+    if taken is None or is_unnamed:
+        msg = f"--store must be {_URLS}, got {_without_password(url)!r}"
+        raise UsageError(msg)
+    what = "an asynchronous driver" if driver in _AWAITED else "another driver"
+    msg = f"--store: {driver} is {what}: write {_without_password(f'{taken}://{rest}')}"
+    raise UsageError(msg)
 
 
 def _without_password(url: str) -> str:
@@ -375,7 +416,7 @@ def _without_password(url: str) -> str:
 @contextmanager
 def _readable(url: str) -> Iterator[_Store]:
     """Open a store that is there, for reading."""
-    with _database(url) if _is_database(url) else _kept(_store_path(url)) as repository:
+    with _database(url) if _is_database(url) else _kept(_store_path(url, forms=_URLS)) as repository:
         yield repository
 
 
@@ -387,7 +428,7 @@ def _writable(url: str, *, reads: Sequence[Path]) -> Iterator[_Store]:
         with _database(url, create=True) as repository:
             yield repository
     else:
-        path = _store_path(url)
+        path = _store_path(url, forms=_URLS)
         _check_files(reads, {"--store": path})
         with _store(path) as file:
             yield file
@@ -397,7 +438,7 @@ def _writable(url: str, *, reads: Sequence[Path]) -> Iterator[_Store]:
 def _database(url: str, *, create: bool = False) -> Iterator[_Store]:
     """Open a database through SQLAlchemy."""
     try:
-        from sqlalchemy import create_engine  # noqa: PLC0415 - an extra
+        from sqlalchemy import create_engine, inspect  # noqa: PLC0415 - an extra
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - an extra
 
         from loyaltycore.store.sqlalchemy import SQLAlchemyRepository  # noqa: PLC0415 - needs the extra
@@ -408,8 +449,18 @@ def _database(url: str, *, create: bool = False) -> Iterator[_Store]:
         engine = create_engine(url)
         try:
             repository = SQLAlchemyRepository(engine)
+            is_file = engine.dialect.name == "sqlite"
+            if is_file and not create:
+                _check_files([Path(engine.url.database or "")], {})  # reading would make it
+            has = inspect(engine).has_table
+            if is_file and has("loyalty_meta"):
+                msg = f"{engine.url.database}: holds a store of this library's own: write sqlite:///{engine.url.database}"
+                raise UsageError(msg)
             if create:
                 repository.create_tables()
+            elif not has("loyalty_facts"):
+                msg = f"--store: {_without_password(url)}: holds nothing of this library"
+                raise UsageError(msg)
             yield repository
         finally:
             engine.dispose()
@@ -507,15 +558,16 @@ def _quote(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _kept(path: Path) -> Iterator[SQLiteRepository]:
+def _kept(path: Path, *, instead: str = _OPEN_IT) -> Iterator[SQLiteRepository]:
     """Open a store that is there, for reading alone: nothing is made, and nothing is changed."""
     if not path.is_file():
         msg = f"{path}: {'is no file' if path.exists() else 'no such file'}"
         raise UsageError(msg)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
-            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'loyalty_meta'").fetchone() is None:
-                msg = "holds nothing of this library"
+            found = _tables(db)
+            if "loyalty_meta" not in found:
+                msg = _elsewhere(path, instead) if found else "holds nothing of this library"
                 raise UsageError(msg)
             yield SQLiteRepository(connection=db)
     except (sqlite3.Error, LoyaltyError) as error:
@@ -587,9 +639,8 @@ def _openings(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    if not _is_database(options.store):
-        with _kept(_store_path(options.store)):
-            pass  # a store that is not there is not made
+    with _readable(options.store):
+        pass  # a store that is not there is not made
     with _writable(options.store, reads=[]) as repository:
         streams = Loyalty(Program.parse(ANY_PROGRAM), repository).forget(options.member_id)
     if not streams:
