@@ -242,9 +242,8 @@ FULL: tuple[Fact, ...] = (
         coupons=("mug/reward/t-9",),
         payouts=("0123456789abcdef0123456789abcdef",),
         price_points=500,
-        account="status",
         option="mug",
-        mark_points=1000,
+        mark=1000,
         at=AT,
     ),
     RewardTakenBack(
@@ -255,7 +254,7 @@ FULL: tuple[Fact, ...] = (
         source="milestone/tenth-order",
         options=("bell", "mug"),
         until=LATER,
-        mark_points=1000,
+        mark=1000,
         at=AT,
     ),
     FriendRewarded(

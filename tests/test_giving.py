@@ -11,12 +11,33 @@ from hypothesis import strategies as st
 
 from loyaltycore import Membership, Money, UsageError
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._giving import Given, give, in_use, kept_coupons, next_name, renewed, standing, streams_of, take_back, unused_ref
+from loyaltycore._giving import (
+    Given,
+    Giving,
+    drop_unused,
+    give,
+    in_use,
+    kept_coupons,
+    next_name,
+    standing,
+    streams_of,
+    take_back,
+    unused_ref,
+)
 from loyaltycore._payouts import PayOut, Payout, PayoutAs, PayoutStatus
 from loyaltycore.benefits import BonusPoints, NextCoupon, PercentOff, Several
 from loyaltycore.coupons import Coupon, CouponCampaign, CouponStatus
 from loyaltycore.facts import Fact
-from loyaltycore.memberships import REWARD_RULE, CouponGiven, HeldCoupon, HeldReward, RewardGiven, RewardOffered, RewardTakenBack
+from loyaltycore.memberships import (
+    REWARD_RULE,
+    CouponGiven,
+    CouponGone,
+    HeldCoupon,
+    HeldReward,
+    RewardGiven,
+    RewardOffered,
+    RewardTakenBack,
+)
 from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.periods import Calendar, Expires, Period, Term, UntilDay, Window
 from loyaltycore.points import Overdraft
@@ -40,8 +61,8 @@ def gift(
     source: str = "tier/gold",
     campaigns: dict[str, CouponCampaign] = CAMPAIGNS,
     expires: Expires = None,
-    view: View = NO_VIEW,
     at: datetime = NOON,
+    posted_at: datetime | None = None,
 ) -> Given:
     """Give a gift."""
     return give(
@@ -50,11 +71,7 @@ def gift(
         reward_id=reward_id,
         source=source,
         campaign_id="tier-gold",
-        campaigns=campaigns,
-        calendar=PARIS,
-        expires=expires,
-        view=view,
-        at=at,
+        by=Giving(campaigns=campaigns, calendar=PARIS, expires=expires, at=at, posted_at=posted_at),
     )
 
 
@@ -152,9 +169,15 @@ class TestCoupons:
         assert done.beside == ()
         assert after(OPEN, done).rewards["tier/gold/2026-07-01"].points == 100
 
-    def test_one_of_a_stopped_campaign_waits(self) -> None:
-        """What is given once is given: it can be used when the campaign goes on."""
-        assert gift(view=View(stopped=["tier-gold"])) == gift()
+    def test_posted_late_it_is_valid_from_then_on(self) -> None:
+        """All its time, and of a campaign that is open then; points and facts are of the day it was due."""
+        done = gift(benefit=Several([POINTS, TEN]), at=NOON, posted_at=NOON + timedelta(days=60))
+        ((posting,), (lot,)) = done.beside, after(OPEN, done).ledger.lots.values()
+        assert posting.state.ends_at.isoformat() == "2026-09-29T22:00:00+00:00"
+        assert (lot.granted_at, {fact.at for fact in done.facts}) == (NOON, {NOON})
+        over = {"tier-gold": attrs.evolve(OWN, window=Window(starts_at=None, ends_at=LATER))}
+        assert gift(campaigns=over, posted_at=LATER).beside == ()
+        assert len(gift(campaigns=over, posted_at=LATER - timedelta.resolution).beside) == 1
 
 
 class TestNames:
@@ -259,7 +282,7 @@ class TestTakingBack:
             assert gone.available(at=NOON) == gone.balance(at=NOON).debt == 0
 
     def test_a_coupon_in_use_is_kept(self) -> None:
-        """Redeemed or reserved; afterwards it is nobody's."""
+        """Redeemed or reserved: it is not revoked, and the member has it no longer."""
         done = gift()
         (coupon,) = seen(done).coupons
         member = after(OPEN, done)
@@ -272,9 +295,9 @@ class TestTakingBack:
             fact = gone.facts[-1]
             assert isinstance(fact, RewardTakenBack)
             assert fact.coupons_kept == (coupon.coupon_id,)
-            freed = gone.beside[0].state.release("1", at=NOON).state
-            assert not in_use(freed, NOON)
-            assert freed.status(at=NOON) is CouponStatus.REVOKED
+            assert gone.beside == ()
+            assert after(member, gone).coupons_at(NOON) == ()
+            assert not in_use(used.release("1", at=NOON).state, NOON)
         assert not in_use(coupon, NOON)
 
     def test_a_coupon_that_is_gone_already_is_not_gone_again(self) -> None:
@@ -300,14 +323,17 @@ class TestTakingBack:
 
 
 class TestKept:
-    def kept(self, *facts: Fact, view: View = NO_VIEW) -> tuple[str, ...]:
+    def kept(self, *facts: Fact) -> tuple[str, ...]:
         """Name what is kept from a source."""
-        return kept_coupons(OPEN.folded(facts), "tier/gold", view, at=NOON)
+        return kept_coupons(OPEN.folded(facts), "tier/gold")
 
-    def gone(self, name: str, *kept: str, source: str = "tier/gold") -> tuple[RewardGiven, RewardTakenBack]:
-        """Give a reward that was taken back."""
+    def gone(self, name: str, *kept: str, source: str = "tier/gold") -> tuple[Fact, ...]:
+        """Give a reward that was taken back; the first of its coupons are of its own campaign, the third of another."""
+        campaigns = ("tier-gold", "tier-gold", "sorry")
         return (
+            *(CouponGiven(coupon_id=one, campaign_id=campaigns[nth], at=NOON) for nth, one in enumerate(kept)),
             RewardGiven(reward_id=name, source=source, coupons=kept, at=NOON),
+            *(CouponGone(coupon_id=one, at=NOON) for one in kept),
             RewardTakenBack(reward_id=name, coupons_kept=kept, at=NOON),
         )
 
@@ -319,65 +345,75 @@ class TestKept:
             "c-2",
         )
 
-    def test_one_that_was_given_again_counts_there(self) -> None:
-        """Once."""
+    def test_one_that_was_handed_on_counts_there(self) -> None:
+        """Whatever became of it there: the last reward that gave it says so."""
         again = RewardGiven(reward_id="b", source="tier/gold", coupons=("c-1",), at=NOON)
         assert self.kept(*self.gone("a", "c-1", "c-2"), again) == ("c-2",)
+        assert self.kept(*self.gone("a", "c-1"), again, RewardTakenBack(reward_id="b", at=NOON)) == ()
+        assert self.kept(*self.gone("a", "c-1"), again, RewardTakenBack(reward_id="b", coupons_kept=("c-1",), at=NOON)) == (
+            "c-1",
+        )
 
-    def test_one_that_is_known_to_be_free_does_not_count(self) -> None:
-        """Its order came back."""
-        coupon = Coupon.issued("c-1").grant("tier-gold", holder="m", ref="r", at=NOON).state
-        assert self.kept(*self.gone("a", "c-1"), view=View(coupons=[coupon])) == ()
-        used = coupon.redeem("1", member_id="m", at=NOON).state
-        assert self.kept(*self.gone("a", "c-1"), view=View(coupons=[used])) == ("c-1",)
-
-    def test_one_that_was_only_reserved(self) -> None:
-        """Until its time has run out; then the reward gives a new one."""
-        coupon = Coupon.issued("c-1").grant("tier-gold", holder="m", ref="r", at=NOON).state
-        view = View(coupons=[coupon.reserve("1", member_id="m", until=LATER, at=NOON).state])
-        member = OPEN.folded(self.gone("a", "c-1"))
-        assert gift(member, reward_id="b", view=view, at=LATER - timedelta.resolution).beside == ()
-        assert len(gift(member, reward_id="b", view=view, at=LATER).beside) == 1
-
-    def test_it_takes_the_place_of_a_new_one(self) -> None:
+    def test_it_takes_the_place_of_a_new_one_of_its_campaign(self) -> None:
         """Of as many as the reward gives; the others are new."""
         member = OPEN.folded(self.gone("a", "c-1"))
-        done = gift(member, benefit=Several([NextCoupon("sorry"), TEN]), reward_id="b")
+        done = gift(member, benefit=Several([NextCoupon("sorry"), TEN, POINTS]), reward_id="b")
         (new,) = done.beside
-        assert after(member, done).rewards["b"].coupons == ("c-1", new.state.coupon_id)
-        assert new.state.campaign_id == "tier-gold"
-        more = OPEN.folded(self.gone("a", "c-1", "c-2"))
-        assert after(more, gift(more, reward_id="b")).rewards["b"].coupons == ("c-1",)
+        assert after(member, done).rewards["b"].coupons == (new.state.coupon_id, "c-1")
+        assert new.state.campaign_id == "sorry"
+        assert set(after(member, done).coupons_at(NOON)) == {"c-1", new.state.coupon_id}
+
+    def test_more_than_the_reward_gives(self) -> None:
+        """The first of its campaign is handed on; where there is none, the first at all: what was used counts."""
+        more = OPEN.folded(self.gone("a", "c-1", "c-2", "c-3"))
+        done = gift(more, reward_id="b")
+        assert (after(more, done).rewards["b"].coupons, done.beside) == (("c-1",), ())
+        assert after(more, gift(more, reward_id="b", benefit=NextCoupon("sorry"))).rewards["b"].coupons == ("c-3",)
+        assert after(more, gift(more, reward_id="b", benefit=NextCoupon("new"))).rewards["b"].coupons == ("c-1",)
+
+    def test_it_keeps_its_own_end(self) -> None:
+        """As it was first given, whatever the campaign says by now."""
+        facts = [attrs.evolve(one, ends_at=LATER) if isinstance(one, CouponGiven) else one for one in self.gone("a", "c-1")]
+        member = OPEN.folded(facts)
+        assert after(member, gift(member, reward_id="b", campaigns={})).coupons["c-1"] == HeldCoupon(
+            campaign_id="tier-gold", ends_at=LATER
+        )
 
 
-class TestRenewed:
-    """A used coupon is the next reward's; where the order that used it comes back, another takes its place."""
+class TestDropped:
+    """An order comes back whose coupon was a reward: what nothing stands for any more is revoked."""
 
     def used(self) -> tuple[Membership, Coupon]:
-        """Give a member whose gift came back after its coupon was used, and who has it again; and the coupon, freed since."""
+        """Give a member whose gift came back after its coupon was used; and the coupon, which its order gave back since."""
         first = gift()
         member = after(OPEN, first)
         coupon = first.beside[0].state.redeem("o-1", member_id=OPEN.member_id, at=NOON).state
-        gone = back(member, View(coupons=[coupon]))
-        member = after(member, gone)
-        member = after(member, gift(member, view=View(coupons=[gone.beside[0].state])))
-        return member, gone.beside[0].state.release("o-1", at=LATER).state
+        return after(member, back(member, View(coupons=[coupon]))), coupon.release("o-1", at=LATER).state
 
-    def test_another_takes_its_place(self) -> None:
-        """Under the same name, once; the points and all else stay."""
+    def test_nothing_stands_for_it(self) -> None:
+        """It is revoked, once, and the next reward gives a new one."""
         member, coupon = self.used()
-        assert member.rewards["tier/gold/2026-07-01/2"].coupons == (coupon.coupon_id,)
-        (done,) = renewed(member, View(coupons=[coupon]), campaigns=CAMPAIGNS, calendar=PARIS, at=LATER)
-        (granted,) = done.beside
+        (done,) = drop_unused(member, [coupon], at=LATER)
+        (revoked,) = done.beside
+        assert revoked.state.status(at=LATER) is CouponStatus.REVOKED
         member = after(member, done)
-        assert member.rewards["tier/gold/2026-07-01/2"].coupons == (granted.state.coupon_id,)
-        assert granted.state.status(at=LATER) is CouponStatus.GRANTED
-        assert not list(renewed(member, View(coupons=[coupon]), campaigns=CAMPAIGNS, calendar=PARIS, at=LATER))
+        assert not list(drop_unused(member, [revoked.state], at=LATER))
+        (again,) = gift(member).beside
+        assert again.state.coupon_id != coupon.coupon_id
 
-    def test_none_without_its_campaign(self) -> None:
-        """There is nothing to give a coupon of."""
+    def test_the_reward_stands_again(self) -> None:
+        """Then it is the member's, and can be used."""
         member, coupon = self.used()
-        assert not list(renewed(member, View(coupons=[coupon]), campaigns={}, calendar=PARIS, at=LATER))
+        member = after(member, gift(member))
+        assert not list(drop_unused(member, [coupon], at=LATER))
+        assert member.coupons_at(LATER) == (coupon.coupon_id,)
+        assert coupon.check("m", at=LATER).refusal is None
+
+    def test_what_is_used_still_or_no_reward_is_left_alone(self) -> None:
+        """Another order has it; or it is of an order, or of the support desk."""
+        member, coupon = self.used()
+        used = coupon.redeem("o-2", member_id="m", at=LATER).state
+        assert not list(drop_unused(member, [used, Coupon.issued("c-9")], at=LATER))
 
 
 class TestLaws:
@@ -390,7 +426,7 @@ class TestLaws:
         coupons: dict[str, Coupon] = {}
         for is_given in gives:
             view = View(coupons=coupons.values())
-            done = gift(member, benefit=Several([POINTS, TEN]), view=view) if is_given else back(member, view)
+            done = gift(member, benefit=Several([POINTS, TEN])) if is_given else back(member, view)
             member = after(member, done)
             coupons |= {posting.state.coupon_id: posting.state for posting in done.beside}
         stands = standing(member, "tier/gold/2026-07-01") is not None

@@ -30,7 +30,7 @@ class TestKinds:
 class TestNumbers:
     @pytest.mark.parametrize(
         "field, value",
-        [("points", -1), ("price_points", -1), ("mark_points", -1), ("points", 1.0), ("price_points", True)],
+        [("points", -1), ("price_points", -1), ("mark", -1), ("points", 1.0), ("price_points", True)],
     )
     def test_a_reward_takes_nothing(self, field: str, value: object) -> None:
         """Points of a reward are whole numbers of at least 0."""

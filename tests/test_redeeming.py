@@ -121,7 +121,7 @@ class TestPresent:
         assert (applied(quote), usable(quote)) == ([], {})
         assert not quote.codes
         assert not quote.held_coupons
-        assert present(PROGRAM.campaigns, Asked(basket=BASKET), NO_VIEW, order_id=None, at=NOW).usable == {}
+        assert present(PROGRAM.campaigns, Asked(basket=BASKET), NO_VIEW, membership=None, order_id=None, at=NOW).usable == {}
 
     def test_only_the_first_five_codes(self) -> None:
         """Each is an attempt at a guess: what a view has read beyond them is not looked at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._giving import Giving
 from loyaltycore._referring import (
     Settled,
     referral_placed,
@@ -26,7 +27,7 @@ from loyaltycore._referring import (
 from loyaltycore.basket import Basket, Line
 from loyaltycore.benefits import AmountOff, BonusPoints, Per, PercentOff, Several
 from loyaltycore.conditions import Condition, Situation, first_order, spend_at_least
-from loyaltycore.coupons import Coupon
+from loyaltycore.coupons import Coupon, CouponCampaign
 from loyaltycore.errors import Reason
 from loyaltycore.facts import Posting
 from loyaltycore.ladders import Ladder
@@ -59,6 +60,13 @@ LADDER: dict[int, RewardBenefit] = {
     5: Several([BonusPoints(50, expires=None), PercentOff("10")]),
 }
 EXACT: dict[int, RewardBenefit] = {2: PayOut(Money.of("5.00", "EUR")), 4: PercentOff("20")}
+
+
+def giving(
+    campaigns: Mapping[str, CouponCampaign] = FrozenMap(), *, at: datetime = NOW, posted_at: datetime | None = None
+) -> Giving:
+    """Say what rewards are given by."""
+    return Giving(campaigns=campaigns, calendar=PARIS, expires=None, at=at, posted_at=posted_at)
 
 
 def friends(**changes: object) -> ReferralProgram:
@@ -205,6 +213,7 @@ class Books:
     def _settled(self, referral: Referral, advocate: Membership) -> Settled:
         at = referral.due_at or NOW
         campaigns = {} if self.program is None else {one.campaign_id: one for one in self.program.campaigns}
+        by = giving(campaigns, at=at, posted_at=at + self.late)
         streams = [stream.partition("/") for stream in referral_streams(self.program, referral, advocate)]
         view = View(
             coupons=[self.coupons[name] for kind, _, name in streams if kind == "coupon"],
@@ -212,17 +221,7 @@ class Books:
         )
         others = [self.referrals[name] for kind, _, name in streams if kind == "referral"]
         if referral.status is not ReferralStatus.REVERSING:
-            return rewarded_for(
-                self.program,
-                referral,
-                advocate,
-                campaigns=campaigns,
-                expires=None,
-                calendar=PARIS,
-                view=view,
-                at=at,
-                posted_at=at + self.late,
-            )
+            return rewarded_for(self.program, referral, advocate, by=by)
         return reversed_for(
             self.program,
             referral,
@@ -230,11 +229,7 @@ class Books:
             stand_in=others[0] if others else None,
             view=view,
             overdraft=self.overdraft,
-            campaigns=campaigns,
-            expires=None,
-            calendar=PARIS,
-            at=at,
-            posted_at=at + self.late,
+            by=by,
         )
 
     def has(self, member_id: str) -> Counter[str]:
@@ -499,11 +494,7 @@ class TestRewarded:
             program,
             due("f-1"),
             Membership.open("ann"),
-            campaigns={one.campaign_id: one for one in program.campaigns},
-            expires=None,
-            calendar=PARIS,
-            at=NOW,
-            posted_at=NOW + 30 * DAY,
+            by=giving({one.campaign_id: one for one in program.campaigns}, posted_at=NOW + 30 * DAY),
         )
         (coupon,) = settled.beside
         assert coupon.state.ends_at == datetime(2026, 8, 7, 22, tzinfo=UTC)
@@ -525,14 +516,14 @@ class TestRewarded:
         """Also where only the advocate knows of it, because a friend's own stream was lost."""
         books = Books(friends())
         self.settle(books, "f-1")
-        lost = rewarded_for(friends(), due("f-1"), books.member("ann"), campaigns={}, expires=None, calendar=PARIS, at=NOW)
+        lost = rewarded_for(friends(), due("f-1"), books.member("ann"), by=giving())
         assert not lost.advocate.facts
         assert not lost.beside
         assert (lost.referral.state.number, lost.referral.state.rewards) == (1, ("referral/friends/1",))
 
     def test_nothing_is_due(self) -> None:
         """Of a friend who only joined, or of whom everything is done."""
-        settled = rewarded_for(friends(), joined(), Membership.open("ann"), campaigns={}, expires=None, calendar=PARIS, at=NOW)
+        settled = rewarded_for(friends(), joined(), Membership.open("ann"), by=giving())
         assert [posting.facts for posting in settled.postings] == [(), ()]
         settled = reversed_for(
             friends(),
@@ -540,10 +531,7 @@ class TestRewarded:
             Membership.open("ann"),
             view=NO_VIEW,
             overdraft=Overdraft.CARRY,
-            campaigns={},
-            expires=None,
-            calendar=PARIS,
-            at=NOW,
+            by=giving(),
         )
         assert [posting.facts for posting in settled.postings] == [(), ()]
 

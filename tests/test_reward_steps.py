@@ -15,7 +15,7 @@ from loyaltycore._earning import Times
 from loyaltycore._payouts import PayoutStatus
 from loyaltycore._reward_steps import PAYOUTS_LIMIT, PayoutPage
 from loyaltycore._rewarding import taking_key
-from loyaltycore.benefits import BonusPoints, NextCoupon, PercentOff
+from loyaltycore.benefits import BonusPoints, NextCoupon, PercentOff, Several
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.facts import Fact
 from loyaltycore.identity import CounterId, Key, member_stream
@@ -42,6 +42,10 @@ RULES = program(
     tier_rule=tiers({0: "bronze", 10000: "gold"}, gold=TierBenefits(entry_gift=PayOut(euros("1")))),
     campaigns=[CouponCampaign("sorry", give=TEN, codes=None)],
 )
+SECOND = program(
+    milestones=[Milestone("second", when=OrderNumber(2), give=TEN)],
+    campaigns=[CouponCampaign("sorry", give=TEN, codes=None)],
+)
 BIKE = Basket.of("EUR", {"bike": "60.00"})
 
 
@@ -62,6 +66,11 @@ def buy(shop: Loyalty, order_id: str, basket: Basket = BIKE, member_id: str = "m
 def points(shop: Loyalty, member_id: str = "m") -> int:
     """Give the points of a member."""
     return shop.overview(member_id).balance.available
+
+
+def coupons_of(shop: Loyalty) -> list[str]:
+    """Name the coupons that the member can use, now or later."""
+    return [coupon.coupon_id for coupon in shop.coupons("m")]
 
 
 def facts_of(shop: Loyalty) -> tuple[Fact, ...]:
@@ -448,6 +457,73 @@ class TestWithOrders:
         buy(shop, "3")
         member = Membership.replay("m", facts_of(shop))
         assert [name for name, held in member.rewards.items() if held.is_open(clock.at)] == ["milestone/first/2"]
+
+    def test_a_coupon_that_was_used_is_handed_on_and_free_again(self) -> None:
+        """Every order comes back, two others carry the milestone: one coupon, as if the first three had never been."""
+        shop = Loyalty(SECOND, MemoryRepository(), clock=Clock(NOON))
+        buy(shop, "1")
+        buy(shop, "2")
+        (coupon,) = coupons_of(shop)
+        buy(shop, "3", coupons=(coupon,))
+        for order_id in ("1", "2", "3"):
+            shop.refund(order_id, lines={"bike": 1}, return_id="r-1")
+        assert coupons_of(shop) == []
+        buy(shop, "4")
+        buy(shop, "5")
+        (fresh,) = coupons_of(shop)
+        buy(shop, "6", coupons=(fresh,))
+        assert shop.order("6").placed is not None
+
+    def test_it_is_used_once_however_often_it_is_given(self) -> None:
+        """The order that used it stands: the reward stands for the next that comes so far, and brings nothing to use."""
+        shop = Loyalty(SECOND, MemoryRepository(), clock=Clock(NOON))
+        buy(shop, "1")
+        buy(shop, "2")
+        (coupon,) = coupons_of(shop)
+        buy(shop, "3", coupons=(coupon,))
+        shop.refund("1", lines={"bike": 1}, return_id="r-1")
+        shop.refund("2", lines={"bike": 1}, return_id="r-1")
+        buy(shop, "4")
+        assert "milestone/second/2" in shop.membership("m").rewards
+        assert coupons_of(shop) == []
+        quote = shop.quote(BIKE, member_id="m", coupons=(coupon,))
+        assert quote.total == euros("60")
+        shop.refund("3", lines={"bike": 1}, return_id="r-1")  # now order 4 alone stands
+        assert coupons_of(shop) == []
+        buy(shop, "5")
+        (again,) = coupons_of(shop)
+        assert shop.quote(BIKE, member_id="m", coupons=(again,)).total == euros("54")
+
+    def test_an_order_that_held_it_is_given_up(self) -> None:
+        """The reward went and came while the coupon was held: it can be used, once."""
+        clock = Clock(NOON)
+        shop = Loyalty(SECOND, MemoryRepository(), clock=clock)
+        buy(shop, "1")
+        buy(shop, "2")
+        (coupon,) = coupons_of(shop)
+        held = shop.quote(BIKE, member_id="m", coupons=(coupon,))
+        shop.reserve(held, order_id="3", hold_for=DAY)
+        shop.refund("2", lines={"bike": 1}, return_id="r-1")
+        buy(shop, "4")
+        shop.cancel("3")
+        assert coupons_of(shop) == [coupon]
+        buy(shop, "5", coupons=(coupon,))
+        assert coupons_of(shop) == []
+
+    def test_several_coupons_of_one_reward(self) -> None:
+        """One was used: with the reward given again that one is handed on, and the other is new."""
+        both = Milestone("second", when=OrderNumber(2), give=Several([NextCoupon("sorry"), TEN]))
+        shop = Loyalty(attrs.evolve(SECOND, milestones=[both]), MemoryRepository(), clock=Clock(NOON))
+        buy(shop, "1")
+        buy(shop, "2")
+        sorry, ten = (coupon.coupon_id for coupon in sorted(shop.coupons("m"), key=lambda one: one.campaign_id, reverse=True))
+        buy(shop, "3", coupons=(sorry,))
+        shop.refund("1", lines={"bike": 1}, return_id="r-1")
+        shop.refund("2", lines={"bike": 1}, return_id="r-1")
+        assert coupons_of(shop) == []
+        buy(shop, "4")
+        (fresh,) = shop.coupons("m")
+        assert (fresh.campaign_id, fresh.coupon_id == ten) == ("milestone-second", False)
 
     def test_the_key_of_a_claim(self) -> None:
         """Holds no id of anybody."""

@@ -16,7 +16,6 @@ from loyaltycore._payouts import PayoutStatus
 from loyaltycore._rewarding import (
     RewardAnswer,
     answer,
-    campaigns_needed,
     check_taking,
     give_back,
     stock_counters,
@@ -30,7 +29,7 @@ from loyaltycore.memberships import RewardGiven
 from loyaltycore.offers import NO_VIEW, Used, View
 from loyaltycore.periods import Calendar, Period, Term, Window
 from loyaltycore.points import Overdraft
-from loyaltycore.rewards import BalanceReaches, CatalogueReward, Choice, Milestone, OrderNumber, PayOut
+from loyaltycore.rewards import BalanceReaches, CatalogueReward, Choice, Milestone, OrderNumber, PayOut, campaigns_needed
 from loyaltycore.tiers import TierBenefits
 from tests.rewards_shop import DAY, NOON, RewardShop, euros, program, tiers
 

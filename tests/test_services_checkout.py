@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from loyaltycore import Basket, Loyalty, Membership, Order, Reason, UsageError
 from loyaltycore._earning import Caps, Over
 from loyaltycore._snapshots import SNAPSHOT_FORM
+from loyaltycore.benefits import BonusPoints
 from loyaltycore.errors import ConflictError, CorruptStateError
 from loyaltycore.facts import Append, Change, Command, Fact
 from loyaltycore.identity import Key, StreamId, member_stream, order_stream
@@ -22,6 +23,7 @@ from loyaltycore.ledger import ExpiryReported, Granted
 from loyaltycore.memberships import MemberJoined
 from loyaltycore.orders import OrderPlaced
 from loyaltycore.repositories import Cursor, Due, Snapshot, SnapshotStream, StoredStream
+from loyaltycore.rewards import LifetimePoints, Milestone
 from loyaltycore.services import Projected
 from loyaltycore.store.memory import MemoryRepository
 from loyaltycore.views import Accounts
@@ -523,6 +525,23 @@ class TestSnapshots:
         store.read.clear()
         shop.quote(HELMET, member_id="m")
         assert {kind for kind, _ in store.read} == {"tail"}
+
+    def test_a_milestone_of_lifetime_points_needs_no_history(self, clock: Clock) -> None:
+        """What closed lots had earned is known as a sum: the mark is passed, and a return of what is open takes it back."""
+        mark = Milestone("regular", when=LifetimePoints(1095), give=BonusPoints(7, expires=None))
+        store = SnapshotStore()
+        shop = Loyalty(attrs.evolve(PROGRAM, milestones={"regular": mark}), store, clock=clock, snapshot_every=4)
+        for number in range(21):
+            shop.record("review", member_id="m", ref=f"r{number}")
+            shop.burn(50, member_id="m", ref=f"b{number}")
+        assert shop.membership("m").rewards == {}
+        store.read.clear()
+        placed = shop.place(shop.quote(Basket.of("EUR", {"bell": "50.00"}), member_id="m"), order_id="1")
+        assert {kind for kind, _ in store.read if kind == "whole"} == set()
+        assert placed.points == 45
+        assert shop.overview("m").balance.available == 52
+        shop.refund("1", return_id="r", lines={"bell": 1})
+        assert shop.overview("m").balance.available == 0
 
     def test_a_broken_stream_is_told_once(self, clock: Clock) -> None:
         """Without a snapshot there is nothing else to read."""

@@ -27,7 +27,7 @@ from loyaltycore._steps import (
     the,
 )
 from loyaltycore.basket import Basket
-from loyaltycore.coupons import CODES_LIMIT, Campaign, Coupon, CouponCampaign, CouponGranted, ReadCode
+from loyaltycore.coupons import CODES_LIMIT, Campaign, Coupon, CouponCampaign, CouponGranted, ReadCode, UseState
 from loyaltycore.errors import ConflictError, DuplicateError, LimitReachedError, Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Command, Fact, Posting
 from loyaltycore.identity import (
@@ -635,7 +635,9 @@ class CouponSteps(Service):
         return (yield from self._seen(sight, look))
 
     def _is_listed(self, coupon: Coupon) -> bool:
-        return coupon.campaign_id in self.program.campaigns
+        """Whether a coupon may be used, now or later: not one that an order had used when it was handed on."""
+        is_used = any(use.state is UseState.REDEEMED for use in coupon.uses.values())
+        return coupon.campaign_id in self.program.campaigns and not is_used
 
     def _usable(self, coupon: Coupon, view: View, member_id: str, at: datetime) -> UsableCoupon:
         assert coupon.campaign_id is not None  # it is listed

@@ -92,6 +92,11 @@ class FrozenMap(Mapping[K, V_co], Generic[K, V_co]):
         """Count the keys."""
         return len(self._items) + sum(key not in self._items for key in self._changed)
 
+    @property
+    def kept(self) -> Mapping[K, V_co]:
+        """What is here: all items, where none is left out."""
+        return self._whole()
+
     def updated(self, changes: Mapping[K, V_co]) -> FrozenMap[K, V_co]:
         """Give a copy with some items set.
 

@@ -5,13 +5,13 @@ What a member was given stands in the member's stream, under a name of its own; 
 Invariants:
     1. Given again under its name, a reward that stands gives nothing; one that was taken back is given as ``<name>/2``.
     2. Giving and taking back leave the points of the account as they were, and no coupon that could be used.
-    3. A coupon that an order used stays used. It is what the next reward from the same source gives, unless its giver says
-       otherwise: no coupon is used twice.
+    3. A coupon that an order used when its reward was taken back is handed on: the next reward from the same source gives it in
+       the place of a new one of its campaign, used or free again. From one source nobody uses two where one was due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, final
 
@@ -26,16 +26,56 @@ from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import StreamId, coupon_stream, payout_stream
 from loyaltycore.ledger import Granted, Ledger, LedgerFact, Overdraft
 from loyaltycore.memberships import REWARD_RULE, CouponGiven, CouponGone, HeldReward, Membership, RewardGiven, RewardTakenBack
-from loyaltycore.offers import NO_VIEW, View
+from loyaltycore.offers import View
 from loyaltycore.periods import Calendar, Expires, opens_and_ends
 from loyaltycore.points import POINTS
-from loyaltycore.rewards import RewardBenefit, next_coupons, own_benefit, points_of
+from loyaltycore.rewards import RewardBenefit, campaigns_needed, points_of
 from loyaltycore.wire import digest
 
-__all__ = ["Given", "give", "in_use", "kept_coupons", "next_name", "renewed", "standing", "streams_of", "take_back", "unused_ref"]
+__all__ = [
+    "Given",
+    "Giving",
+    "drop_unused",
+    "give",
+    "in_use",
+    "kept_coupons",
+    "next_name",
+    "standing",
+    "streams_of",
+    "take_back",
+    "unused_ref",
+]
 
 _ACTOR: Final = "reward"
 """Who grants and takes back what rewards bring."""
+
+_CAME_BACK: Final = "the order that used it came back, and its reward was taken back before"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Giving:
+    """What every reward is given by, besides the member: the program, and when.
+
+    Attributes:
+        campaigns: All campaigns of the program. Of one that is closed no coupon is given; one of a campaign that is stopped waits
+            until it goes on.
+        calendar: Whose local days count.
+        expires: When points end that say no end of their own: ``ends_of`` the rules of earning.
+        at: The instant it is of.
+        posted_at: When it is posted, where that is later: coupons are valid from then on, and choices open; ``None`` is ``at``.
+    """
+
+    campaigns: Mapping[str, CouponCampaign]
+    calendar: Calendar
+    expires: Expires
+    at: datetime
+    posted_at: datetime | None = None
+
+    @property
+    def valid_from(self) -> datetime:
+        """When it is posted."""
+        return self.posted_at or self.at
 
 
 @final
@@ -72,15 +112,10 @@ def give(
     reward_id: str,
     source: str,
     campaign_id: str,
-    campaigns: Mapping[str, CouponCampaign],
-    calendar: Calendar,
-    expires: Expires,
-    view: View = NO_VIEW,
+    by: Giving,
     price_points: int = 0,
     option: str = "",
-    mark_points: int = 0,
-    at: datetime,
-    posted_at: datetime | None = None,
+    mark: int = 0,
 ) -> Given:
     """Give a reward, once.
 
@@ -90,41 +125,30 @@ def give(
         reward_id: Its name with the member.
         source: What gives it.
         campaign_id: The name of the campaign that the program made for it, where it needs one.
-        campaigns: All campaigns of the program. Of one that is closed no coupon is given; one of a campaign that is stopped waits
-            until it goes on.
-        calendar: Whose local days count.
-        expires: When points end that say no end of their own: ``ends_of`` the rules of earning.
-        view: Coupons of rewards that were taken back, where they are known.
+        by: The program, and when.
         price_points: What the member paid for it.
         option: What the member chose, where there was a choice.
-        mark_points: See ``RewardGiven``.
-        at: When.
-        posted_at: When it is posted, where that is later: coupons are valid from then on; ``None`` is ``at``.
+        mark: See ``RewardGiven``.
     """
-    name, valid_from = next_name(membership, reward_id), posted_at or at
+    name = next_name(membership, reward_id)
     if _stands(membership.rewards.get(name)):
         return Given(reward_id=name)
-    granted = _points(membership.ledger_of(POINTS), benefit, name, expires=expires, calendar=calendar, at=at)
-    wanted = [*next_coupons(benefit), *(() if own_benefit(benefit) is None else (campaign_id,))]
-    kept = kept_coupons(membership, source, view, at=at) if wanted else ()
-    new = [
-        _coupon(membership.member_id, name, nth, campaigns[wish], calendar=calendar, valid_from=valid_from, at=at)
-        for nth, wish in enumerate(wanted[len(kept) :], 1)
-        if _gives(campaigns.get(wish), valid_from)
-    ]
-    owed = [_payout(benefit, membership.member_id, name, source, at)] if isinstance(benefit, PayOut) else []
+    granted = _points(membership.ledger_of(POINTS), benefit, name, by)
+    coupons = list(_coupons(membership, name, source, campaigns_needed(benefit, campaign_id), by))
+    owed = [_payout(benefit, membership.member_id, name, source, by.at)] if isinstance(benefit, PayOut) else []
     fact = RewardGiven(
         reward_id=name,
         source=source,
         points=sum(fact.units for fact in granted if isinstance(fact, Granted)),
-        coupons=(*kept[: len(wanted)], *(posting.state.coupon_id for posting in new)),
+        coupons=tuple(given.coupon_id for given, _ in coupons),
         payouts=tuple(posting.state.payout_id for posting in owed),
         price_points=price_points,
         option=option,
-        mark_points=mark_points,
-        at=at,
+        mark=mark,
+        at=by.at,
     )
-    return Given(reward_id=name, facts=(*granted, *map(_held, new), fact), beside=(*new, *owed))
+    new = [posting for _, posting in coupons if posting is not None]
+    return Given(reward_id=name, facts=(*granted, *(given for given, _ in coupons), fact), beside=(*new, *owed))
 
 
 def next_name(membership: Membership, reward_id: str) -> str:
@@ -162,14 +186,12 @@ def streams_of(held: HeldReward) -> tuple[StreamId, ...]:
     return (*map(coupon_stream, held.coupons), *map(payout_stream, held.payouts))
 
 
-def _points(
-    ledger: Ledger, benefit: RewardBenefit, name: str, *, expires: Expires, calendar: Calendar, at: datetime
-) -> tuple[LedgerFact, ...]:
+def _points(ledger: Ledger, benefit: RewardBenefit, name: str, by: Giving) -> tuple[LedgerFact, ...]:
     """Give the points of a reward, a lot under its name; none where they could never be used."""
     points = points_of(benefit)
     if points is None:
         return ()
-    terms = opens_and_ends(points.pending, points.ends(expires), at=at, calendar=calendar)
+    terms = opens_and_ends(points.pending, points.ends(by.expires), at=by.at, calendar=by.calendar)
     if terms is None:
         return ()
     return ledger.grant(
@@ -180,31 +202,46 @@ def _points(
         expires_at=terms.expires_at,
         awaits=terms.awaits,
         lasts=terms.lasts,
-        at=at,
+        at=by.at,
     )
 
 
-def _gives(campaign: CouponCampaign | None, at: datetime) -> bool:
-    """Whether a coupon of a campaign can be given at present."""
-    return campaign is not None and campaign.codes is None and campaign.closed(at=at) is None
+def _coupons(
+    membership: Membership, name: str, source: str, wanted: Sequence[str], by: Giving
+) -> Iterator[tuple[CouponGiven, Posting[Coupon] | None]]:
+    """Give a coupon of each campaign: one that is handed on from a reward that was taken back, or a new one."""
+    kept, nth = list(kept_coupons(membership, source)), 0
+    own = [_take_of(campaign_id, kept, membership) for campaign_id in wanted]
+    for campaign_id, found in zip(wanted, own, strict=True):
+        # What was used of a campaign that the reward has no longer counts all the same.
+        handed_on = found or (kept.pop(0) if kept else None)
+        campaign = by.campaigns.get(campaign_id)
+        if handed_on is not None:
+            held = membership.coupons[handed_on]
+            yield CouponGiven(coupon_id=handed_on, campaign_id=held.campaign_id, ends_at=held.ends_at, at=by.at), None
+        elif campaign is not None and campaign.codes is None and campaign.closed(at=by.valid_from) is None:
+            nth += 1
+            posting = _coupon(membership.member_id, name, nth, campaign, by)
+            coupon = posting.state
+            yield CouponGiven(coupon_id=coupon.coupon_id, campaign_id=campaign_id, ends_at=coupon.ends_at, at=by.at), posting
 
 
-def _coupon(
-    member_id: str, name: str, nth: int, campaign: CouponCampaign, *, calendar: Calendar, valid_from: datetime, at: datetime
-) -> Posting[Coupon]:
+def _take_of(campaign_id: str, kept: list[str], membership: Membership) -> str | None:
+    """Take the first coupon of a campaign out of some; ``None`` where there is none."""
+    for coupon_id in kept:
+        if membership.coupons[coupon_id].campaign_id == campaign_id:
+            kept.remove(coupon_id)
+            return coupon_id
+    return None
+
+
+def _coupon(member_id: str, name: str, nth: int, campaign: CouponCampaign, by: Giving) -> Posting[Coupon]:
     """Grant a coupon that is a reward: its id says nothing of the member, and no order and no campaign gives the same."""
-    starts_at, ends_at = campaign.dates(valid_from, calendar=calendar)
+    starts_at, ends_at = campaign.dates(by.valid_from, calendar=by.calendar)
     coupon_id = f"+/{digest([member_id, name], purpose='lc.reward')}/{nth}"
     return Coupon.issued(coupon_id).grant(
-        campaign.campaign_id, holder=member_id, ref=name, starts_at=starts_at, ends_at=ends_at, actor=_ACTOR, at=at
+        campaign.campaign_id, holder=member_id, ref=name, starts_at=starts_at, ends_at=ends_at, actor=_ACTOR, at=by.at
     )
-
-
-def _held(posting: Posting[Coupon]) -> Fact:
-    coupon = posting.state
-    assert coupon.campaign_id is not None  # it was granted
-    (fact,) = posting.facts
-    return CouponGiven(coupon_id=coupon.coupon_id, campaign_id=coupon.campaign_id, ends_at=coupon.ends_at, at=fact.at)
 
 
 def _payout(benefit: PayOut, member_id: str, name: str, source: str, at: datetime) -> Posting[Payout]:
@@ -215,24 +252,15 @@ def _payout(benefit: PayOut, member_id: str, name: str, source: str, at: datetim
 # ---- coupons that were used ----
 
 
-def kept_coupons(membership: Membership, source: str, view: View, *, at: datetime) -> tuple[str, ...]:
-    """Name the coupons from a source that orders used before their reward was taken back: the next reward gives them, as used.
+def kept_coupons(membership: Membership, source: str) -> tuple[str, ...]:
+    """Name the coupons from a source that orders used when their reward was taken back: the next reward hands them on.
 
     Args:
         membership: As it is now.
         source: What gives the reward.
-        view: Coupons, as far as they are known: one whose order came back meanwhile is nobody's. Of others it is not assumed.
-        at: When.
     """
-    mine = [held for held in membership.rewards.values() if held.source == source]
-    counted = {coupon_id for held in mine if not held.is_gone for coupon_id in held.coupons}
-    kept = dict.fromkeys(coupon_id for held in mine if held.is_gone for coupon_id in held.coupons_kept)
-    return tuple(coupon_id for coupon_id in kept if coupon_id not in counted and _may_be_used(view, coupon_id, at))
-
-
-def _may_be_used(view: View, coupon_id: str, at: datetime) -> bool:
-    coupon = view.coupon(coupon_id)
-    return coupon is None or in_use(coupon, at)
+    last = {coupon_id: held for held in membership.rewards.values() if held.source == source for coupon_id in held.coupons}
+    return tuple(coupon_id for coupon_id, held in last.items() if held.is_gone and coupon_id in held.coupons_kept)
 
 
 def in_use(coupon: Coupon, at: datetime) -> bool:
@@ -245,42 +273,24 @@ def in_use(coupon: Coupon, at: datetime) -> bool:
     return any(use.holds(at) for use in coupon.uses.values())
 
 
-def renewed(
-    membership: Membership, view: View, *, campaigns: Mapping[str, CouponCampaign], calendar: Calendar, at: datetime
-) -> Iterator[Given]:
-    """Give another coupon for each that a reward has as used, and whose order came back: it was revoked with the reward before.
+def drop_unused(membership: Membership, freed: Iterable[Coupon], *, at: datetime) -> Iterator[Given]:
+    """Revoke coupons whose orders came back, where their reward was taken back before: nothing stands that gives them.
 
     Args:
         membership: As it is now.
-        view: Coupons as they are now: of others nothing is done.
-        campaigns: All campaigns of the program.
-        calendar: Whose local days count.
+        freed: Coupons that an order gave back.
         at: When.
     """
-    kept = {coupon_id for held in membership.rewards.values() if held.is_gone for coupon_id in held.coupons_kept}
-    freed = {one.coupon_id: one for one in view.coupons if one.coupon_id in kept and one.revoked_at and not in_use(one, at)}
-    for name, held in membership.rewards.items() if freed else ():
-        coupons, new = list(held.coupons), list[Posting[Coupon]]()
-        for place, coupon_id in enumerate(coupons if _stands(held) else ()):
-            campaign = campaigns.get(freed[coupon_id].campaign_id or "") if coupon_id in freed else None
-            if campaign is not None and _gives(campaign, at):
-                nth = len(coupons) + len(new) + 1
-                new.append(_coupon(membership.member_id, name, nth, campaign, calendar=calendar, valid_from=at, at=at))
-                coupons[place] = new[-1].state.coupon_id
-        if new:
-            fact = RewardGiven(
-                reward_id=name,
-                source=held.source,
-                points=held.points,
-                coupons=tuple(coupons),
-                payouts=held.payouts,
-                price_points=held.price_points,
-                account=held.account,
-                option=held.option,
-                mark_points=held.mark_points,
-                at=held.at,
-            )
-            yield Given(reward_id=name, facts=(*map(_held, new), fact), beside=tuple(new))
+    for coupon in freed:
+        last = [(name, held) for name, held in membership.rewards.items() if coupon.coupon_id in held.coupons]
+        if not last or in_use(coupon, at):
+            continue
+        name, held = last[-1]
+        if held.is_gone and coupon.coupon_id in held.coupons_kept:
+            left = tuple(one for one in held.coupons_kept if one != coupon.coupon_id)
+            fact = RewardTakenBack(reward_id=name, reason=_CAME_BACK, coupons_kept=left, at=at)
+            revoked = coupon.revoke(reason=_CAME_BACK, actor=_ACTOR, at=at)
+            yield Given(reward_id=name, facts=(*_gone(membership, (coupon.coupon_id,), at), fact), beside=(revoked,))
 
 
 # ---- taking back ----
@@ -298,7 +308,8 @@ def take_back(
 ) -> Given:
     """Take a reward back: its points by the overdraft policy, coupons that were not used, and what the shop pays outside.
 
-    An order that uses a coupon keeps it, and gives it back to nobody.
+    A coupon that an order uses, or holds, is not revoked: the member has it no longer, and the next reward from the same source
+    hands it on.
 
     Args:
         membership: As it is now.
@@ -323,16 +334,17 @@ def take_back(
         policy = Overdraft.SETTLE if overdraft is Overdraft.SETTLE else Overdraft.CARRY
         revoked = ledger.revoke(name, left, ref=unused_ref(name, "revoke", ledger), rule=REWARD_RULE, overdraft=policy, at=at)
     coupons = [_known_coupon(view, coupon_id) for coupon_id in held.coupons]
+    used = tuple(coupon.coupon_id for coupon in coupons if in_use(coupon, at))
     payouts = [_known_payout(view, payout_id) for payout_id in held.payouts]
     fact = RewardTakenBack(
         reward_id=name,
         reason=reason,
         actor=actor,
-        coupons_kept=tuple(coupon.coupon_id for coupon in coupons if in_use(coupon, at)),
+        coupons_kept=used,
         at=at,
     )
     beside = (
-        *(coupon.revoke(reason=reason, actor=_ACTOR, at=at) for coupon in coupons),
+        *(coupon.revoke(reason=reason, actor=_ACTOR, at=at) for coupon in coupons if coupon.coupon_id not in used),
         *(payout.reverse(reason=reason, at=at) for payout in payouts),
     )
     return Given(reward_id=name, facts=(*revoked, *_gone(membership, held.coupons, at), fact), beside=beside)

@@ -45,6 +45,7 @@ class Holdings:
         spans: Common ends of lots that last until some time after the last activity; ``Lot.span`` counts them from 1.
         last_at: The latest instant of any fact that is no report; ``None`` before the first.
         reported_at: Up to when expiry was reported; ``None`` before the first report.
+        earned_before: What of the points over a lifetime is of lots that a snapshot left out; 0 where none is.
     """
 
     account: str
@@ -58,6 +59,7 @@ class Holdings:
     spans: tuple[Span, ...] = ()
     last_at: datetime | None = None
     reported_at: datetime | None = None
+    earned_before: int = 0
     _open: OpenLots | None = attrs.field(default=None, eq=False, repr=False, alias="_open")
     _by_ref: FrozenMap[str, tuple[str, ...]] | None = attrs.field(default=None, eq=False, repr=False, alias="_by_ref")
 

@@ -220,9 +220,8 @@ class RewardGiven(Fact):
         coupons: Coupons given, by id.
         payouts: What the shop pays outside, by id.
         price_points: Points that it cost.
-        account: The account that paid them.
         option: What the member chose, where there was a choice; empty otherwise.
-        mark_points: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
+        mark: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
             other milestones their number, of a gift for entering a tier its threshold.
     """
 
@@ -233,16 +232,15 @@ class RewardGiven(Fact):
     coupons: tuple[str, ...] = ()
     payouts: tuple[str, ...] = ()
     price_points: int = 0
-    account: str = "points"
     option: str = ""
-    mark_points: int = 0
+    mark: int = 0
 
     def __attrs_post_init__(self) -> None:
         """Refuse a reward that takes what it gives."""
         super().__attrs_post_init__()
         check_whole("points", self.points, low=0)
         check_whole("price_points", self.price_points, low=0)
-        check_whole("mark_points", self.mark_points, low=0)
+        check_whole("mark", self.mark, low=0)
 
 
 @final
@@ -274,7 +272,7 @@ class RewardOffered(Fact):
         source: What offers it.
         options: The names of what may be chosen.
         until: First instant at which nothing can be chosen any more; ``None`` never ends.
-        mark_points: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
+        mark: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
             other milestones their number, of a gift for entering a tier its threshold.
     """
 
@@ -283,7 +281,7 @@ class RewardOffered(Fact):
     source: str
     options: tuple[str, ...]
     until: datetime | None = None
-    mark_points: int = 0
+    mark: int = 0
 
 
 @final

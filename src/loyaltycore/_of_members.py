@@ -17,7 +17,7 @@ from loyaltycore._quoting import Rules, counted, tier_of
 from loyaltycore._referring import Settled as ReferralSettled
 from loyaltycore._referring import referral_streams, reversed_for, rewarded_for
 from loyaltycore._rewarding import RewardReturned, RewardTaken, choose, give_back, take
-from loyaltycore._rewards_due import reward_streams, settle, settle_return
+from loyaltycore._rewards_due import giving, reward_streams, settle, settle_return
 from loyaltycore._settling import Beside
 from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Posting
@@ -267,7 +267,7 @@ class OfMembers(Rules, Protocol):
         status = self.tier(membership, at=at)
         tier = None if status is None else status.tier
         taken = take(self, reward_id, membership, ref=ref, tier=tier, view=view, at=at)
-        member, beside = settle(self, membership, taken.member, beside=taken.beside, view=view, at=at)
+        member, beside = settle(self, membership, taken.member, beside=taken.beside, at=at)
         return attrs.evolve(taken, member=member, beside=beside)
 
     def give_back_reward(
@@ -290,7 +290,7 @@ class OfMembers(Rules, Protocol):
         back = give_back(self, ref, membership, reason=reason, actor=actor, view=view, at=at)
         # Points that go back with it may have carried a milestone.
         member, beside = settle_return(self, membership, back.member, beside=back.beside, view=view, at=at)
-        member, beside = settle(self, membership, member, beside=beside, view=view, at=at)
+        member, beside = settle(self, membership, member, beside=beside, at=at)
         return attrs.evolve(back, member=member, beside=beside)
 
     def choose_reward(
@@ -310,7 +310,7 @@ class OfMembers(Rules, Protocol):
                 ``campaign_closed``; ``key_reused`` where another was chosen.
         """
         chosen = choose(self, reward_id, option, membership, view=view, at=at)
-        member, beside = settle(self, membership, chosen.member, beside=chosen.beside, view=view, at=at)
+        member, beside = settle(self, membership, chosen.member, beside=chosen.beside, at=at)
         return attrs.evolve(chosen, member=member, beside=beside)
 
     def settle(
@@ -332,14 +332,13 @@ class OfMembers(Rules, Protocol):
         beside: Beside = ()
         if any(isinstance(fact, TierGrantEnded) for fact in posting.facts):
             posting, beside = settle_return(self, before, posting, view=view, at=at)
-        return settle(self, before, posting, beside=beside, view=view, at=at)
+        return settle(self, before, posting, beside=beside, at=at)
 
     def reward_referral(
         self,
         referral: Referral,
         advocate: Membership,
         *,
-        view: View = NO_VIEW,
         at: datetime,
         posted_at: datetime | None = None,
     ) -> ReferralSettled:
@@ -348,7 +347,6 @@ class OfMembers(Rules, Protocol):
         Args:
             referral: Of the friend.
             advocate: As a member.
-            view: Coupons of rewards that were taken back, where they are known.
             at: When it was due: whenever it is posted, it is of that instant.
             posted_at: When it is posted, where that is later: coupons are valid from then on; ``None`` is ``at``.
         """
@@ -356,14 +354,9 @@ class OfMembers(Rules, Protocol):
             self.referrals,
             referral,
             advocate,
-            campaigns=self.campaigns,
-            expires=self.points_expire,
-            calendar=self.calendar,
-            view=view,
-            at=at,
-            posted_at=posted_at,
+            by=giving(self, at=at, posted_at=posted_at),
         )
-        posting, beside = settle(self, advocate, settled.advocate, beside=settled.beside, view=view, at=at)
+        posting, beside = settle(self, advocate, settled.advocate, beside=settled.beside, at=at, posted_at=posted_at)
         return attrs.evolve(settled, advocate=posting, beside=beside)
 
     def reverse_referral(
@@ -394,14 +387,10 @@ class OfMembers(Rules, Protocol):
             stand_in=stand_in,
             view=view,
             overdraft=self.overdraft,
-            campaigns=self.campaigns,
-            expires=self.points_expire,
-            calendar=self.calendar,
-            at=at,
-            posted_at=posted_at,
+            by=giving(self, at=at, posted_at=posted_at),
         )
         posting, beside = settle_return(self, advocate, settled.advocate, beside=settled.beside, view=view, at=at)
-        posting, beside = settle(self, advocate, posting, beside=beside, view=view, at=at)
+        posting, beside = settle(self, advocate, posting, beside=beside, at=at, posted_at=posted_at)
         return attrs.evolve(settled, advocate=posting, beside=beside)
 
     def referral_needs(self, referral: Referral, advocate: Membership) -> tuple[StreamId, ...]:

@@ -119,7 +119,7 @@ class OnOrders(OfMembers, Protocol):
             earned = earned_now(self.earning, earned, membership, since=since, calendar=self.calendar, capped=not late)
         placed = attrs.evolve(reserved.order, earned=earned, ordered_at=since, late=late, final_at=self._final_at(at), at=at)
         beside = beside_confirmed(placed, view, self.campaigns, self.calendar)
-        member, beside = self._member_placed(membership, placed, beside, referral, view)
+        member, beside = self._member_placed(membership, placed, beside, referral)
         return Placed(
             fact=placed,
             order=order_posting(order, (placed,)),
@@ -163,7 +163,7 @@ class OnOrders(OfMembers, Protocol):
         if membership is not None:
             freed = book_cancelled(membership, order_id, at=at)
             named = with_facts(freed, facts_cancelled(membership, order_id, at=at))
-            member, beside = settle(self, membership, named, beside=beside, view=view, at=at)
+            member, beside = settle(self, membership, named, beside=beside, at=at)
         return Cancelled(
             fact=fact,
             order=order_posting(order, facts),
@@ -233,7 +233,7 @@ class OnOrders(OfMembers, Protocol):
         )
         given = beside_attached(own, self.campaigns, self.calendar)
         named = with_facts(member, facts_placed(membership, own, given))
-        member, beside = settle(self, membership, named, beside=given, view=view, at=at)
+        member, beside = settle(self, membership, named, beside=given, at=at)
         # Who had ordered before, or joined with the code only after this order, would have been a customer already.
         is_new = referral is not None and membership.order_count == 0
         joined = self._referral_attached(referral, placed, order) if referral is not None and is_new else ()
@@ -294,7 +294,7 @@ class OnOrders(OfMembers, Protocol):
         if member is not None and membership is not None:
             member = with_facts(member, facts_returned(membership, order, fact, beside, self.book))
             member, beside = settle_return(self, membership, member, beside=beside, view=view, at=at)
-            member, beside = settle(self, membership, member, beside=beside, view=view, at=at)
+            member, beside = settle(self, membership, member, beside=beside, at=at)
         if referral is not None:
             beside = (*beside, *_with_facts((referral_returned(referral, order, fact),)))
         kept = counters_kept(order, fact, self.book)
@@ -307,14 +307,14 @@ class OnOrders(OfMembers, Protocol):
         )
 
     def _member_placed(
-        self, membership: Membership | None, placed: OrderPlaced, beside: Beside, referral: Referral | None, view: View
+        self, membership: Membership | None, placed: OrderPlaced, beside: Beside, referral: Referral | None
     ) -> tuple[Posting[Membership] | None, Beside]:
         """Book an order for its member, with what it brings about; and what it does to the referral of a friend."""
         if membership is None:
             return None, beside
         facts = facts_placed(membership, placed, beside)
         posting = book_order(membership, placed, burn_first=self.burn_first, beside=facts, calendar=self.calendar)
-        posting, beside = settle(self, membership, posting, beside=beside, view=view, at=placed.at)
+        posting, beside = settle(self, membership, posting, beside=beside, at=placed.at)
         joined = () if referral is None else self._referral_placed(referral, placed)
         return posting, (*beside, *joined)
 

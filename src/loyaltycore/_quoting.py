@@ -126,7 +126,7 @@ def price(
     check_instant("at", at)
     check_kind("view", view, View)
     folded, unread = read_codes(asked.codes)
-    presented = present(rules.campaigns, asked, view, order_id=order_id, at=at)
+    presented = present(rules.campaigns, asked, view, membership=membership, order_id=order_id, at=at)
     view = with_own_uses(view, rules.book, membership, order_id=order_id, at=at, calendar=rules.calendar)
     codes = [code for text, code in folded.items() if text not in view.codes]
     situation = _situation(rules, asked, membership, codes=codes, coupons=presented.usable, at=at)

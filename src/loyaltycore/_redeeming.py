@@ -75,7 +75,13 @@ _NOTHING: Final = Presented(usable={}, refused={}, campaigns={}, proven=frozense
 
 
 def present(
-    campaigns: Mapping[str, CouponCampaign], asked: Asked, view: View, *, order_id: str | None, at: datetime
+    campaigns: Mapping[str, CouponCampaign],
+    asked: Asked,
+    view: View,
+    *,
+    membership: Membership | None,
+    order_id: str | None,
+    at: datetime,
 ) -> Presented:
     """Look at every coupon that is presented: by a code, because the member chose it, or because it applies by itself.
 
@@ -86,6 +92,7 @@ def present(
         campaigns: Those of the program, by id.
         asked: The codes and coupons presented, and by whom.
         view: What the codes came to, and what the member holds.
+        membership: Whoever asks: a coupon of a reward that was taken back is not held any more, whatever the coupon says.
         order_id: The order it is to become: what it holds already is its own.
         at: The instant of the question.
     """
@@ -101,6 +108,9 @@ def present(
             continue
         campaign_id = coupon.campaign_id
         refusal = _refusal(campaigns, coupon, view, member_id=asked.member_id, order_id=order_id, at=at)
+        held = None if membership is None else membership.coupons.get(coupon.coupon_id)
+        if refusal is None and held is not None and held.is_gone:
+            refusal = Refusal(Reason.COUPON_REVOKED)
         if campaign_id is not None and campaign_id in campaigns:
             named[name] = campaign_id
         if read.proven and (not coupon.holder or coupon.holder == asked.member_id):

@@ -16,7 +16,6 @@ from loyaltycore._checks import check_count, check_kind, check_several
 from loyaltycore._code_space import CodeSpace, CodeVerdict
 from loyaltycore._coupon_steps import blinded
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._payouts import Payout
 from loyaltycore._reward_steps import RewardSteps
 from loyaltycore._reward_warnings import friend_cost_minor
 from loyaltycore._steps import (
@@ -52,12 +51,10 @@ from loyaltycore.identity import (
     coupon_stream,
     fold_code,
     member_stream,
-    payout_stream,
     referral_code_stream,
     referral_stream,
 )
 from loyaltycore.memberships import CouponGiven, MemberJoined, Membership, ReferralCodeGiven
-from loyaltycore.offers import View
 from loyaltycore.periods import Window
 from loyaltycore.quantities import Money
 from loyaltycore.referrals import (
@@ -485,14 +482,14 @@ class ReferralSteps(RewardSteps):
             seen = due.referral
             if _referral(loaded, seen.friend_id) != seen:
                 raise _MovedError
-            advocate, view = due.advocate(loaded), _beside(loaded)
+            advocate, view = due.advocate(loaded), loaded.beside()
             # What is due is the same whenever it is written down; only coupons are valid from then on, or none might be left.
             if seen.status is ReferralStatus.REVERSING:
                 others = [name for kind, name in _named(loaded) if kind == "referral" and name != seen.friend_id]
                 stand_in = _referral(loaded, others[0]) if others else None
                 settled = self.program.reverse_referral(seen, advocate, stand_in=stand_in, view=view, at=due.at, posted_at=now)
             else:
-                settled = self.program.reward_referral(seen, advocate, view=view, at=due.at, posted_at=now)
+                settled = self.program.reward_referral(seen, advocate, at=due.at, posted_at=now)
             return settled.postings
 
         return decide
@@ -619,11 +616,3 @@ def _named(loaded: Loaded) -> Iterator[tuple[str, str]]:
     for stream in loaded.streams:
         kind, _, name = stream.partition("/")
         yield kind, name
-
-
-def _beside(loaded: Loaded) -> View:
-    """Give the coupons and payouts that were loaded."""
-    named = tuple(_named(loaded))
-    coupons = [Coupon.replay(name, loaded.streams[coupon_stream(name)].facts) for kind, name in named if kind == "coupon"]
-    payouts = {name: Payout.replay(name, loaded.streams[payout_stream(name)].facts) for kind, name in named if kind == "payout"}
-    return View(coupons=coupons, payouts=payouts)

@@ -4,34 +4,30 @@ What an advocate has is a function of the friends who stand, of their number in 
 So the reward that goes with a friend who is reversed is the one of the highest number: whoever had that number takes the place of
 the one who goes. Where a limit had kept a reward back from somebody else, he steps into the free place, and nothing is taken.
 
-A coupon that the advocate used before it was taken back stays used, and is nobody else's reward: the next friend brings a new
-one. Were it handed on and its order came back, it would be lost, and a friend who stands would have brought nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final, NamedTuple, assert_never, final
 
 import attrs
 
-from loyaltycore._giving import Given, give, streams_of, take_back
+from loyaltycore._giving import Given, Giving, give, streams_of, take_back
 from loyaltycore._referral import Referral, ReferralStatus
-from loyaltycore._referral_program import After, ReferralProgram, referral_need
-from loyaltycore.coupons import CouponCampaign
+from loyaltycore._referral_program import After, ReferralProgram
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.identity import StreamId, referral_stream
 from loyaltycore.ledger import Overdraft
 from loyaltycore.memberships import FriendReversed, FriendRewarded, Membership, RewardedFriend
-from loyaltycore.offers import NO_VIEW, View
+from loyaltycore.offers import View
 from loyaltycore.orders import NeedOf, OfferNeed, Order, OrderPlaced, OrderReturned
-from loyaltycore.periods import Calendar, Expires, Period, Term
+from loyaltycore.periods import Calendar, Period, Term
 from loyaltycore.quantities import share_of_units
 
 __all__ = [
     "Settled",
-    "referral_need",
     "referral_placed",
     "referral_returned",
     "referral_streams",
@@ -153,12 +149,7 @@ def rewarded_for(
     referral: Referral,
     advocate: Membership,
     *,
-    campaigns: Mapping[str, CouponCampaign],
-    expires: Expires,
-    calendar: Calendar,
-    view: View = NO_VIEW,
-    at: datetime,
-    posted_at: datetime | None = None,
+    by: Giving,
 ) -> Settled:
     """Reward an advocate for a friend who qualified; where it is done, or not to be done, nothing changes.
 
@@ -167,20 +158,15 @@ def rewarded_for(
             he waits.
         referral: Of the friend.
         advocate: As a member.
-        campaigns: Of the program.
-        expires: When points end that say no end of their own.
-        calendar: Whose local days count.
-        view: Which campaigns are stopped: of these no coupon is given.
-        at: When it was due: whenever it is posted, it is of that instant.
-        posted_at: When it is posted, where that is later: coupons are valid from then on; ``None`` is ``at``.
+        by: The program, and when it was due: whenever it is posted, it is of that instant.
     """
-    friend_id = referral.friend_id
+    friend_id, at = referral.friend_id, by.at
     if program is None or program.program_id != referral.program_id or referral.status is not ReferralStatus.QUALIFIED:
         return Settled(referral=_nothing(referral), advocate=advocate.posting(()))
     known = advocate.friends.get(friend_id)
     if known is not None and known.number:
         return Settled(referral=referral.reward(number=known.number, rewards=known.rewards, at=at), advocate=advocate.posting(()))
-    day = calendar.day_of(at)
+    day = by.calendar.day_of(at)
     refusal = program.full(_others(advocate, friend_id), day)
     if refusal is not None:
         kept_back = FriendRewarded(
@@ -193,17 +179,7 @@ def rewarded_for(
         )
         return Settled(referral=referral.reject(refusal, counts=True, at=at), advocate=advocate.posting((kept_back,)))
     moves = _Moves(advocate)
-    fact = moves.fill(
-        program,
-        friend_id,
-        day=day,
-        campaigns=campaigns,
-        expires=expires,
-        calendar=calendar,
-        view=view,
-        at=at,
-        posted_at=posted_at,
-    )
+    fact = moves.fill(program, friend_id, day=day, by=by)
     return Settled(
         referral=referral.reward(number=fact.number, rewards=fact.rewards, at=at),
         advocate=moves.posting(),
@@ -238,10 +214,12 @@ def _leaving(program: ReferralProgram | None, friend_id: str, advocate: Membersh
     heir = None
     if program is not None and program.program_id == gone.program_id:
         others = _others(advocate, friend_id)
+        # Days of one month meet the same limits: thousands wait in a few months.
+        has_room = cache(lambda month: program.full(others, month) is None)
         waiting = [
             (one.day, name)
             for name, one in advocate.friends.items()
-            if not one.number and one.program_id == gone.program_id and program.full(others, one.day) is None
+            if not one.number and one.program_id == gone.program_id and has_room(one.day.replace(day=1))
         ]
         heir = min(waiting)[1] if waiting else None
     return _Leaving(gone, (last, advocate.friends[last]), None if heir is None else (heir, advocate.friends[heir]))
@@ -275,11 +253,7 @@ def reversed_for(
     stand_in: Referral | None = None,
     view: View,
     overdraft: Overdraft,
-    campaigns: Mapping[str, CouponCampaign],
-    expires: Expires,
-    calendar: Calendar,
-    at: datetime,
-    posted_at: datetime | None = None,
+    by: Giving,
 ) -> Settled:
     """Let a friend count no longer, and take back what he brought; where that is not to be done, nothing changes.
 
@@ -290,14 +264,14 @@ def reversed_for(
         stand_in: Of the friend who steps in, where ``referral_streams`` names one.
         view: The coupons and payouts that are taken back, as they are now.
         overdraft: What happens where the points are spent.
-        campaigns: Of the program.
-        expires: When points end that say no end of their own.
-        calendar: Whose local days count.
-        at: When the order came back.
-        posted_at: When it is posted, where that is later: coupons of whoever steps in are valid from then on; ``None`` is ``at``.
+        by: The program, and when the order came back.
+
+    Raises:
+        UsageError: A view without what is taken back.
     """
     if referral.status is not ReferralStatus.REVERSING:
         return Settled(referral=_nothing(referral), advocate=advocate.posting(()))
+    at = by.at
     friend_id, gone_from = referral.friend_id, referral.reverse(at=at)
     gone, last, heir = _leaving(program, friend_id, advocate)
     if gone is None:
@@ -310,17 +284,7 @@ def reversed_for(
     name = "" if successor is None or successor[0] == friend_id else successor[0]
     moves.add(FriendReversed(friend_id=friend_id, program_id=gone.program_id, stand_in=name, at=at))
     if heir is not None and not steps_in and program is not None:
-        moves.fill(
-            program,
-            heir[0],
-            day=heir[1].day,
-            campaigns=campaigns,
-            expires=expires,
-            calendar=calendar,
-            view=view,
-            at=at,
-            posted_at=posted_at,
-        )
+        moves.fill(program, heir[0], day=heir[1].day, by=by)
     return Settled(
         referral=gone_from,
         advocate=moves.posting(),
@@ -359,19 +323,7 @@ class _Moves:
         self.facts += given.facts
         self.beside += given.beside
 
-    def fill(
-        self,
-        program: ReferralProgram,
-        friend_id: str,
-        *,
-        day: date,
-        campaigns: Mapping[str, CouponCampaign],
-        expires: Expires,
-        calendar: Calendar,
-        view: View,
-        at: datetime,
-        posted_at: datetime | None,
-    ) -> FriendRewarded:
+    def fill(self, program: ReferralProgram, friend_id: str, *, day: date, by: Giving) -> FriendRewarded:
         """Give a friend the next number of those that count together, and the advocate what goes with it."""
         period = program.restarts.period(day)
         together = (program.program_id, period)
@@ -384,12 +336,7 @@ class _Moves:
                 reward_id=f"referral/{program.program_id}/{_slot(program, source, number, period)}",
                 source=_source(source),
                 campaign_id=source,
-                campaigns=campaigns,
-                expires=expires,
-                calendar=calendar,
-                view=view,
-                at=at,
-                posted_at=posted_at,
+                by=by,
             )
             names.append(given.reward_id)
             self.follow(given)
@@ -400,7 +347,7 @@ class _Moves:
             number=number,
             period=period,
             rewards=tuple(names),
-            at=at,
+            at=by.at,
         )
         self.add(fact)
         return fact

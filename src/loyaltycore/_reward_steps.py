@@ -13,7 +13,6 @@ from loyaltycore._payouts import Payout, PayoutStatus
 from loyaltycore._rewarding import (
     RewardAnswer,
     answer,
-    campaigns_needed,
     stock_counters,
     stock_used,
     taken_streams,
@@ -27,7 +26,7 @@ from loyaltycore.identity import Key, StreamId, campaign_stream, check_id, check
 from loyaltycore.memberships import Membership, RewardGiven, RewardTakenBack
 from loyaltycore.offers import View
 from loyaltycore.repositories import Enumerable
-from loyaltycore.rewards import CatalogueReward
+from loyaltycore.rewards import CatalogueReward, campaigns_needed
 
 __all__ = ["PAYOUTS_LIMIT", "PayoutPage", "RewardSteps"]
 

@@ -19,8 +19,7 @@ from loyaltycore._checks import check_kind
 from loyaltycore._earning import Span
 from loyaltycore._giving import Given, give, in_use, streams_of, take_back, unused_ref
 from loyaltycore._payouts import PayoutStatus
-from loyaltycore._purchase import ends_of
-from loyaltycore._rewards_due import Rules
+from loyaltycore._rewards_due import Rules, giving
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import Accepted, Detail, Reason, Refusal, Refused, RefusedError
 from loyaltycore.facts import Claim, Posting
@@ -30,7 +29,7 @@ from loyaltycore.memberships import HeldReward, Membership, RewardGiven, RewardT
 from loyaltycore.offers import NO_VIEW, Used, View
 from loyaltycore.periods import Calendar, Term, check_instant
 from loyaltycore.points import POINTS
-from loyaltycore.rewards import CatalogueReward, Choice, Milestone, RewardBenefit, next_coupons, own_benefit
+from loyaltycore.rewards import CatalogueReward, Choice, Milestone, RewardBenefit, campaigns_needed
 from loyaltycore.wire import digest, instant_text
 
 __all__ = [
@@ -39,7 +38,6 @@ __all__ = [
     "RewardTaken",
     "TakingRules",
     "answer",
-    "campaigns_needed",
     "check_taking",
     "choose",
     "give_back",
@@ -297,16 +295,6 @@ def _over(reason: Reason, reward: CatalogueReward, span: Span, limit: int) -> Re
     return Refusal(reason, {"reward_id": reward.reward_id, "limit": limit, "period": span.value})
 
 
-def campaigns_needed(give: RewardBenefit, campaign_id: str) -> tuple[str, ...]:
-    """Name the campaigns of which a reward gives a coupon.
-
-    Args:
-        give: What it gives.
-        campaign_id: The one that the program made for it, where it needs one.
-    """
-    return (*next_coupons(give), *(() if own_benefit(give) is None else (campaign_id,)))
-
-
 def _campaigns_shut(
     campaigns: Mapping[str, CouponCampaign], give: RewardBenefit, campaign_id: str, view: View, at: datetime
 ) -> Iterator[Refusal]:
@@ -367,7 +355,7 @@ def take(
     if known is not None:
         if known.source != source:
             raise RefusedError(_reused("take", ref, "reward_id"))
-        return RewardTaken(fact=_fact_of(name, known), member=membership.posting(()))
+        return RewardTaken(fact=known.fact(name), member=membership.posting(()))
     reward, ledger = known_reward(rules, reward_id), membership.ledger_of(POINTS)
     checked = check_taking(rules, reward, membership, tier=tier, view=view, at=at)
     if isinstance(checked, Refused):
@@ -383,12 +371,8 @@ def take(
         reward_id=name,
         source=source,
         campaign_id=reward.campaign_id,
-        campaigns=rules.campaigns,
-        calendar=rules.calendar,
-        expires=ends_of(rules.earning),
-        view=view,
+        by=giving(rules, at=at),
         price_points=price,
-        at=at,
     )
     claims = _claims(rules, reward, membership.member_id, ref, since=at, amount=1, at=at)
     return RewardTaken(fact=_given_fact(given), member=given.onto(paid), beside=given.beside, claims=claims)
@@ -428,22 +412,6 @@ def _claims(
 
 def _given_fact(given: Given) -> RewardGiven:
     return next(fact for fact in given.facts if isinstance(fact, RewardGiven))
-
-
-def _fact_of(name: str, held: HeldReward) -> RewardGiven:
-    """Tell again what was given."""
-    return RewardGiven(
-        reward_id=name,
-        source=held.source,
-        points=held.points,
-        coupons=held.coupons,
-        payouts=held.payouts,
-        price_points=held.price_points,
-        account=held.account,
-        option=held.option,
-        mark_points=held.mark_points,
-        at=held.at,
-    )
 
 
 def _reused(verb: str, ref: str, field: str) -> Refusal:
@@ -486,7 +454,8 @@ def give_back(
         at: Timezone-aware.
 
     Raises:
-        RefusedError: ``reward_not_found``; ``reward_used`` where an order used its coupon or holds it, or it was paid out.
+        RefusedError: ``reward_not_found``; ``reward_used`` where an order used its coupon or holds it, somebody revoked it, or it
+            was paid out.
         UsageError: A view without its coupons and payouts.
     """
     name = _taken_name(ref)
@@ -516,9 +485,10 @@ def give_back(
 
 
 def _check_unused(held: HeldReward, view: View, at: datetime) -> None:
+    """Refuse to give back what was used: by an order, paid out, or handed over, for which its coupon was revoked."""
     coupons = [view.coupon(coupon_id) for coupon_id in held.coupons]
     payouts = [view.payouts.get(payout_id) for payout_id in held.payouts]
-    used = any(coupon is not None and in_use(coupon, at) for coupon in coupons)
+    used = any(coupon is not None and (in_use(coupon, at) or coupon.revoked_at is not None) for coupon in coupons)
     if used or any(payout is not None and payout.status is PayoutStatus.PAID for payout in payouts):
         raise RefusedError(Refusal(Reason.REWARD_USED, {"reward_id": held.source.partition("/")[2]}))
 
@@ -552,7 +522,7 @@ def choose(
     if held.option:
         if held.option != option:
             raise RefusedError(_reused("choose", name, "option"))
-        return RewardTaken(fact=_fact_of(name, held), member=membership.posting(()))
+        return RewardTaken(fact=held.fact(name), member=membership.posting(()))
     milestone = rules.milestones.get(held.source.partition("/")[2])
     offered = _offered(milestone, held)
     if milestone is None or option not in offered:
@@ -571,13 +541,9 @@ def choose(
         reward_id=name,
         source=held.source,
         campaign_id=campaign_id,
-        campaigns=rules.campaigns,
-        calendar=rules.calendar,
-        expires=ends_of(rules.earning),
-        view=view,
+        by=giving(rules, at=at),
         option=option,
-        mark_points=held.mark_points,
-        at=at,
+        mark=held.mark,
     )
     member = given.onto(membership.posting(()))
     return RewardTaken(fact=_given_fact(given), member=member, beside=given.beside)

@@ -1,7 +1,7 @@
 """What a command brings about besides: gifts for entering a tier, and milestones; and what a return undoes of them.
 
-Both are worked out from what the member was before the command and is after it, so that a change of the program gives nothing for
-the past, and takes nothing back.
+Both are worked out from what the member was before the command and is after it, so that a change of the program takes nothing
+back and gives nothing for the past. Only a balance is looked at as it is.
 
 Invariants:
     1. Settled again, the same command gives nothing more.
@@ -22,15 +22,13 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, final
 
 import attrs
 
-from loyaltycore._earning import EarningRule
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._giving import Given, give, kept_coupons, next_name, renewed, standing, streams_of, take_back
-from loyaltycore._purchase import ends_of
-from loyaltycore._tallied import is_earned
+from loyaltycore._giving import Given, Giving, drop_unused, give, kept_coupons, next_name, standing, streams_of, take_back
+from loyaltycore._tallied import lifetime_points
 from loyaltycore.coupons import Coupon, CouponCampaign
 from loyaltycore.facts import Posting
-from loyaltycore.identity import StreamId, coupon_stream
-from loyaltycore.ledger import Ledger, Lot, Overdraft
+from loyaltycore.identity import StreamId
+from loyaltycore.ledger import Lot, Overdraft
 from loyaltycore.memberships import REWARD_RULE, Membership, RewardOffered, TierGrantEnded
 from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.periods import Calendar, Expires, Term
@@ -48,7 +46,7 @@ from loyaltycore.rewards import (
 )
 from loyaltycore.tiers import Ladder, Qualifying, TierEntry, TierRule, TierTally
 
-__all__ = ["Rules", "reward_streams", "seen_after", "settle", "settle_return", "settled_streams"]
+__all__ = ["Rules", "giving", "reward_streams", "seen_after", "settle", "settle_return"]
 
 Beside: TypeAlias = tuple[Posting[Any], ...]
 """Postings of coupons, gift cards and payouts."""
@@ -66,18 +64,13 @@ class Rules(Protocol):
     """What rewards ask of a program."""
 
     @property
-    def currency(self) -> str:
-        """Of all money in it."""
-        ...
-
-    @property
     def calendar(self) -> Calendar:
         """The local days that count."""
         ...
 
     @property
-    def earning(self) -> tuple[EarningRule, ...]:
-        """Points on orders: points of rewards that say no end of their own end as theirs do."""
+    def points_expire(self) -> Expires:
+        """When points end that say no end of their own."""
         ...
 
     @property
@@ -116,14 +109,15 @@ def reward_streams(membership: Membership) -> tuple[StreamId, ...]:
     return tuple(dict.fromkeys([stream for held in own for stream in streams_of(held)]))
 
 
-def settled_streams(membership: Membership) -> tuple[StreamId, ...]:
-    """Name the coupons that rewards may give once more, to load before an order: those used when their reward was taken back.
+def giving(rules: Rules, *, at: datetime, posted_at: datetime | None = None) -> Giving:
+    """Say what rewards of a program are given by.
 
     Args:
-        membership: As it is now.
+        rules: The program.
+        at: The instant they are of.
+        posted_at: When they are posted, where that is later; ``None`` is ``at``.
     """
-    kept = dict.fromkeys(coupon_id for held in membership.rewards.values() if held.is_gone for coupon_id in held.coupons_kept)
-    return tuple(map(coupon_stream, kept))
+    return Giving(campaigns=rules.campaigns, calendar=rules.calendar, expires=rules.points_expire, at=at, posted_at=posted_at)
 
 
 def settle(
@@ -132,8 +126,8 @@ def settle(
     posting: Posting[Membership],
     *,
     beside: Beside = (),
-    view: View = NO_VIEW,
     at: datetime,
+    posted_at: datetime | None = None,
 ) -> Settled:
     """Add the entry gifts and milestones that a command brought about, or that time brought since the last one.
 
@@ -143,16 +137,21 @@ def settle(
         rules: The program.
         before: The member before the command.
         posting: What the command decided.
-        beside: What it does to coupons and gift cards.
-        view: The coupons that ``settled_streams`` names, where there are any.
+        beside: What it does to coupons and gift cards: one that an order gives back, and that nothing stands for, is revoked.
         at: The instant of the command.
+        posted_at: When it is posted, where that is later: coupons and choices count from then on; ``None`` is ``at``.
 
     Returns:
         The member's posting, and all that happens to coupons, gift cards and payouts.
+
+    Complexity:
+        O(orders + lots + friends) for each milestone that does not stand and, without a snapshot, for the tiers.
     """
-    if not posting.facts:
-        return posting, beside
-    after, added = posting.state, _Added(rules, posting, beside, view, at)
+    added = _Added(rules, posting, beside, giving(rules, at=at, posted_at=posted_at))
+    added.drop_unused()
+    if not added.posting.facts:
+        return added.posting, added.beside
+    after = added.posting.state
     # Balances first: what is given with them comes behind them, and is no part of what reached them.
     for milestone in sorted(rules.milestones.values(), key=lambda one: not isinstance(one.when, BalanceReaches)):
         if standing(after, milestone.source) is None and _is_passed(milestone, before, after, at):
@@ -186,21 +185,23 @@ def settle_return(
 
     Raises:
         UsageError: A view without them.
+
+    Complexity:
+        O(orders + lots + friends) for each milestone and each tier whose gift stands.
     """
     if not posting.facts:
         return posting, beside
-    after, added = posting.state, _Added(rules, posting, beside, view, at)
+    after, added = posting.state, _Added(rules, posting, beside, giving(rules, at=at), view)
     ended = frozenset(fact.ref for fact in posting.facts if isinstance(fact, TierGrantEnded))
     for name in _lost(rules, before, after, ended, at):
         added.take(name)
     for milestone in rules.milestones.values():
         stands = standing(after, milestone.source)
-        if stands is not None and _is_undone(milestone.when, after.rewards[stands].mark_points, after):
+        if stands is not None and _is_undone(milestone.when, after.rewards[stands].mark, after):
             added.take(stands)
     # What was taken back may have carried a balance, and so on.
     while (stands := _without_ground(rules, added.posting.state)) is not None:
         added.take(stands)
-    added.renew()
     return added.posting, added.beside
 
 
@@ -208,10 +209,10 @@ def settle_return(
 class _Added:
     """A command's posting, with what rewards add to it."""
 
-    __slots__ = ("at", "besides", "posting", "rules", "view")
+    __slots__ = ("besides", "by", "posting", "rules", "view")
 
-    def __init__(self, rules: Rules, posting: Posting[Membership], beside: Beside, view: View, at: datetime) -> None:
-        self.rules, self.posting, self.view, self.at = rules, posting, view, at
+    def __init__(self, rules: Rules, posting: Posting[Membership], beside: Beside, by: Giving, view: View = NO_VIEW) -> None:
+        self.rules, self.posting, self.by, self.view = rules, posting, by, view
         self.besides = {one.stream: one for one in beside}
 
     @property
@@ -225,34 +226,34 @@ class _Added:
         gift = self.rules.tiers.benefits[entry.tier].entry_gift
         assert gift is not None  # only such entries are looked for
         name, source = f"{_TIER}{entry.tier}/{entry.day.isoformat()}", f"{_TIER}{entry.tier}"
-        expires = self.rules.tiers.expires_in(entry.tier, ends_of(self.rules.earning))
+        by = attrs.evolve(self.by, expires=self.rules.tiers.expires_in(entry.tier, self.by.expires))
         mark = max(0, _threshold(self.rules.tiers, entry.tier) or 0)
-        self._give(gift, name, source, gift_campaign_id(entry.tier), expires=expires, mark=mark)
+        self._give(gift, name, source, gift_campaign_id(entry.tier), by=by, mark=mark)
 
     def give_milestone(self, milestone: Milestone, mark: int) -> None:
         """Give what a milestone gives, or let the member choose."""
-        name, ends = milestone.source, ends_of(self.rules.earning)
+        name = milestone.source
         if not isinstance(milestone.give, Choice):
-            self._give(milestone.give, name, name, milestone.campaign_id(), expires=ends, mark=mark)
+            self._give(milestone.give, name, name, milestone.campaign_id(), by=self.by, mark=mark)
             return
         option = self._chosen_before(milestone, milestone.give)
         if option:
             give = milestone.give.options[option]
-            self._give(give, name, name, milestone.campaign_id(option), expires=ends, option=option, mark=mark)
+            self._give(give, name, name, milestone.campaign_id(option), by=self.by, option=option, mark=mark)
             return
         fact = RewardOffered(
             reward_id=next_name(self.posting.state, milestone.source),
             source=milestone.source,
             options=tuple(milestone.give.options),
-            until=Term(milestone.give.within).end_after(self.at, calendar=self.rules.calendar),
-            mark_points=mark,
-            at=self.at,
+            until=Term(milestone.give.within).end_after(self.by.valid_from, calendar=self.rules.calendar),
+            mark=mark,
+            at=self.by.at,
         )
         self._add(Given(reward_id=fact.reward_id, facts=(fact,)))
 
     def _chosen_before(self, milestone: Milestone, choice: Choice) -> str:
         """Name what was chosen, and used, before it was taken back: chosen anew, something else would come on top of it."""
-        if not kept_coupons(self.posting.state, milestone.source, self.view, at=self.at):
+        if not kept_coupons(self.posting.state, milestone.source):
             return ""
         gone = [held for held in self.posting.state.rewards.values() if held.source == milestone.source and held.coupons_kept]
         return gone[-1].option if gone[-1].option in choice.options else ""
@@ -264,9 +265,9 @@ class _Added:
         source: str,
         campaign_id: str,
         *,
-        expires: Expires,
+        by: Giving,
         option: str = "",
-        mark: int = 0,
+        mark: int,
     ) -> None:
         given = give(
             self.posting.state,
@@ -274,21 +275,16 @@ class _Added:
             reward_id=name,
             source=source,
             campaign_id=campaign_id,
-            campaigns=self.rules.campaigns,
-            calendar=self.rules.calendar,
-            expires=expires,
-            view=self.view,
+            by=by,
             option=option,
-            mark_points=mark,
-            at=self.at,
+            mark=mark,
         )
         self._add(given)
 
-    def renew(self) -> None:
-        """Give coupons for those that rewards have as used, and whose orders came back."""
-        seen = seen_after(self.view, self.beside)
-        more = renewed(self.posting.state, seen, campaigns=self.rules.campaigns, calendar=self.rules.calendar, at=self.at)
-        for given in tuple(more):
+    def drop_unused(self) -> None:
+        """Revoke the coupons that the command gave back, and whose rewards were taken back before."""
+        freed = [one.state for one in self.beside if isinstance(one.state, Coupon) and one.facts]
+        for given in drop_unused(self.posting.state, freed, at=self.by.at):
             self._add(given)
 
     def take(self, name: str) -> None:
@@ -299,7 +295,7 @@ class _Added:
             reason=_UNDONE,
             view=seen_after(self.view, self.beside),
             overdraft=self.rules.overdraft,
-            at=self.at,
+            at=self.by.at,
         )
         self._add(taken)
 
@@ -434,7 +430,7 @@ def _lost(rules: Rules, before: Membership, after: Membership, ended: AbstractSe
     if tiers is None:
         return  # without tiers nobody can say what is left of an entry
     for tier, names in _standing_gifts(after).items():
-        rule = _rule_of_then(tiers, tier, min(after.rewards[name].mark_points for name, _ in names))
+        rule = _rule_of_then(tiers, tier, min(after.rewards[name].mark for name, _ in names))
         entries = _entries(rule, rules.calendar, before, after, but=ended, whole=True, at=at)
         left = [entry.day for entry in entries.now if entry.tier == tier]
         # So many were undone now; or earlier, by something that takes nothing back, such as a day of joining that came late.
@@ -492,7 +488,7 @@ def _number(mark: Crossing) -> int:
 
 def _is_reached(mark: LifetimePoints | OrderNumber, number: int, membership: Membership) -> bool:
     if isinstance(mark, LifetimePoints):
-        return sum(_kept(membership.ledger_of(mark.account)).values()) >= number
+        return lifetime_points(membership.ledger_of(mark.account)) >= number
     if membership.order_count < number:
         return False  # without a look at the orders
     return sum(counted.units > 0 for counted in membership.orders.values()) >= number
@@ -505,18 +501,9 @@ def _without_ground(rules: Rules, membership: Membership) -> str | None:
         if name is None:
             continue
         held = membership.rewards[name]
-        if _open_points(membership, held.at, behind=name) < held.mark_points:
+        if _open_points(membership, held.at, behind=name) < held.mark:
             return name
     return None
-
-
-def _kept(ledger: Ledger) -> Counter[str]:
-    """Give what is left of all that was earned here, by lot; what went on to another lot is of the first."""
-    kept = Counter[str]()
-    for lot in ledger.lots.values():
-        if is_earned(lot.earned_by):
-            kept[lot.earned_by] += (0 if lot.origin else lot.granted) - lot.revoked
-    return kept
 
 
 def _mark(milestone: Milestone, after: Membership, at: datetime) -> int:

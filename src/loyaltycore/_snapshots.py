@@ -46,7 +46,7 @@ from loyaltycore._checks import check_kind, check_whole
 from loyaltycore._frozen import FrozenMap, HistoryNeeded, LaterMap, PartialMap
 from loyaltycore._lots import Lot, Reversal, Take
 from loyaltycore._open_lots import OpenLots
-from loyaltycore._tallied import Tallied, as_counted, named_events
+from loyaltycore._tallied import Tallied, as_counted, earned_units, lifetime_points, named_events
 from loyaltycore._tier_grant import TierGrant
 from loyaltycore.errors import CorruptStateError, LoyaltyError, UsageError
 from loyaltycore.identity import check_id, check_slug
@@ -342,9 +342,9 @@ def restored(member_id: str, stream: SnapshotStream) -> Membership:
 
 def _kept(ledger: Ledger) -> Ledger:
     """Give of an account what its next commands look at."""
-    holds = FrozenMap({ref: hold for ref, hold in _here(ledger.holds).items() if hold.is_open})
+    holds = FrozenMap({ref: hold for ref, hold in ledger.holds.kept.items() if hold.is_open})
     held = {part.lot_id for hold in holds.values() for part in hold.parts}
-    lots = FrozenMap({lot_id: lot for lot_id, lot in _here(ledger.lots).items() if lot.remaining or lot_id in held})
+    lots = FrozenMap({lot_id: lot for lot_id, lot in ledger.lots.kept.items() if lot.remaining or lot_id in held})
     return attrs.evolve(
         ledger,
         lots=lots,
@@ -353,7 +353,8 @@ def _kept(ledger: Ledger) -> Ledger:
         transfers=FrozenMap[str, Take](),  # they name other members, who may wish to be forgotten
         holds=holds,
         returned=FrozenMap[str, Reversal](),
-        payments=FrozenMap({lot_id: parts for lot_id, parts in _here(ledger.payments).items() if lot_id in lots}),
+        payments=FrozenMap({lot_id: parts for lot_id, parts in ledger.payments.kept.items() if lot_id in lots}),
+        earned_before=lifetime_points(ledger) - earned_units(lots.values()),
         _open=None,
         _by_ref=None,
     )
@@ -363,7 +364,7 @@ def _latest(takes: FrozenMap[str, Take], lots: Mapping[str, Lot]) -> FrozenMap[s
     """Give the latest takes that something can go back from, to a lot that is kept."""
     may_go_back = [
         (ref, take)
-        for ref, take in _here(takes).items()
+        for ref, take in takes.kept.items()
         if take.given_back < take.units and any(part.lot_id in lots for part in take.parts)
     ]
     return FrozenMap(may_go_back[-TAKES_KEPT:])
@@ -374,17 +375,12 @@ def _left_out(ledger: Ledger, kept: Ledger) -> set[str]:
     names = {
         _packed_name(_of(ledger, what), name)
         for what in _MAPS
-        for name in _here(getattr(ledger, what)).keys() - getattr(kept, what).keys()
+        for name in getattr(ledger, what).kept.keys() - getattr(kept, what).keys()
     }
-    closed = [lot for lot_id, lot in _here(ledger.lots).items() if lot_id not in kept.lots]
+    closed = [lot for lot_id, lot in ledger.lots.kept.items() if lot_id not in kept.lots]
     names |= {_packed_name(_of(ledger, _REFS), ref) for ref in {lot.earn_ref for lot in closed}}
     before = ledger.lots.left_out if isinstance(ledger.lots, PartialMap) else None
     return names | set(before.each()) if isinstance(before, _Names) else names
-
-
-def _here(items: FrozenMap[str, V]) -> Mapping[str, V]:
-    """Give what is here of a mapping that may lack some."""
-    return items.kept if isinstance(items, PartialMap) else items
 
 
 def _of(ledger: Ledger, what: str) -> str:

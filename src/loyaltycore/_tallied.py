@@ -20,11 +20,20 @@ import attrs
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._member_facts import FriendReversed, FriendRewarded, MemberJoined, OrderCounted, ReturnCounted
 from loyaltycore.facts import Fact
-from loyaltycore.ledger import Granted, Ledger, LedgerFact, Revoked
+from loyaltycore.ledger import Granted, Ledger, LedgerFact, Lot, Revoked
 from loyaltycore.periods import Calendar
 from loyaltycore.tiers import Metric, Qualifying, TierRule, TierTally
 
-__all__ = ["REWARD_RULE", "Tallied", "as_counted", "earned_points", "is_earned", "named_events"]
+__all__ = [
+    "REWARD_RULE",
+    "Tallied",
+    "as_counted",
+    "earned_points",
+    "earned_units",
+    "is_earned",
+    "lifetime_points",
+    "named_events",
+]
 
 REWARD_RULE: Final = "+reward"
 """The rule of lots that rewards gave: they count for no tier, so that no gift carries its own tier."""
@@ -113,6 +122,27 @@ def is_earned(lot_id: str) -> bool:
         lot_id: Of a lot that did not go on from another one of the owner's.
     """
     return not lot_id.endswith(f"/{REWARD_RULE}") and _MOVED.fullmatch(lot_id) is None
+
+
+def lifetime_points(ledger: Ledger) -> int:
+    """Sum what was ever earned on an account and not taken back, however much of it was spent.
+
+    Args:
+        ledger: The account; of lots that a snapshot left out the sum is known.
+
+    Complexity:
+        O(lots that are here).
+    """
+    return ledger.earned_before + earned_units(ledger.lots.kept.values())
+
+
+def earned_units(lots: Iterable[Lot]) -> int:
+    """Sum what lots hold of what was earned by their owner and not taken back; what went on to another lot is of the first.
+
+    Args:
+        lots: Any of an account.
+    """
+    return sum((0 if lot.origin else lot.granted) - lot.revoked for lot in lots if is_earned(lot.earned_by))
 
 
 def earned_points(ledger: Ledger, calendar: Calendar) -> Iterator[tuple[str, Qualifying]]:

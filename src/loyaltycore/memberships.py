@@ -128,11 +128,10 @@ class HeldReward:
         coupons: Coupons given, by id.
         payouts: What the shop pays outside, by id.
         price_points: Points that it cost.
-        account: The account that paid them.
         option: What was chosen, where there was a choice.
         options: What may be chosen, until one is.
         until: First instant at which nothing can be chosen any more; ``None`` never.
-        mark_points: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
+        mark: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
             other milestones their number, of a gift for entering a tier its threshold.
         is_gone: Whether it was taken back.
         coupons_kept: Coupons of one that was taken back which an order had used.
@@ -144,13 +143,30 @@ class HeldReward:
     coupons: tuple[str, ...] = ()
     payouts: tuple[str, ...] = ()
     price_points: int = 0
-    account: str = POINTS
     option: str = ""
     options: tuple[str, ...] = ()
     until: datetime | None = None
-    mark_points: int = 0
+    mark: int = 0
     is_gone: bool = False
     coupons_kept: tuple[str, ...] = ()
+
+    def fact(self, reward_id: str) -> RewardGiven:
+        """Tell again what was given.
+
+        Args:
+            reward_id: The name under which the member has it.
+        """
+        return RewardGiven(
+            reward_id=reward_id,
+            source=self.source,
+            points=self.points,
+            coupons=self.coupons,
+            payouts=self.payouts,
+            price_points=self.price_points,
+            option=self.option,
+            mark=self.mark,
+            at=self.at,
+        )
 
     def is_open(self, at: datetime) -> bool:
         """Say whether something is to be chosen at an instant.
@@ -487,15 +503,12 @@ class _Rights:
                     coupons=fact.coupons,
                     payouts=fact.payouts,
                     price_points=fact.price_points,
-                    account=fact.account,
                     option=fact.option,
-                    mark_points=fact.mark_points,
+                    mark=fact.mark,
                 )
                 self._put("rewards", fact.reward_id, given)
             case RewardOffered():
-                offered = HeldReward(
-                    source=fact.source, at=fact.at, options=fact.options, until=fact.until, mark_points=fact.mark_points
-                )
+                offered = HeldReward(source=fact.source, at=fact.at, options=fact.options, until=fact.until, mark=fact.mark)
                 self._put("rewards", fact.reward_id, offered)
             case RewardTakenBack() if (held := self._one("rewards", fact.reward_id)) is not None:
                 self._put("rewards", fact.reward_id, attrs.evolve(held, is_gone=True, coupons_kept=fact.coupons_kept))

@@ -102,7 +102,6 @@ from loyaltycore.quantities import exponent_of
 from loyaltycore.referrals import After, Referral, ReferralProgram
 from loyaltycore.rewards import (
     CatalogueReward,
-    LifetimePoints,
     Milestone,
     check_rewards,
     milestones_by_id,
@@ -329,9 +328,7 @@ class Program(OnOrders):
 
     @cached_property
     def looks_back(self) -> bool:
-        """Whether an order asks for all that a member ever earned: for a cap, spend that is carried over, a milestone."""
-        if any(isinstance(milestone.when, LifetimePoints) for milestone in self.milestones.values()):
-            return True
+        """Whether an order asks for all that a member ever earned: for a cap, or spend that is carried over."""
         return any(rule.carries or (rule.caps is not None and rule.caps.looks_back) for rule in self.earning)
 
     def needs(
@@ -532,7 +529,7 @@ class Program(OnOrders):
         if membership is not None:
             held = book_reserved(membership, fact.order, until=until, burn_first=self.burn_first)
             named = with_facts(held, facts_reserved(fact.order, until=until))
-            member, beside = settle(self, membership, named, beside=beside, view=view, at=at)
+            member, beside = settle(self, membership, named, beside=beside, at=at)
         return Reserved(
             fact=fact,
             order=order_posting(known, (fact,)),
@@ -545,7 +542,7 @@ class Program(OnOrders):
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
         beside = beside_placed(placed, quote.asked.basket, quote.view, self.campaigns, self.calendar)
-        member, beside = self._member_placed(membership, placed, beside, referral, quote.view)
+        member, beside = self._member_placed(membership, placed, beside, referral)
         return Placed(
             fact=placed,
             order=order_posting(order, (placed,)),

@@ -365,6 +365,16 @@ def next_coupons(benefit: RewardBenefit) -> tuple[str, ...]:
     return tuple(one.coupon_id for one in _parts(benefit) if isinstance(one, NextCoupon))
 
 
+def campaigns_needed(give: RewardBenefit, campaign_id: str) -> tuple[str, ...]:
+    """Name the campaigns of which a reward gives a coupon.
+
+    Args:
+        give: What it gives.
+        campaign_id: The one that the program made for it, where it needs one.
+    """
+    return (*next_coupons(give), *(() if own_benefit(give) is None else (campaign_id,)))
+
+
 def _parts(benefit: RewardBenefit) -> tuple[object, ...]:
     return benefit.benefits if isinstance(benefit, Several) else (benefit,)
 

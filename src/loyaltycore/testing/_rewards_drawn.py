@@ -133,7 +133,7 @@ def _friend(program: Program, membership: Membership, beside: Beside, kind: str,
     referral = known.join(program.referrals.program_id, advocate_id=membership.member_id, at=at).state
     if kind == "friend":
         referral = referral.qualify(f"o-{number}", due_at=at, at=at).state
-        settled = program.reward_referral(referral, membership, view=beside.view, at=at)
+        settled = program.reward_referral(referral, membership, at=at)
     else:
         for order_id in referral.orders:
             referral = referral.unqualify(order_id, return_id=f"r-{number}", at=at).state
@@ -245,7 +245,7 @@ def reward_fields(
     return {
         **dict.fromkeys(("reward_id", "source", "option", "friend_id", "stand_in", "advocate_id", "code", "payout_id"), ids),
         **dict.fromkeys(("payouts", "coupons_kept", "options", "rewards"), several),
-        **dict.fromkeys(("points", "price_points", "mark_points", "number"), wholes),
+        **dict.fromkeys(("points", "price_points", "mark", "number"), wholes),
         **dict.fromkeys(("tier", "program_id"), slugs),
         "period": st.sampled_from(("", "2026", "2026-07")),
         "counts": st.booleans(),
