@@ -17,12 +17,14 @@ from loyaltycore._card_desks import AsyncCardDesk, CardDesk
 from loyaltycore._card_steps import card_id_of
 from loyaltycore._member_desks import AsyncReferralDesk, AsyncRewardDesk, ReferralDesk, RewardDesk
 from loyaltycore._snapshots import SNAPSHOT_FORM
+from loyaltycore._steps import Commit, Steps
 from loyaltycore.benefits import BonusPoints, Gift, PercentOff
 from loyaltycore.conditions import spend_at_least
 from loyaltycore.errors import ConflictError
-from loyaltycore.facts import Change, Command, Fact
+from loyaltycore.facts import Append, Change, Command, Fact
 from loyaltycore.gift_cards import CardNumbers, SecretKey
-from loyaltycore.identity import CounterId, Key, StreamId
+from loyaltycore.identity import CounterId, Key, StreamId, member_stream
+from loyaltycore.memberships import MemberJoined
 from loyaltycore.offers import Limits, Offer
 from loyaltycore.periods import Period, Window
 from loyaltycore.referrals import After, ReferralProgram
@@ -355,6 +357,24 @@ class TestAsync:
             run(shop.record("review", member_id="m", ref="no"))
         assert [one.transaction for one in seen] == ["transaction"]
         assert len(run(shop.membership("m")).ledgers) == 0
+
+    def test_the_hook_hears_of_states_alone(self) -> None:
+        """A commit that changes no object says nothing, as of the calls that do not wait."""
+        stream, joined = member_stream("m"), MemberJoined(member_id="m", at=NOON)
+        command = Command.of(stream, Key("join"), actor="test")
+        seen = list[Projected]()
+
+        async def project(projected: Projected) -> None:
+            seen.append(await later(projected))
+
+        def steps() -> Steps[None]:
+            change = Append(stream=stream, expected_version=0, facts=[joined])
+            yield Commit(command, (change,), Projected(command, (), NOON))
+
+        shop = AsyncLoyalty(PROGRAM, Awaited(), clock=Clock(), project=project)
+        run(shop._run(steps()))
+        assert seen == []
+        assert run(shop.membership("m")).joined_at == NOON
 
     def test_refusals_and_faults_come_through(self) -> None:
         """As they are, from the call that was awaited."""

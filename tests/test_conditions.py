@@ -450,7 +450,7 @@ class TestOwn:
         assert own(Even()) == own(Even()) != own(Odd())
         assert holds(pickle.loads(pickle.dumps(own(Even()))), SEEN)
         assert isinstance(own(Even()).rule, OwnRule)
-        assert OwnCondition.of(Even()) == own(Even())
+        assert OwnCondition(Even()) == own(Even())
 
     def test_refused_where_it_is_none(self) -> None:
         """It needs a way to answer, and a name."""

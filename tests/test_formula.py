@@ -204,23 +204,23 @@ class TestGives:
 class TestOwn:
     def test_a_shops_own_rule(self) -> None:
         """It is asked for what counts; multipliers take their part of each level."""
-        own = Own.of(Squares())
+        own = Own(Squares())
         assert own.desired({ONE: 3500}) == 9
         assert own.desired({Fraction(2): 1000, ONE: 2000}) == 10  # (2 − 1) · 1 + 1 · 9
         assert own.desired({}) == 0
 
     def test_is_frozen_as_a_proportion(self) -> None:
         """Half of what counted keeps half of the points, rounded down; all of it keeps them all."""
-        formula = Own.of(Squares()).frozen({ONE: 3500}, at_least_minor=1000)
+        formula = Own(Squares()).frozen({ONE: 3500}, at_least_minor=1000)
         assert formula is not None
         assert [formula.of({ONE: minor}) for minor in (3500, 3499, 1750, 1000, 999)] == [9, 8, 4, 2, 0]
-        assert Own.of(Squares()).frozen({ONE: 999}) is None
-        assert Own.of(Answering(5)).frozen({Fraction(0): 100}) is None
+        assert Own(Squares()).frozen({ONE: 999}) is None
+        assert Own(Answering(5)).frozen({Fraction(0): 100}) is None
 
     @given(st.lists(st.tuples(TIMES.filter(bool), st.integers(1, 5000)), min_size=1, max_size=4))
     def test_frozen_gives_what_was_asked(self, parts: list[tuple[Fraction, int]]) -> None:
         """For all that counted the proportion is exact, whatever the multipliers."""
-        own, by_times = Own.of(Squares()), summed(parts)
+        own, by_times = Own(Squares()), summed(parts)
         formula = own.frozen(by_times)
         assert (0 if formula is None else formula.of(by_times)) == own.desired(by_times)
 
@@ -228,19 +228,19 @@ class TestOwn:
     def test_answers_are_checked(self, answer: object) -> None:
         """Points are whole and not below zero, whoever works them out."""
         with pytest.raises(UsageError, match="points of rule 'answering' must be a whole number"):
-            Own.of(Answering(answer)).desired({ONE: 1})
+            Own(Answering(answer)).desired({ONE: 1})
 
     @pytest.mark.parametrize("rule", [None, 5, object(), Answering(1, own_id="two words"), Answering(1, own_id=7)], ids=count())
     def test_what_is_no_rule(self, rule: Any) -> None:  # noqa: ANN401  # anything at all
         """It has a name and answers."""
         with pytest.raises(UsageError, match=r"gives must be|own_id must be"):
-            Own.of(rule)
+            Own(rule)
 
     def test_is_known_by_its_id(self) -> None:
         """Two of one id are equal; it survives a pickle; it shows its id."""
         assert isinstance(Squares(), OwnRule)
-        own = Own.of(Squares())
-        assert own == Own.of(Squares()) != Own.of(Answering(1))
+        own = Own(Squares())
+        assert own == Own(Squares()) != Own(Answering(1))
         assert pickle.loads(pickle.dumps(own)).desired({ONE: 2000}) == 4
         assert repr(own) == "Own(own_id='squares-1')"
 

@@ -147,6 +147,19 @@ class TestReferral:
         assert order.fact.referral is None
         assert order.beside == ()
 
+    def test_a_return_that_is_known_is_of_its_member(self) -> None:
+        """The same again changes nothing, and is as little done with somebody else's state."""
+        order = placed(MEMBER, "1")
+        back = Return(lines={"helmet": 1})
+        first = PROGRAM.refund(
+            order.order.state, order.membership, back=back, return_id="r", view=View(coupons=coupons_of(order.beside)), at=NOW
+        )
+        again = PROGRAM.refund(first.order.state, first.membership, back=back, return_id="r", at=NOW)
+        assert (again.fact, again.postings[0].facts) == (first.fact, ())
+        for other in (None, Membership.open("m-43")):
+            with pytest.raises(UsageError, match="membership must be that of member 'm-42'"):
+                PROGRAM.refund(first.order.state, other, back=back, return_id="r", at=NOW)
+
     def test_a_return_that_leaves_too_little(self) -> None:
         """What is kept must still qualify."""
         order = placed(MEMBER, "1", referral=joined())

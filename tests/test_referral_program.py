@@ -201,7 +201,7 @@ class TestProgram:
         found = attrs.evolve(program(guards=[Says()]), limit_per_year=3)
         assert [guard.guard for guard in found.guards] == [Says()]
         assert isinstance(Says(), ReferralGuard)
-        assert found.guards == (OwnGuard.of(Says(answer=None)),)
+        assert found.guards == (OwnGuard(Says(answer=None)),)
 
 
 class TestRestart:

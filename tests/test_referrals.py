@@ -24,10 +24,10 @@ class TestPublic:
         assert getattr(public, name) is not None
 
     def test_one_public_answer(self) -> None:
-        """Nobody learns why a code was refused; that a wish is taken is told."""
+        """Nobody learns why a code was refused; what becomes of a wish is told."""
         reasons = [reason for reason in Reason if reason.value.startswith("referral_")]
         told = {reason for reason in reasons if reason.public != "referral_invalid"}
-        assert told == {Reason.REFERRAL_CODE_TAKEN}
+        assert told == {Reason.REFERRAL_CODE_TAKEN, Reason.REFERRAL_CODES_LIMIT_REACHED}
 
     def test_the_docs_first_example(self) -> None:
         """Joined, bought, rewarded, and back as if it had never been."""

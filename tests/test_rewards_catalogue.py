@@ -74,6 +74,13 @@ class TestCatalogueReward:
         with pytest.raises(UsageError):
             attrs.evolve(attrs.evolve(MUG, give=TEN), **changes)
 
+    @pytest.mark.parametrize("wrong", ["30 days", timedelta(0), timedelta(days=367)])
+    def test_a_length_of_time_is_one(self, wrong: Any) -> None:  # noqa: ANN401  # a wrong value on purpose
+        """Of what gives no coupon too: what it gives may change."""
+        for plain in (MUG, TENTH):
+            with pytest.raises(UsageError, match="valid_for must be"):
+                attrs.evolve(plain, give=BonusPoints(5), valid_for=wrong)
+
     def test_a_name_leaves_room_for_the_campaign(self) -> None:
         """Of one that gives nothing in a basket too: what it gives may change."""
         with pytest.raises(UsageError, match="the name of the campaign of a reward"):

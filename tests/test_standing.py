@@ -182,7 +182,9 @@ class TestFriends:
         standing = Standing(attrs.evolve(PROGRAM, referrals=FRIENDS), at=END)
         given = [RewardGiven(reward_id=f"referral/friends/{n}", source="referral/friends-1", points=500, at=END) for n in (1, 2)]
         standing.add("m", given)
-        standing.add_orders({"referral/friends-3": {"coupons_used": 1, "cost_minor": 301}, "catalogue/cap": {"cost_minor": 5}})
+        standing.add_orders({"referral/friends-3": {"coupons_used": 1, "cost_minor": 300}, "catalogue/cap": {"cost_minor": 5}})
+        # As the friends of an earlier program are among those who are known.
+        standing.add_orders({"referral/other-1": {"coupons_used": 1, "cost_minor": 1}})
         known = [friends(number, rewarded=number < 2) for number in range(4)]
         campaigns = {"friends-friend": {"cost_minor": 2000}, "other": {"cost_minor": 9}}
         found = standing.friends(known, members=10, campaigns=campaigns, members_minor=100_009)

@@ -33,6 +33,7 @@ __all__ = [
     "CouponCampaign",
     "Validity",
     "campaigns_by_id",
+    "check_validity",
 ]
 
 HUMAN: Final = "human"
@@ -49,6 +50,24 @@ LONGEST_HOURS: Final = timedelta(days=366)
 
 Validity: TypeAlias = Period | Term | timedelta
 """How long a coupon can be redeemed from its grant: local days, or hours to the minute."""
+
+
+def check_validity(name: str, value: object) -> None:
+    """Refuse what is no length of time for which a coupon can be redeemed.
+
+    Args:
+        name: How messages call it.
+        value: What came in; ``None`` is as the campaign's window says.
+
+    Raises:
+        UsageError: Another kind of value, or hours out of range.
+    """
+    if value is not None and not isinstance(value, Period | Term | timedelta):
+        msg = f"{name} must be a Period, a Term or a timedelta, got {shown(value)}"
+        raise UsageError(msg)
+    if isinstance(value, timedelta) and not timedelta(0) < value <= LONGEST_HOURS:
+        msg = f"{name} must be above 0 and at most {LONGEST_HOURS.days} days, got {value}"
+        raise UsageError(msg)
 
 
 def _codes(codes: CodeSpace | str | None) -> str | None:
@@ -113,13 +132,7 @@ class CouponCampaign:
         check_kind("automatic", self.automatic, bool)
         if self.codes is not None:
             check_id("codes", self.codes)
-        valid_for: object = self.valid_for
-        if valid_for is not None and not isinstance(valid_for, Period | Term | timedelta):
-            msg = f"valid_for must be a Period, a Term or a timedelta, got {shown(valid_for)}"
-            raise UsageError(msg)
-        if isinstance(self.valid_for, timedelta) and not timedelta(0) < self.valid_for <= LONGEST_HOURS:
-            msg = f"valid_for must be above 0 and at most {LONGEST_HOURS.days} days, got {self.valid_for}"
-            raise UsageError(msg)
+        check_validity("valid_for", self.valid_for)
         if self.is_human and len(fold_code(self.campaign_id)) < SHORTEST_CODE:
             msg = f"a code must have at least {SHORTEST_CODE} letters and digits, got {self.campaign_id!r}"
             raise UsageError(msg)

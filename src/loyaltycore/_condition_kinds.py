@@ -507,32 +507,27 @@ class OwnRule(Protocol):
         ...
 
 
+def _own_rule(rule: object) -> OwnRule:
+    if not isinstance(rule, OwnRule):
+        msg = f"a shop's own condition must have own_id and holds(), got {shown(rule)}"
+        raise UsageError(msg)
+    return rule
+
+
 @final
 @attrs.frozen
 class OwnCondition(_Combinable):
     """A shop's own condition, known by its id: what a program's digest and equality see of it; made by ``own``.
 
     Attributes:
-        own_id: As the rule says.
         rule: The rule.
+        own_id: As the rule says.
     """
 
-    own_id: str
-    rule: OwnRule = attrs.field(init=False, eq=False, repr=False)
-
-    @classmethod
-    def of(cls, rule: object) -> OwnCondition:
-        """Take a rule.
-
-        Raises:
-            UsageError: What is none, or has an id that is no name.
-        """
-        if not isinstance(rule, OwnRule):
-            msg = f"a shop's own condition must have own_id and holds(), got {shown(rule)}"
-            raise UsageError(msg)
-        condition = cls(check_slug("own_id", rule.own_id))
-        object.__setattr__(condition, "rule", rule)
-        return condition
+    rule: OwnRule = attrs.field(converter=_own_rule, eq=False, repr=False)
+    own_id: str = attrs.field(
+        default=attrs.Factory(lambda self: check_slug("own_id", self.rule.own_id), takes_self=True), init=False
+    )
 
 
 def _joined(parts: Iterable[object], kind: type[AllOf | AnyOf]) -> tuple[Condition, ...]:

@@ -126,7 +126,7 @@ class AsyncDriver(Steward):
 
     async def _commit(self, call: Commit) -> object:
         project, repository = self.project, cast("Any", self.repository)
-        if project is None:
+        if project is None or not call.projected.states:
             return await repository.commit(call.command, call.changes)
 
         async def then(transaction: object) -> None:

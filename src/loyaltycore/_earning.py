@@ -328,7 +328,7 @@ def _multipliers(values: Iterable[Multiplier]) -> tuple[Multiplier, ...]:
 
 
 def _gives(gives: Gives | OwnRule) -> Gives:
-    return gives if isinstance(gives, Step | Flat | Percent | Own) else Own.of(gives)
+    return gives if isinstance(gives, Step | Flat | Percent | Own) else Own(gives)
 
 
 @final

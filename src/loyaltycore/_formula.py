@@ -237,32 +237,27 @@ class OwnRule(Protocol):
         ...
 
 
+def _own_rule(rule: object) -> OwnRule:
+    if not isinstance(rule, OwnRule):
+        msg = f"gives must be Step, Flat, Percent or an object with own_id and points(), got {type(rule).__name__}"
+        raise UsageError(msg)
+    return rule
+
+
 @final
 @attrs.frozen
 class Own:
     """A shop's own rule, known by its id: what a program's digest and equality see of it.
 
     Attributes:
-        own_id: As the rule says.
         rule: The rule.
+        own_id: As the rule says.
     """
 
-    own_id: str
-    rule: OwnRule = attrs.field(init=False, eq=False, repr=False)
-
-    @classmethod
-    def of(cls, rule: object) -> Own:
-        """Take a rule.
-
-        Raises:
-            UsageError: What is none, or has an id that is no name.
-        """
-        if not isinstance(rule, OwnRule):
-            msg = f"gives must be Step, Flat, Percent or an object with own_id and points(), got {type(rule).__name__}"
-            raise UsageError(msg)
-        own = cls(check_slug("own_id", rule.own_id))
-        object.__setattr__(own, "rule", rule)
-        return own
+    rule: OwnRule = attrs.field(converter=_own_rule, eq=False, repr=False)
+    own_id: str = attrs.field(
+        default=attrs.Factory(lambda self: check_slug("own_id", self.rule.own_id), takes_self=True), init=False
+    )
 
     def desired(self, by_times: Mapping[Fraction, int]) -> int:
         """Ask the rule for the points of what counts, as ``Formula.of`` does.

@@ -35,11 +35,13 @@ class ReferralDesk:
 
         Args:
             member_id: Whose.
-            wish: A code that the member would like, such as a name; ``None`` has one made where there is none yet.
+            wish: A code that the member would like, such as a name: it replaces the one that is shown, and those before it go on
+                leading to the member. ``None`` gives the latest, or has one made where there is none yet.
 
         Raises:
             RefusedError: ``referral_code_taken`` for a wish that somebody has, or that looks like another code;
-                ``code_malformed`` for one that is no code of 3 to 64 letters and digits.
+                ``referral_codes_limit_reached`` for a member's sixth; ``code_malformed`` for one that is no code of 3 to 64
+                letters and digits.
             UsageError: A program without referrals; codes of a space whose key is not at hand.
         """
         return self.service._run(self.service._referral_code(member_id, wish))
@@ -156,8 +158,8 @@ class RewardDesk:
 
         Raises:
             RefusedError: ``reward_not_found``, ``program_not_started``, ``reward_not_started``, ``reward_closed``,
-                ``tier_mismatch``, ``reward_limit_reached``, ``reward_member_limit_reached``, ``points_insufficient`` or
-                ``key_reused``.
+                ``tier_mismatch``, ``reward_limit_reached``, ``reward_member_limit_reached``, ``campaign_stopped``,
+                ``campaign_closed``, ``points_insufficient`` or ``key_reused``.
             ConflictError: The race was lost more often than ``retries``.
         """
         return self.service._run(self.service._take_reward(reward_id, member_id, ref, actor))

@@ -261,8 +261,9 @@ class OfMembers(Rules, Protocol):
 
         Raises:
             RefusedError: ``reward_not_found``, ``program_not_started``, ``reward_not_started``, ``reward_closed``,
-                ``tier_mismatch``, ``reward_limit_reached``, ``reward_member_limit_reached`` or ``points_insufficient``;
-                ``key_reused`` for another reward under this name.
+                ``tier_mismatch``, ``reward_limit_reached``, ``reward_member_limit_reached``, ``campaign_stopped``,
+                ``campaign_closed``, ``points_insufficient`` or ``at_before_last``; ``key_reused`` for another reward under this
+                name.
         """
         status = self.tier(membership, at=at)
         tier = None if status is None else status.tier
@@ -328,6 +329,9 @@ class OfMembers(Rules, Protocol):
 
         Returns:
             The posting with what is given, and the postings of coupons and payouts beside it.
+
+        Raises:
+            UsageError: A view without the coupons and payouts of a gift that goes.
         """
         beside: Beside = ()
         if any(isinstance(fact, TierGrantEnded) for fact in posting.facts):
@@ -379,6 +383,9 @@ class OfMembers(Rules, Protocol):
             at: When the order came back.
             posted_at: When it is posted, where that is later: coupons of whoever steps in are valid from then on; ``None`` is
                 ``at``.
+
+        Raises:
+            UsageError: A view without what ``referral_needs`` names.
         """
         settled = reversed_for(
             self.referrals,

@@ -266,10 +266,11 @@ class OnOrders(OfMembers, Protocol):
             RefusedError: What ``Order.plan`` refuses; ``card_spent`` for a gift card that was bought and used; ``key_reused``
                 for another return under this id; ``points_insufficient``
                 where the program's overdraft is ``reject``.
-            UsageError: Another member's state.
+            UsageError: Another member's state; a view without the coupons and payouts of a reward that goes.
         """
         known = order.returns.get(return_id)
         if known is not None:
+            check_member(order.member_id, membership)
             check_same_return(known, back)
             again = None if membership is None else membership.posting(())
             return Refunded(fact=known, order=order_posting(order, ()), member=again)

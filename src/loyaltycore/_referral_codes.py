@@ -71,7 +71,7 @@ class ReferralCode:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what is no code."""
-        if len(fold_code(self.code)) < _SHORTEST:
+        if len(fold_code(check_kind("code", self.code, str))) < _SHORTEST:
             msg = f"a code must have at least {_SHORTEST} letters and digits, got {self.code!r}"
             raise UsageError(msg)
 
@@ -154,7 +154,11 @@ class PublicCodes:
 
         Args:
             text: As typed, any text at all.
+
+        Raises:
+            UsageError: No text.
         """
+        check_kind("text", text, str)
         try:
             folded = fold_code(text)
         except UsageError:

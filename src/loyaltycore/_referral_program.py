@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, Protocol, TypeAlias, assert_never, final, runtime_checkable
 
 import attrs
 
-from loyaltycore._campaign import CouponCampaign, Validity
+from loyaltycore._campaign import CouponCampaign, Validity, check_validity
 from loyaltycore._checks import check_count, check_instant, check_kind, check_several, check_whole, shown
 from loyaltycore._code_space import CodeSpace
 from loyaltycore._condition_kinds import check_condition
@@ -121,38 +121,32 @@ class ReferralGuard(Protocol):
         ...
 
 
+def _guard(guard: object) -> ReferralGuard:
+    if not isinstance(guard, ReferralGuard):
+        msg = f"a shop's own guard must have guard_id and check(), got {shown(guard)}"
+        raise UsageError(msg)
+    return guard
+
+
 @final
 @attrs.frozen
 class OwnGuard:
     """A shop's own guard, known by its id: what a program's digest and equality see of it.
 
     Attributes:
-        guard_id: As the guard says.
         guard: The guard.
+        guard_id: As the guard says.
     """
 
-    guard_id: str
-    guard: ReferralGuard = attrs.field(init=False, eq=False, repr=False)
-
-    @classmethod
-    def of(cls, guard: object) -> OwnGuard:
-        """Take a guard.
-
-        Raises:
-            UsageError: What is none, or has an id that is no name.
-        """
-        if isinstance(guard, OwnGuard):
-            return guard
-        if not isinstance(guard, ReferralGuard):
-            msg = f"a shop's own guard must have guard_id and check(), got {shown(guard)}"
-            raise UsageError(msg)
-        own = cls(check_slug("guard_id", guard.guard_id))
-        object.__setattr__(own, "guard", guard)
-        return own
+    guard: ReferralGuard = attrs.field(converter=_guard, eq=False, repr=False)
+    guard_id: str = attrs.field(
+        default=attrs.Factory(lambda self: check_slug("guard_id", self.guard.guard_id), takes_self=True), init=False
+    )
 
 
 def _guards(guards: Iterable[ReferralGuard | OwnGuard]) -> tuple[OwnGuard, ...]:
-    found = tuple(OwnGuard.of(guard) for guard in check_several("guards", guards, object, limit=GUARDS_LIMIT))
+    several = check_several("guards", guards, object, limit=GUARDS_LIMIT)
+    found = tuple(guard if isinstance(guard, OwnGuard) else OwnGuard(_guard(guard)) for guard in several)
     names = [guard.guard_id for guard in found]
     if len(set(names)) < len(names):
         msg = f"guards must have names of their own, got {shown(tuple(names))}"
@@ -247,10 +241,7 @@ class ReferralProgram:
             msg = "friend_valid_for goes with a friend's benefit, and there is none"
             raise UsageError(msg)
         for name in ("friend_valid_for", "valid_for"):
-            value: object = getattr(self, name)
-            if value is not None and not isinstance(value, Period | Term | timedelta):
-                msg = f"{name} must be a Period, a Term or a timedelta, got {shown(value)}"
-                raise UsageError(msg)
+            check_validity(name, getattr(self, name))
         check_kind("qualifier", self.qualifier, Offer)  # made here, as the campaigns, so that what is wrong is said at once
         check_several("campaigns", self.campaigns, CouponCampaign)
 

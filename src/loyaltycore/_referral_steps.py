@@ -100,6 +100,9 @@ CANDIDATES: Final = 8
 
 _DAY: Final = timedelta(days=1)
 
+WISHES_LIMIT: Final = 5
+"""Codes that one member may wish for: each is everybody else's loss, for ever."""
+
 SHORTEST_CODE: Final = 3
 """Letters and digits of a code that is wished for: a shorter one is typed by accident."""
 
@@ -393,16 +396,21 @@ class ReferralSteps(RewardSteps):
         code = self._wished(program, wish)
         stream, pointer = member_stream(member_id), referral_code_stream(code)
         command = Command.of(stream, Key(f"referral_code:{blinded(code)}"), actor=_ACTOR)
+        counter, wished = CounterId(f"referral_wishes/{_who(member_id)}"), Key(digest(_folded(code), purpose="lc.referral.wish"))
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
             if _owner(loaded, pointer) == member_id:
                 raise _MovedError
             if loaded.streams[pointer].version:
                 raise RefusedError(_taken(code))
-            return _given(loaded.member(member_id), code, pointer, at)
+            if loaded.taken.get(counter, 0) >= WISHES_LIMIT:
+                raise RefusedError(Refusal(Reason.REFERRAL_CODES_LIMIT_REACHED, {"limit": WISHES_LIMIT}))
+            claim = Claim(counter=counter, key=wished, amount=1, limit=WISHES_LIMIT, at=at, until=None)
+            return *_given(loaded.member(member_id), code, pointer, at), claim
 
+        sight = Sight(streams=(stream, pointer), counters=lambda _: (counter,), key=wished)
         with suppress(_MovedError):  # it is the member's own: it was made, or wished for in other letters
-            yield from self._once(command, (stream, pointer), decide)
+            yield from self._once(command, sight, decide)
         facts = (yield from self._whole((pointer,))).streams[pointer].facts
         return ReferralCode(the(ReferralCodeIssued, facts).code)
 
@@ -417,7 +425,7 @@ class ReferralSteps(RewardSteps):
         if len(folded) < SHORTEST_CODE:
             raise RefusedError(Refusal(Reason.CODE_MALFORMED))
         if self.avoid.found_in(shown):
-            raise RefusedError(_taken(folded))
+            raise RefusedError(_taken(shown))
         space, book = self._space_of_referrals(program), self.codes
         # A slip in a code that is made must not lead to somebody who wished for what it comes to.
         begins = "" if space is None else _folded(space.pattern.partition("#")[0])
@@ -425,7 +433,7 @@ class ReferralSteps(RewardSteps):
             (space is not None and verdict_of(space, shown) not in _NOT_MADE) or (book is not None and book.looks_like_one(shown))
         )
         if looks_made or self.program.book.offer_of_code(folded) is not None:
-            raise RefusedError(_taken(folded))
+            raise RefusedError(_taken(shown))
         return shown
 
     def _referral_program(self) -> ReferralProgram:

@@ -28,6 +28,9 @@ QUARTERS_LIMIT: Final = 40
 
 _TICK: Final = timedelta(microseconds=1)
 
+_OF_A_FRIEND: Final = "referral/"
+"""So begins the source of what somebody got for bringing friends."""
+
 _MONTHS: Final = 3
 """Of a quarter."""
 
@@ -111,7 +114,7 @@ class Standing:
             return {}
         given = Counter[str]()
         for source, one in self.rewards.items():
-            if source.startswith(f"referral/{program.program_id}"):  # one for each rung
+            if source.startswith(_OF_A_FRIEND):  # of an earlier program too: its friends are among the referrals
                 given.update(one)
         cost = given["cost_minor"] + self._worth(given["points"])
         if program.friend_campaign is not None:

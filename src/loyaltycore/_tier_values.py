@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, TypeAlias, final
 
 import attrs
 
-from loyaltycore._campaign import LONGEST_HOURS, Validity
+from loyaltycore._campaign import Validity, check_validity
 from loyaltycore._checks import check_day, check_kind, check_mapping, check_several, check_whole, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._payouts import RewardBenefit, check_reward_benefit
@@ -18,7 +18,7 @@ from loyaltycore._tier_grant import TierGrant
 from loyaltycore.errors import CorruptStateError, UsageError
 from loyaltycore.identity import check_slug
 from loyaltycore.ladders import Ladder
-from loyaltycore.periods import AS_RULES, AsRules, Expires, Period, Term, check_policies
+from loyaltycore.periods import AS_RULES, AsRules, Expires, check_policies
 from loyaltycore.quantities import Rate
 
 __all__ = [
@@ -201,13 +201,7 @@ class TierBenefits:
             check_reward_benefit(self.entry_gift)
         if not isinstance(self.expires, AsRules):
             check_policies(None, self.expires)
-        valid_for: object = self.valid_for
-        if valid_for is not None and not isinstance(valid_for, Period | Term | timedelta):
-            msg = f"valid_for must be a Period, a Term or a timedelta, got {shown(valid_for)}"
-            raise UsageError(msg)
-        if isinstance(valid_for, timedelta) and not timedelta(0) < valid_for <= LONGEST_HOURS:
-            msg = f"valid_for must be above 0 and at most {LONGEST_HOURS.days} days, got {valid_for}"
-            raise UsageError(msg)
+        check_validity("valid_for", self.valid_for)
 
 
 @final

@@ -223,7 +223,7 @@ def own(rule: OwnRule) -> OwnCondition:
     Raises:
         UsageError: What is none, or has an id that is no name.
     """
-    return OwnCondition.of(rule)
+    return OwnCondition(rule)
 
 
 def all_of(*conditions: Condition) -> AllOf:

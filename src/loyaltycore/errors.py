@@ -98,6 +98,7 @@ class Reason(StrEnum):
     PAYOUT_REVERSED = "payout_reversed"
     REFERRAL_CODE_UNKNOWN = "referral_code_unknown"
     REFERRAL_CODE_TAKEN = "referral_code_taken"
+    REFERRAL_CODES_LIMIT_REACHED = "referral_codes_limit_reached"
     REFERRAL_SELF = "referral_self"
     REFERRAL_ALREADY_REFERRED = "referral_already_referred"
     REFERRAL_ALREADY_CUSTOMER = "referral_already_customer"

@@ -25,7 +25,7 @@ from typing import Final, Protocol, TypeAlias, final
 
 import attrs
 
-from loyaltycore._campaign import CouponCampaign, Validity
+from loyaltycore._campaign import CouponCampaign, Validity, check_validity
 from loyaltycore._checks import check_count, check_kind, check_mapping, check_several, check_whole, shown
 from loyaltycore._frozen import FrozenMap
 from loyaltycore._offer_kinds import FreedBy, Limits, Times
@@ -131,6 +131,7 @@ class CatalogueReward:
         check_kind("per_member", self.per_member, Times)
         if self.window is not None:
             check_kind("window", self.window, Window)
+        check_validity("valid_for", self.valid_for)
         reward_campaign(self.campaign_id, self.give, self.valid_for)  # so that what is wrong with it is said at once
 
     @property
@@ -261,6 +262,7 @@ class Milestone:
         if not isinstance(when, Crossing):
             msg = f"when must be BalanceReaches, LifetimePoints or OrderNumber, got {shown(when)}"
             raise UsageError(msg)
+        check_validity("valid_for", self.valid_for)
         for option, give in self.gives:
             check_reward_benefit(give)
             reward_campaign(self.campaign_id(option), give, self.valid_for)

@@ -214,7 +214,7 @@ class TierRule:
     @cached_property
     def tally_digest(self) -> str:
         """A text that changes with all that a tally depends on, and not with what tiers give."""
-        names = [field.name for field in attrs.fields(TierRule) if field.init and field.name != "benefits"]
+        names = [field.name for field in attrs.fields(TierRule) if field.eq and field.name != "benefits"]
         return digest({name: plain(getattr(self, name)) for name in names}, purpose="lc.tiers")
 
     def benefits_of(self, tier: str | None) -> TierBenefits:

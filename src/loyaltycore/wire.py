@@ -220,7 +220,8 @@ def _coder(kind: Any) -> Coder[Any]:
 def plain(value: Any) -> Json:
     """Write any frozen value of the library as JSON, for a digest; there is no way back.
 
-    Sets are sorted, fractions written as ``"1/10"``, classes named, so that different rules never look the same.
+    Sets are sorted, fractions written as ``"1/10"``, classes named, so that different rules never look the same. Of a value of
+    the library it sees what equality sees.
 
     Raises:
         UsageError: A float, or another type that is no value of the library.
@@ -255,7 +256,7 @@ def _plain(value: Any) -> Json:
     if not attrs.has(type(value)):
         msg = f"no wire form for {shown(value)}"
         raise UsageError(msg)
-    names = [field.name for field in attrs.fields(type(value)) if field.init]
+    names = [field.name for field in attrs.fields(type(value)) if field.eq]
     return {"is": type(value).__name__, **{name: _plain(getattr(value, name)) for name in names}}
 
 
