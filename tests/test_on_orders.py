@@ -20,7 +20,7 @@ from loyaltycore.referrals import Referral, ReferralStatus
 from loyaltycore.rewards import PayOut
 
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
-PROGRAM = Program.parse("""
+TEXT = """
 program = { name = "velo", version = 1, currency = "EUR", zone = "Europe/Paris", starts_on = 2026-07-01, returns = "30 days" }
 points = { earn = "1 per 1.00", basis = "paid", expires = "12 months", overdraft = "carry" }
 stacking = { mode = "best" }
@@ -41,7 +41,8 @@ codes = "VELO-####-####"
 qualifies = { first_order = true, spend_at_least = "40.00" }
 friend = { amount_off = "10.00", per = "basket" }
 advocate = { 1 = { points = 500 } }
-""")
+"""
+PROGRAM = Program.parse(TEXT)
 PLAIN = OfferBook([offer for offer in PROGRAM.book.offers if offer.offer_id == "come-again"], stacking=PROGRAM.book.stacking)
 MEMBER = Membership.open("m-42").join(at=NOW).state
 
@@ -117,6 +118,28 @@ class TestAttach:
         one = placed(MEMBER, "1", "10.00").membership
         found = attached(placed(None, "2"), one, referral=joined())
         assert not [posting for posting in found.beside if isinstance(posting.state, Referral)]
+
+    def test_a_later_order_qualifies_where_any_may(self) -> None:
+        """Of two guest's orders the second alone is large enough; the program asks for no first one, nor may it be needed."""
+        for first, is_first_only in (("", False), ("first_order = true, ", True)):
+            program = Program.parse(TEXT.replace("first_order = true, ", first))
+            friend, referral = MEMBER, joined()
+            for order_id, price in (("1", "10.00"), ("2", "60.00")):
+                quote = program.quote(Basket.of("EUR", {"helmet": price}), at=NOW)
+                order = program.place(quote, order_id=order_id, at=NOW)
+                found = program.attach(order.order.state, friend, referral=referral, at=NOW + timedelta(days=1))
+                friend = found.membership
+            assert order.fact.referral is not None
+            assert order.fact.referral.first_only is is_first_only
+            qualified = [posting.state.status for posting in found.beside if isinstance(posting.state, Referral)]
+            assert qualified == ([] if is_first_only else [ReferralStatus.QUALIFIED])
+
+    def test_what_a_member_orders_is_known(self) -> None:
+        """Whether it is the first stands in no fact."""
+        own, of_a_guest = placed(MEMBER, "1").fact.referral, placed(None, "2").fact.referral
+        assert of_a_guest is not None
+        assert of_a_guest.first_only
+        assert own == attrs.evolve(of_a_guest, first_only=False)
 
     def test_not_an_order_of_before_the_code(self) -> None:
         """Who bought before joining with a code was a customer already."""

@@ -234,9 +234,7 @@ class OnOrders(OfMembers, Protocol):
         given = beside_attached(own, self.campaigns, self.calendar)
         named = with_facts(member, facts_placed(membership, own, given))
         member, beside = settle(self, membership, named, beside=given, at=at)
-        # Who had ordered before, or joined with the code only after this order, would have been a customer already.
-        is_new = referral is not None and membership.order_count == 0
-        joined = self._referral_attached(referral, placed, order) if referral is not None and is_new else ()
+        joined = () if referral is None else self._referral_attached(referral, placed, order, membership)
         return Attached(fact=fact, order=order_posting(order, (fact,)), member=member, beside=(*beside, *joined))
 
     def refund(
@@ -324,10 +322,13 @@ class OnOrders(OfMembers, Protocol):
         posting = referral_placed(referral, placed, program=self.referrals, calendar=self.calendar)
         return _with_facts((posting,))
 
-    def _referral_attached(self, referral: Referral, placed: OrderPlaced, order: Order) -> Beside:
+    def _referral_attached(self, referral: Referral, placed: OrderPlaced, order: Order, before: Membership) -> Beside:
         """Let an order that found its member qualify the friend, as it would have at purchase, where enough of it was kept."""
         if placed.referral is None or not still_qualifies(placed, order):
             return ()
+        if placed.referral.first_only and before.order_count > 0:
+            return ()
+        # Who joined with the code only after this order was a customer already.
         if referral.joined_at is None or placed.since < referral.joined_at:
             return ()
         return _with_facts((referral_placed(referral, placed, program=self.referrals, calendar=self.calendar),))

@@ -201,9 +201,11 @@ class ReferralNeed(_OnWhatIsKept):
         program_id: The referral program.
         needs: What it needs of what is kept.
         ways: The needs that must be met together, as of an offer; empty where all that must not happen is that all comes back.
+        first_only: Whether it would not, were it not the first order: of a guest's, of whom nobody knows that yet.
     """
 
     program_id: str
+    first_only: bool = False
 
 
 @final

@@ -232,10 +232,7 @@ class Quote:
 
         It feeds nothing else. Of a guest's order it says what it would as a new member's.
         """
-        if self.referrals is None:
-            return None
-        guest = self.asked.member_id is None
-        return referral_need(self.referrals, attrs.evolve(self.situation, is_member=True) if guest else self.situation)
+        return None if self.referrals is None else referral_need(self.referrals, self.situation)
 
     @cached_property
     def nudges(self) -> tuple[Nudge, ...]:

@@ -372,12 +372,14 @@ def referral_need(program: ReferralProgram | None, situation: Situation) -> Refe
 
     Args:
         program: The referral program; ``None`` where there is none.
-        situation: Under which it is ordered.
+        situation: Under which it is ordered; a guest's order is looked at as a new member's.
     """
-    if program is None or not holds(program.qualifies, situation):
+    own = attrs.evolve(situation, is_member=True)
+    if program is None or not holds(program.qualifies, own):
         return None
-    needs, ways = needs_of(program.qualifier, situation)
-    return ReferralNeed(program_id=program.program_id, needs=needs, ways=ways)
+    needs, ways = needs_of(program.qualifier, own)
+    first_only = not situation.is_member and not holds(program.qualifies, attrs.evolve(own, order_count=1))
+    return ReferralNeed(program_id=program.program_id, needs=needs, ways=ways, first_only=first_only)
 
 
 @final

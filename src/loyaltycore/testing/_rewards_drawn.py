@@ -252,7 +252,10 @@ def reward_fields(
         "due_at": st.datetimes(timezones=st.just(FIRST_DAY.tzinfo)),
         "details": st.dictionaries(slugs, texts, max_size=2),
         "paid_as": st.sampled_from(PayoutAs),
-        "referral": st.none() | st.builds(lambda name, kept: ReferralNeed(program_id=name, **kept), slugs, needs),
+        "referral": st.none()
+        | st.builds(
+            lambda name, first, kept: ReferralNeed(program_id=name, first_only=first, **kept), slugs, st.booleans(), needs
+        ),
     }
 
 
