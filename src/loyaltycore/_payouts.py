@@ -134,7 +134,7 @@ class PayoutDue(Fact):
         """Refuse to owe nothing, and what is no currency."""
         super().__attrs_post_init__()
         check_whole("minor", self.minor, low=1)
-        check_kind("amount", Money(self.minor, self.currency), Money)
+        Money(self.minor, self.currency)  # refuses what is no currency
 
 
 @final

@@ -16,7 +16,7 @@ import attrs
 
 from loyaltycore._booking import BurnFirst
 from loyaltycore._checks import check_kind
-from loyaltycore._earning import Span
+from loyaltycore._earning import Span, Times
 from loyaltycore._giving import Given, give, in_use, streams_of, take_back, unused_ref
 from loyaltycore._payouts import PayoutStatus
 from loyaltycore._rewards_due import Rules, giving
@@ -152,10 +152,10 @@ class RewardAnswer:
 # ---- what there is of a reward ----
 
 
-def _spans(limits: object) -> Iterator[tuple[Span, int]]:
+def _spans(limits: Times) -> Iterator[tuple[Span, int]]:
     """List the limits of so many times, each in its span."""
     for span in Span:
-        limit: int | None = getattr(limits, span)
+        limit: int | None = getattr(limits, span.value)
         if limit is not None:
             yield span, limit
 

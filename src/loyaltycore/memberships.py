@@ -534,7 +534,9 @@ class _Rights:
 
     def _reverse(self, fact: FriendReversed) -> None:
         """Let a friend go; whoever stands in has the number and the rewards from now on."""
-        friends = self.whole.setdefault("friends", dict(self.named("friends")))
+        if "friends" not in self.whole:
+            self.whole["friends"] = dict(self.named("friends"))
+        friends = self.whole["friends"]
         gone: RewardedFriend = friends.pop(fact.friend_id)
         if fact.stand_in in friends:
             own = friends[fact.stand_in]

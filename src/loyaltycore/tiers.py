@@ -173,7 +173,7 @@ class TierRule:
             msg = f"benefits must be of the tiers {', '.join(names)}, got {unknown[0]!r}"
             raise UsageError(msg)
         object.__setattr__(self, "_names", names)
-        object.__setattr__(self, "_course", self._course_of(None))
+        object.__setattr__(self, "_course", self._course_of())
 
     def _check_earlier(self, names: tuple[str, ...]) -> None:
         for one, following in zip(self.before, self.before[1:], strict=False):
@@ -186,10 +186,10 @@ class TierRule:
                 msg = f"the tiers before {one.until} must be among {', '.join(names)}, in this order, got {', '.join(former)}"
                 raise UsageError(msg)
 
-    def _course_of(self, joined_on: date | None) -> Course:
-        grace = self.grace or None
+    def _course_of(self) -> Course:
+        grace = self.grace
         return Course(
-            frame=frame_of(self.window, joined_on=joined_on),
+            frame=frame_of(self.window, joined_on=None),
             stretches=stretches_of(
                 check_tiers(self.ladder), [*((one.ladder, one.until) for one in self.before), (self.ladder, FOREVER)]
             ),
