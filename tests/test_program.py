@@ -21,6 +21,7 @@ from loyaltycore._formula import sums_by_times
 from loyaltycore._frozen import FrozenMap
 from loyaltycore.benefits import FreeShipping, PercentOff
 from loyaltycore.conditions import spend_at_least
+from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import Accepted, CurrencyMismatchError, Reason, Refusal, Refused, RefusedError, UsageError
 from loyaltycore.facts import Append
 from loyaltycore.ledger import Balance, Expiring, Granted, Reversal
@@ -29,6 +30,7 @@ from loyaltycore.orders import EarnedPoints, OfferCost, OrderPlaced
 from loyaltycore.periods import Calendar, Period, Term
 from loyaltycore.points import Overdraft
 from loyaltycore.quantities import share_of_units
+from loyaltycore.rewards import CatalogueReward
 from loyaltycore.testing._histories import ShopHistory
 from loyaltycore.testing.strategies import memberships, shop_histories
 from tests.dealing import dealing_programs, goods, views
@@ -873,6 +875,28 @@ class TestProgram:
             Program.parse(VELO.replace('"best"', '"all"')),
         ]
         assert len({SHOP.digest, *(other.digest for other in others)}) == len(others) + 1
+
+    def test_made_out_of_another(self) -> None:
+        """What is changed is changed in all: the campaigns and offers of the rewards that were before are gone."""
+        ten, summer = (PercentOff(text) for text in ("10", "20"))
+        own = CouponCampaign("SUMMER20", give=summer, codes="human")
+        before = attrs.evolve(SHOP, campaigns=[own], rewards=[CatalogueReward("cap", give=ten, price=100)])
+        assert {"SUMMER20", "reward-cap"} <= before.campaigns.keys()
+        assert {"SUMMER20", "reward-cap"} <= {offer.offer_id for offer in before.book.offers}
+        dearer = attrs.evolve(before, rewards=[CatalogueReward("cap", give=summer, price=100)])
+        assert dearer.campaigns["reward-cap"].give == summer
+        assert dearer == attrs.evolve(SHOP, campaigns=[own], rewards=[CatalogueReward("cap", give=summer, price=100)])
+        assert attrs.evolve(before, rewards=[]) == attrs.evolve(SHOP, campaigns=[own])
+        for plain in (
+            attrs.evolve(before, rewards=[], campaigns=[]),
+            attrs.evolve(before, rewards=[], campaigns=[], book=SHOP.book),
+        ):
+            assert (plain, plain.digest, plain.book) == (SHOP, SHOP.digest, SHOP.book)
+        # Whatever is handed in of what there is already, it is one program.
+        several: tuple[dict[str, Any], ...] = ({"book": before.book}, {"campaigns": before.campaigns.values()})
+        for same in several:
+            again = attrs.evolve(before, **same)
+            assert (again, again.digest, again.book, again.campaigns) == (before, before.digest, before.book, before.campaigns)
 
     def test_load(self, tmp_path: Path) -> None:
         """A file is read as UTF-8; a missing one is the system's error, a garbled one the file's."""

@@ -144,7 +144,7 @@ class TestWhole:
 
     def test_every_part_of_a_program(self) -> None:
         """Is read: a field of ``Program`` that no file can say would be left to Python."""
-        assert set(ProgramParts.__annotations__) == {field.name for field in attrs.fields(Program) if field.init}
+        assert set(ProgramParts.__annotations__) == {field.alias for field in attrs.fields(Program) if field.init}
 
     def test_least(self) -> None:
         """A head alone is a program: nothing is earned, nothing given."""

@@ -34,7 +34,7 @@ Invariants:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from os import PathLike  # noqa: TID251 - a type only
@@ -145,6 +145,11 @@ def _actions(actions: Mapping[str, Action]) -> FrozenMap[str, Action]:
     return FrozenMap(check_mapping("actions", actions))
 
 
+def _book_of(offers: Sequence[Offer], book: OfferBook) -> OfferBook:
+    """Put offers into a book that stacks as another one, which is left as it is where it has as many."""
+    return book if len(offers) == len(book.offers) else OfferBook(offers, stacking=book.stacking)
+
+
 class ProgramWarning(UserWarning):
     """A program can be executed, but something about its offers is odd."""
 
@@ -169,9 +174,9 @@ class Program(OnOrders):
         overdraft: What happens when returned points were spent.
         restore: How long burned points can be used that come back into a lot that has expired; ``None`` leaves them there.
         tiers: Tiers; ``None`` has none.
-        book: The offers, those of campaigns among them.
-        campaigns: What only a code or a granted coupon opens, by id; given as several ``CouponCampaign``. Those that rewards need
-            stand among them.
+        book: The offers; given as those without a campaign, here those of all campaigns stand among them.
+        campaigns: What only a code or a granted coupon opens, by id; given as several ``CouponCampaign``, the shop's own. Here
+            those that rewards need stand among them.
         referrals: What members get who bring friends; ``None`` has none.
         rewards: What members can have for points, by id; given as several ``CatalogueReward``.
         milestones: What members are given once they have come so far, by id; given as several ``Milestone``.
@@ -191,11 +196,15 @@ class Program(OnOrders):
     overdraft: Overdraft
     restore: Term | None
     tiers: TierRule | None
-    book: OfferBook
-    campaigns: FrozenMap[str, CouponCampaign] = attrs.field(default=FrozenMap[str, CouponCampaign](), converter=campaigns_by_id)
+    _book: OfferBook = attrs.field(alias="book", repr=False)
+    _campaigns: FrozenMap[str, CouponCampaign] = attrs.field(
+        default=FrozenMap[str, CouponCampaign](), converter=campaigns_by_id, alias="campaigns", repr=False
+    )
     referrals: ReferralProgram | None = None
     rewards: FrozenMap[str, CatalogueReward] = attrs.field(default=FrozenMap[str, CatalogueReward](), converter=rewards_by_id)
     milestones: FrozenMap[str, Milestone] = attrs.field(default=FrozenMap[str, Milestone](), converter=milestones_by_id)
+    book: OfferBook = attrs.field(init=False, eq=False)
+    campaigns: FrozenMap[str, CouponCampaign] = attrs.field(init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Check what the parts cannot check alone."""
@@ -204,7 +213,7 @@ class Program(OnOrders):
         exponent_of(self.currency)
         check_kind("calendar", self.calendar, Calendar)
         check_kind("overdraft", self.overdraft, Overdraft)
-        check_kind("book", self.book, OfferBook)
+        check_kind("book", self._book, OfferBook)
         check_kind("combine", self.combine, Combine)
         check_kind("burn_first", self.burn_first, BurnFirst)
         if self.restore is not None:
@@ -229,21 +238,28 @@ class Program(OnOrders):
             raise UsageError(msg)
 
     def _take_campaigns(self) -> None:
-        """Put the offers of the campaigns into the book, and the campaigns that rewards need beside the shop's own."""
-        own = reward_campaigns(self.rewards, self.milestones, self.tiers, self.referrals, campaigns=self.campaigns)
-        if own:
-            campaigns = self.campaigns.updated({campaign.campaign_id: campaign for campaign in own})
-            object.__setattr__(self, "campaigns", campaigns)
-        check_rewards(self.rewards, self.milestones, self.tiers, self.referrals, campaigns=self.campaigns, currency=self.currency)
-        plain = [offer for offer in self.book.offers if offer.offer_id not in self.campaigns]
-        for campaign_id, campaign in self.campaigns.items():
-            known = self.book.offer(campaign_id)
+        """Put the offers of the campaigns into the book, and the campaigns that rewards need beside the shop's own.
+
+        What is handed in is kept apart from it, so that a program made out of this one has nothing of rewards it no longer has.
+        """
+        made = reward_campaigns(self.rewards, self.milestones, self.tiers, self.referrals, campaigns=self._campaigns)
+        own = FrozenMap({name: one for name, one in self._campaigns.items() if one not in made})
+        campaigns = own.updated({campaign.campaign_id: campaign for campaign in made})
+        check_rewards(self.rewards, self.milestones, self.tiers, self.referrals, campaigns=campaigns, currency=self.currency)
+        for campaign_id, campaign in campaigns.items():
+            known = self._book.offer(campaign_id)
             if known is not None and known != campaign.offer:
                 msg = f"campaign and offer must have names of their own, got {campaign_id!r} for both"
                 raise UsageError(msg)
-        if len(plain) + len(self.campaigns) != len(self.book.offers):
-            offers = [*plain, *(campaign.offer for campaign in self.campaigns.values())]
-            object.__setattr__(self, "book", OfferBook(offers, stacking=self.book.stacking))
+        plain = [offer for offer in self._book.offers if offer.offer_id not in campaigns]
+        both = [*plain, *(campaign.offer for campaign in campaigns.values())]
+        for name, value in (
+            ("_campaigns", own),
+            ("campaigns", campaigns),
+            ("_book", _book_of(plain, self._book)),
+            ("book", _book_of(both, self._book)),
+        ):
+            object.__setattr__(self, name, value)
 
     def _check_points_of_offers(self) -> None:
         """Refuse offers whose points would be taken for others', or that multiply what cannot be."""
@@ -442,7 +458,7 @@ class Program(OnOrders):
             # A paid order is never refused: what was held for it when it was quoted pays for it, however late it comes.
             fresh = price(self, quote.asked, membership, order_id=order_id, view=view, at=at, late=True)
         check_unchanged(quote, fresh)
-        return self._book(fresh, membership, known, referral)
+        return self._booked(fresh, membership, known, referral)
 
     def place_unseen(
         self,
@@ -479,7 +495,7 @@ class Program(OnOrders):
             return Placed(fact=known.placed, order=order_posting(known, ()), member=again)
         check_free(known)
         fresh = price(self, asked, membership, order_id=order_id, view=view, at=at)
-        return self._book(fresh, membership, known, referral)
+        return self._booked(fresh, membership, known, referral)
 
     def reserve(
         self,
@@ -538,7 +554,7 @@ class Program(OnOrders):
             claims=claims_of(fresh, fact.order, until=until, calendar=self.calendar),
         )
 
-    def _book(self, quote: Quote, membership: Membership | None, order: Order, referral: Referral | None) -> Placed:
+    def _booked(self, quote: Quote, membership: Membership | None, order: Order, referral: Referral | None) -> Placed:
         """Put what was priced into postings."""
         placed = self._order_placed(quote, order.order_id, quote.at)
         beside = beside_placed(placed, quote.asked.basket, quote.view, self.campaigns, self.calendar)
