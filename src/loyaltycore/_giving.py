@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import attrs
 
@@ -33,6 +33,7 @@ from loyaltycore.rewards import RewardBenefit, campaigns_needed, points_of
 from loyaltycore.wire import digest
 
 __all__ = [
+    "Beside",
     "Given",
     "Giving",
     "drop_unused",
@@ -45,6 +46,9 @@ __all__ = [
     "take_back",
     "unused_ref",
 ]
+
+Beside: TypeAlias = tuple[Posting[Any], ...]
+"""Postings of coupons, gift cards, payouts and referrals, for one commit with the member's."""
 
 _ACTOR: Final = "reward"
 """Who grants and takes back what rewards bring."""
@@ -91,7 +95,7 @@ class Given:
 
     reward_id: str
     facts: tuple[Fact, ...] = ()
-    beside: tuple[Posting[Any], ...] = ()
+    beside: Beside = ()
 
     def onto(self, posting: Posting[Membership]) -> Posting[Membership]:
         """Add the facts to those of the command that brought it about.

@@ -13,12 +13,12 @@ from loyaltycore._checks import check_kind
 from loyaltycore._decisions import Overview, ReferralOverview
 from loyaltycore._earning import Action
 from loyaltycore._frozen import FrozenMap
+from loyaltycore._giving import Beside
 from loyaltycore._quoting import Rules, counted, tier_of
 from loyaltycore._referring import Settled as ReferralSettled
 from loyaltycore._referring import referral_streams, reversed_for, rewarded_for
 from loyaltycore._rewarding import RewardReturned, RewardTaken, choose, give_back, take
 from loyaltycore._rewards_due import giving, reward_streams, settle, settle_return
-from loyaltycore._settling import Beside
 from loyaltycore.errors import Reason, Refusal, RefusedError, UsageError
 from loyaltycore.facts import Posting
 from loyaltycore.identity import StreamId, check_id, check_text

@@ -295,7 +295,7 @@ class OnOrders(OfMembers, Protocol):
             member, beside = settle_return(self, membership, member, beside=beside, view=view, at=at)
             member, beside = settle(self, membership, member, beside=beside, at=at)
         if referral is not None:
-            beside = (*beside, *_with_facts((referral_returned(referral, order, fact),)))
+            beside = (*beside, *_changing((referral_returned(referral, order, fact),)))
         kept = counters_kept(order, fact, self.book)
         return Refunded(
             fact=fact,
@@ -320,7 +320,7 @@ class OnOrders(OfMembers, Protocol):
     def _referral_placed(self, referral: Referral, placed: OrderPlaced) -> Beside:
         """Let an order qualify the friend whom somebody referred."""
         posting = referral_placed(referral, placed, program=self.referrals, calendar=self.calendar)
-        return _with_facts((posting,))
+        return _changing((posting,))
 
     def _referral_attached(self, referral: Referral, placed: OrderPlaced, order: Order, before: Membership) -> Beside:
         """Let an order that found its member qualify the friend, as it would have at purchase, where enough of it was kept."""
@@ -331,13 +331,13 @@ class OnOrders(OfMembers, Protocol):
         # Who joined with the code only after this order was a customer already.
         if referral.joined_at is None or placed.since < referral.joined_at:
             return ()
-        return _with_facts((referral_placed(referral, placed, program=self.referrals, calendar=self.calendar),))
+        return _changing((referral_placed(referral, placed, program=self.referrals, calendar=self.calendar),))
 
     def _final_at(self, at: datetime) -> datetime | None:
         """Say when an order booked at an instant can no longer come back."""
         return None if self.returns is None else self.returns.end_after(at, calendar=self.calendar)
 
 
-def _with_facts(postings: Beside) -> Beside:
+def _changing(postings: Beside) -> Beside:
     """Leave out what changes nothing."""
     return tuple(posting for posting in postings if posting.facts)

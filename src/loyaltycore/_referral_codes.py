@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import attrs
 
 from loyaltycore._alphabets import CROCKFORD, CheckSymbol
+from loyaltycore._campaign import SHORTEST_CODE
 from loyaltycore._checks import check_kind, shown
 from loyaltycore._code_space import CodePattern, CodeSpace, CodeVerdict
 from loyaltycore.errors import UsageError
@@ -34,9 +35,6 @@ CANDIDATES: Final = 16
 
 _SYMBOLS_LEAST: Final = 5
 """With fewer symbols there would be less than a million codes."""
-
-_SHORTEST: Final = 3
-"""A shorter code is guessed, or typed, by accident."""
 
 
 @final
@@ -71,8 +69,8 @@ class ReferralCode:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what is no code."""
-        if len(fold_code(check_kind("code", self.code, str))) < _SHORTEST:
-            msg = f"a code must have at least {_SHORTEST} letters and digits, got {self.code!r}"
+        if len(fold_code(check_kind("code", self.code, str))) < SHORTEST_CODE:
+            msg = f"a code must have at least {SHORTEST_CODE} letters and digits, got {self.code!r}"
             raise UsageError(msg)
 
     @property

@@ -13,6 +13,7 @@ import attrs
 from loyaltycore._checks import check_count, check_kind, check_whole
 from loyaltycore._referral import Referral, ReferralStatus
 from loyaltycore.errors import CurrencyMismatchError, UsageError
+from loyaltycore.memberships import ALWAYS
 from loyaltycore.periods import Window
 from loyaltycore.quantities import Money, Rounding, divide
 
@@ -20,8 +21,6 @@ __all__ = ["RANKS", "Rank", "ReferralReport", "leaderboard", "referral_report"]
 
 RANKS: Final = 10
 """Places of a leaderboard, where nothing else is said."""
-
-_EVERYTHING: Final = Window(starts_at=None, ends_at=None)
 
 
 @final
@@ -40,12 +39,12 @@ class Rank:
     friends: int
 
 
-def leaderboard(referrals: Iterable[Referral], *, window: Window | None = None, limit: int = RANKS) -> tuple[Rank, ...]:
+def leaderboard(referrals: Iterable[Referral], *, window: Window = ALWAYS, limit: int = RANKS) -> tuple[Rank, ...]:
     """List the advocates with the most friends rewarded for.
 
     Args:
         referrals: All there are, one at a time: none is kept.
-        window: In which the reward was due; ``None`` ever.
+        window: In which the reward was due; of all time, unless said.
         limit: So many places; of those that share the last one all are listed.
 
     Returns:
@@ -65,11 +64,11 @@ def leaderboard(referrals: Iterable[Referral], *, window: Window | None = None, 
         [(1, 'cem', 2), (2, 'ann', 1), (2, 'ben', 1)]
     """
     check_count("limit", limit)
-    within = _EVERYTHING if window is None else check_kind("window", window, Window)
+    check_kind("window", window, Window)
     friends = Counter[str]()
     for referral in referrals:
         one = check_kind("each of referrals", referral, Referral)
-        if one.status is ReferralStatus.REWARDED and _contains(within, one.rewarded_at):
+        if one.status is ReferralStatus.REWARDED and _contains(window, one.rewarded_at):
             assert one.advocate_id is not None  # somebody was rewarded
             friends[one.advocate_id] += 1
     ranks = list[Rank]()
@@ -151,7 +150,7 @@ def referral_report(
     members: int,
     ltv: Money | None = None,
     reward: Money | None = None,
-    window: Window | None = None,
+    window: Window = ALWAYS,
 ) -> ReferralReport:
     """Count what became of the friends who came, and what it brought.
 
@@ -160,14 +159,14 @@ def referral_report(
         members: So many members there are, who could have brought somebody.
         ltv: What one customer brings in over the years, before rewards.
         reward: What was given for the friends of the report, to both sides.
-        window: In which they joined, or were refused; ``None`` ever.
+        window: In which they joined, or were refused; of all time, unless said.
 
     Raises:
         UsageError: Money below zero.
         CurrencyMismatchError: ``ltv`` and ``reward`` in two currencies.
     """
     check_whole("members", members, low=0)
-    within = _EVERYTHING if window is None else check_kind("window", window, Window)
+    check_kind("window", window, Window)
     for name, money in (("ltv", ltv), ("reward", reward)):
         if money is not None and check_kind(name, money, Money).minor_units < 0:
             msg = f"{name} must be 0 or more, got {money}"
@@ -177,7 +176,7 @@ def referral_report(
     found = Counter(
         one.status
         for one in (check_kind("each of referrals", referral, Referral) for referral in referrals)
-        if _contains(within, _came_at(one))
+        if _contains(window, _came_at(one))
     )
     joined = found.total() - found[ReferralStatus.REFUSED]
     return ReferralReport(

@@ -12,6 +12,7 @@ from typing import Any, Final, cast, final
 
 import attrs
 
+from loyaltycore._campaign import SHORTEST_CODE
 from loyaltycore._checks import check_count, check_kind, check_several
 from loyaltycore._code_space import CodeSpace, CodeVerdict
 from loyaltycore._coupon_steps import blinded
@@ -95,16 +96,13 @@ TRIES_LIMIT: Final = 50
 _TOGETHER: Final = 100
 """Advocates looked at together for a report."""
 
-CANDIDATES: Final = 8
+_AT_ONCE: Final = 8
 """Codes looked at together to find one that nobody has."""
 
 _DAY: Final = timedelta(days=1)
 
 WISHES_LIMIT: Final = 5
 """Codes that one member may wish for: each is everybody else's loss, for ever."""
-
-SHORTEST_CODE: Final = 3
-"""Letters and digits of a code that is wished for: a shorter one is typed by accident."""
 
 _NOT_MADE: Final = frozenset({CodeVerdict.LENGTH, CodeVerdict.SYMBOL})
 """How a text reads that no machine made, whatever the slip."""
@@ -371,7 +369,7 @@ class ReferralSteps(RewardSteps):
             raise UsageError(msg)
         stream = member_stream(member_id)
         command, drawn = Command.of(stream, Key("referral_code"), actor=_ACTOR), codes_of_member(space, member_id)
-        while several := tuple(islice(drawn, CANDIDATES)):
+        while several := tuple(islice(drawn, _AT_ONCE)):
             pointers = {referral_code_stream(code): code for code in several if not self.avoid.found_in(code)}
 
             def decide(loaded: Loaded, at: datetime, pointers: Mapping[StreamId, str] = FrozenMap(pointers)) -> Postings:

@@ -18,12 +18,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, final
+from typing import Final, NamedTuple, Protocol, TypeAlias, final
 
 import attrs
 
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._giving import Given, Giving, drop_unused, give, kept_coupons, next_name, standing, streams_of, take_back
+from loyaltycore._giving import Beside, Given, Giving, drop_unused, give, kept_coupons, next_name, standing, streams_of, take_back
 from loyaltycore._tallied import lifetime_points
 from loyaltycore.coupons import Coupon, CouponCampaign
 from loyaltycore.facts import Posting
@@ -47,9 +47,6 @@ from loyaltycore.rewards import (
 from loyaltycore.tiers import Ladder, Qualifying, TierEntry, TierRule, TierTally
 
 __all__ = ["Rules", "giving", "reward_streams", "seen_after", "settle", "settle_return"]
-
-Beside: TypeAlias = tuple[Posting[Any], ...]
-"""Postings of coupons, gift cards and payouts."""
 
 Settled: TypeAlias = tuple[Posting[Membership], Beside]
 """The member's posting with what was added to it, and all that happens beside."""

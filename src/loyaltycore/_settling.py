@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
 from loyaltycore._checks import masked, shown
 from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon
+from loyaltycore._giving import Beside
 from loyaltycore.basket import Basket
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.errors import RefusedError, UsageError
@@ -43,9 +44,6 @@ __all__ = [
     "moved_on",
     "offers_kept",
 ]
-
-Beside: TypeAlias = tuple[Posting[Any], ...]
-"""Postings of coupons, gift cards, payouts and referrals."""
 
 _ACTOR: Final = "order"
 """Who grants and takes back what orders bring."""
