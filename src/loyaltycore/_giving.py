@@ -214,7 +214,7 @@ def _coupons(
     membership: Membership, name: str, source: str, wanted: Sequence[str], by: Giving
 ) -> Iterator[tuple[CouponGiven, Posting[Coupon] | None]]:
     """Give a coupon of each campaign: one that is handed on from a reward that was taken back, or a new one."""
-    kept, nth = list(kept_coupons(membership, source)), 0
+    kept, nth = list(kept_coupons(membership, source) if wanted else ()), 0
     own = [_take_of(campaign_id, kept, membership) for campaign_id in wanted]
     for campaign_id, found in zip(wanted, own, strict=True):
         # What was used of a campaign that the reward has no longer counts all the same.

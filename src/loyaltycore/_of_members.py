@@ -26,7 +26,7 @@ from loyaltycore.memberships import Membership, TierGranted, TierGrantEnded
 from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.periods import Expires, Term, check_instant
 from loyaltycore.points import POINTS, Overdraft
-from loyaltycore.referrals import Referral
+from loyaltycore.referrals import Referral, ReferralStatus
 from loyaltycore.rewards import CatalogueReward, Milestone
 from loyaltycore.tiers import Qualifying, TierAnswer, TierStatus
 from loyaltycore.wire import instant_text
@@ -407,6 +407,8 @@ class OfMembers(Rules, Protocol):
             referral: Of the friend.
             advocate: As a member.
         """
+        if referral.status is not ReferralStatus.REVERSING:
+            return ()
         found = (*referral_streams(self.referrals, referral, advocate), *reward_streams(advocate))
         return tuple(dict.fromkeys(found))
 

@@ -321,6 +321,8 @@ class ReferralProgram:
             day: The local day on which the reward is due; ``None`` before that is known: then only what is counted for ever says
                 so.
         """
+        if self.limit_per_month is None and self.limit_per_year is None and self.limit_in_all is None:
+            return None  # no friend is looked at: there may be thousands
         counted = [friend.day for friend in friends if friend.number and friend.program_id == self.program_id]
         spans = [("in all", self.limit_in_all, len(counted))]
         if day is not None:
@@ -475,7 +477,7 @@ def _of_the_advocate(case: ReferralCase) -> list[Refusal]:
     limit = case.program.joins_per_day
     if limit is not None and case.joined_today >= limit:
         found.append(Refusal(Reason.REFERRAL_VELOCITY_REACHED, {"limit": limit}))
-    if case.advocate is not None:
+    if case.advocate is not None and case.program.limit_in_all is not None:  # else no friend is looked at: there may be thousands
         refusal = case.program.full(case.advocate.friends.values(), None)
         found += [] if refusal is None else [refusal]
     return found

@@ -8,6 +8,7 @@ the one who goes. Where a limit had kept a reward back from somebody else, he st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple, assert_never, final
@@ -213,7 +214,7 @@ def _leaving(program: ReferralProgram | None, friend_id: str, advocate: Membersh
     last = max(together)[1]
     heir = None
     if program is not None and program.program_id == gone.program_id:
-        others = _others(advocate, friend_id)
+        others = tuple(_others(advocate, friend_id))
         # Days of one month meet the same limits: thousands wait in a few months.
         has_room = cache(lambda month: program.full(others, month) is None)
         waiting = [
@@ -373,8 +374,10 @@ def _slot(program: ReferralProgram, source: str, number: int, period: str) -> st
     return f"{period}-{exact}{number}" if period else f"{exact}{number}"
 
 
-def _others(advocate: Membership, friend_id: str) -> list[RewardedFriend]:
-    return [friend for name, friend in advocate.friends.items() if name != friend_id]
+def _others(advocate: Membership, friend_id: str) -> Iterator[RewardedFriend]:
+    for name, friend in advocate.friends.items():
+        if name != friend_id:
+            yield friend
 
 
 def _nothing(referral: Referral) -> Posting[Referral]:
