@@ -53,6 +53,7 @@ from loyaltycore.repositories import (
     SnapshotStream,
     StoredStream,
 )
+from loyaltycore.store._sql_transactions import _taken
 from loyaltycore.store.sqlalchemy import AsyncSQLAlchemyRepository, SQLAlchemyRepository, metadata
 from loyaltycore.testing import check_async_repository, check_repository, check_transactions
 from tests.cutting import Cutter
@@ -1117,6 +1118,38 @@ class TestForgetting:
         repository.rename(A, C, facts={})
         assert repository.receipt(A, Key("k")) is None
         assert repository.receipt(C, Key("k")) is not None
+
+
+class TestCancelled:
+    def test_a_connection_that_comes_late_is_given_back(self) -> None:
+        """Whoever asked has gone: it is closed as soon as it is there, and one that never comes is no error of anybody's."""
+        closed = list[str]()
+
+        class Late:
+            async def close(self) -> None:
+                closed.append("closed")
+
+        async def cut_off(error: Exception | None) -> None:
+            coming: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            engine: Any = SimpleNamespace(connect=lambda: coming)
+
+            async def ask() -> None:
+                async with _taken(engine):
+                    raise AssertionError
+
+            asking = asyncio.ensure_future(ask())
+            await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            coming.set_result(Late()) if error is None else coming.set_exception(error)
+            while left := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(left)
+
+        asyncio.run(cut_off(None))
+        assert closed == ["closed"]
+        asyncio.run(cut_off(ConnectionRefusedError()))
+        assert closed == ["closed"]
 
 
 class TestAwaited:

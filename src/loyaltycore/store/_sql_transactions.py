@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar, final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -91,12 +91,12 @@ class AsyncPool:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Give what is read from a connection."""
-        async with self._reading.connect() as connection:
+        async with _taken(self._reading) as connection:
             return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], None], then: Callable[[Any], Awaitable[None]] | None = None) -> None:
         """Do all or nothing, and what the shop does beside."""
-        async with self._writing.connect() as connection, _step_by_step(connection, _own_transaction):
+        async with _taken(self._writing) as connection, _step_by_step(connection, _own_transaction):
             await connection.run_sync(work)
             if then is not None:
                 await then(connection)
@@ -190,6 +190,35 @@ def _roll_back_driver(connection: Connection) -> None:
         # One that is broken has nothing to roll back, and what COMMIT met is the error to tell.
         with suppress(connection.dialect.loaded_dbapi.Error):
             connection.connection.rollback()
+
+
+_GIVING_BACK: Final = set[asyncio.Task[None]]()
+"""Of connections that came too late for whoever asked: a loop keeps no task of its own."""
+
+
+@asynccontextmanager
+async def _taken(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Take a connection from the pool, and give it back.
+
+    Whoever is cancelled on the way to one leaves none behind: SQLAlchemy would lose one that it is about to set up.
+    """
+    taking = asyncio.ensure_future(engine.connect())
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            late = asyncio.ensure_future(_given_back(taking))
+            _GIVING_BACK.add(late)
+            late.add_done_callback(_GIVING_BACK.discard)
+            raise
+        stack.push_async_exit(connection)
+        yield connection
+
+
+async def _given_back(taking: asyncio.Future[AsyncConnection]) -> None:
+    """Give back a connection that nobody waits for; one that never came holds nothing."""
+    with suppress(SQLAlchemyError, OSError):
+        await (await taking).close()
 
 
 async def _run(bind: AsyncGiven, work: Callable[[Any], T]) -> T:

@@ -23,6 +23,9 @@ T = TypeVar("T")
 _BESIDE: Final = ("streams", "commits", "claims", "load_tails", "keep_snapshot", "rename", "in_transaction")
 """What a repository may have besides; ``commit_then`` is awaited in a way of its own."""
 
+_PARTING: Final = 5
+"""Seconds for what a repository still does by itself when it is to be closed."""
+
 _TURNS: Final = (0, 1, 2, 3, 5, 8, 13, 21)
 """After how many turns of the loop a call is cancelled."""
 
@@ -134,6 +137,9 @@ class Awaited:
         """Close what can be closed, awaited or not."""
 
         async def closed() -> None:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if left:  # what was cancelled may be giving back what it held
+                await asyncio.wait(left, timeout=_PARTING)
             close = getattr(self.inner, "aclose", None) or getattr(self.inner, "close", None)
             answer = close() if close is not None else None
             if inspect.isawaitable(answer):
