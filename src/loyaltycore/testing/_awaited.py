@@ -23,8 +23,8 @@ T = TypeVar("T")
 _BESIDE: Final = ("streams", "commits", "claims", "load_tails", "keep_snapshot", "rename", "in_transaction")
 """What a repository may have besides; ``commit_then`` is awaited in a way of its own."""
 
-_PARTING: Final = 5
-"""Seconds for what a repository still does by itself when it is to be closed."""
+_PARTING: Final = 2
+"""Seconds for what a repository still does after a call of it was cancelled, when it is to be closed."""
 
 _TURNS: Final = (0, 1, 2, 3, 5, 8, 13, 21)
 """After how many turns of the loop a call is cancelled."""
@@ -92,6 +92,7 @@ class Awaited:
     def __init__(self, loop: LoopThread, inner: AsyncRepository) -> None:
         """Look for what it has besides."""
         self._loop = loop
+        self._left = set[asyncio.Task[Any]]()
         self.inner = inner
         for name in _BESIDE:
             if hasattr(self.inner, name):
@@ -123,6 +124,7 @@ class Awaited:
         """Begin a commit, and cancel it after some turns of the loop."""
 
         async def cut_off() -> None:
+            before = asyncio.all_tasks()
             task = asyncio.ensure_future(self.inner.commit(command, changes))
             for _ in range(turns):
                 await asyncio.sleep(0)
@@ -130,6 +132,7 @@ class Awaited:
             await asyncio.wait([task])
             if not task.cancelled():
                 task.exception()  # looked at: the next commit tells what was kept
+            self._left |= asyncio.all_tasks() - before - {task}
 
         self._loop.call(cut_off)
 
@@ -137,9 +140,8 @@ class Awaited:
         """Close what can be closed, awaited or not."""
 
         async def closed() -> None:
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            if left:  # what was cancelled may be giving back what it held
-                await asyncio.wait(left, timeout=_PARTING)
+            if self._left:  # what was cancelled may be giving back what it held
+                await asyncio.wait(self._left, timeout=_PARTING)
             close = getattr(self.inner, "aclose", None) or getattr(self.inner, "close", None)
             answer = close() if close is not None else None
             if inspect.isawaitable(answer):
