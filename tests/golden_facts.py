@@ -244,6 +244,7 @@ FULL: tuple[Fact, ...] = (
         price_points=500,
         option="mug",
         mark=1000,
+        stock_key="reward/89abcdef0123456789abcdef01234567",
         at=AT,
     ),
     RewardTakenBack(

@@ -14,10 +14,10 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore._giving import (
     Given,
     Giving,
-    drop_unused,
     give,
     in_use,
     kept_coupons,
+    moved,
     next_name,
     standing,
     streams_of,
@@ -393,11 +393,12 @@ class TestDropped:
     def test_nothing_stands_for_it(self) -> None:
         """It is revoked, once, and the next reward gives a new one."""
         member, coupon = self.used()
-        (done,) = drop_unused(member, [coupon], at=LATER)
+        done = moved(member, coupon, at=LATER)
+        assert done is not None
         (revoked,) = done.beside
         assert revoked.state.status(at=LATER) is CouponStatus.REVOKED
         member = after(member, done)
-        assert not list(drop_unused(member, [revoked.state], at=LATER))
+        assert moved(member, revoked.state, at=LATER) == Given(reward_id="tier/gold/2026-07-01")
         (again,) = gift(member).beside
         assert again.state.coupon_id != coupon.coupon_id
 
@@ -405,7 +406,7 @@ class TestDropped:
         """Then it is the member's, and can be used."""
         member, coupon = self.used()
         member = after(member, gift(member))
-        assert not list(drop_unused(member, [coupon], at=LATER))
+        assert moved(member, coupon, at=LATER) is None
         assert member.coupons_at(LATER) == (coupon.coupon_id,)
         assert coupon.check("m", at=LATER).refusal is None
 
@@ -413,7 +414,37 @@ class TestDropped:
         """Another order has it; or it is of an order, or of the support desk."""
         member, coupon = self.used()
         used = coupon.redeem("o-2", member_id="m", at=LATER).state
-        assert not list(drop_unused(member, [used, Coupon.issued("c-9")], at=LATER))
+        assert moved(member, used, at=LATER) == Given(reward_id="tier/gold/2026-07-01")
+        assert moved(member, Coupon.issued("c-9"), at=LATER) is None
+
+    def test_it_was_paid_late(self) -> None:
+        """Its reward was taken back while it was free; then an order uses it that was paid: it counts, and is handed on."""
+        member = after(OPEN, gift())
+        ((posting,),) = (gift().beside,)
+        gone = after(member, back(member, View(coupons=[posting.state])))
+        used = posting.state.revoke(reason="x", actor="y", at=LATER).state.redeem("o-1", member_id="m", late=True, at=LATER).state
+        done = moved(gone, used, at=LATER)
+        assert done is not None
+        assert done.beside == ()
+        assert kept_coupons(after(gone, done), "tier/gold") == (used.coupon_id,)
+
+    def test_it_is_held_by_another(self) -> None:
+        """Given back by one order while another holds it: it is kept, and not the member's."""
+        member, coupon = self.used()
+        member = member.folded([CouponGiven(coupon_id=coupon.coupon_id, campaign_id="tier-gold", at=LATER)])
+        held = coupon.reserve("o-2", member_id="m", until=LATER + timedelta(hours=1), at=LATER).state
+        done = moved(member, held, at=LATER)
+        assert done is not None
+        assert after(member, done).coupons_at(LATER) == ()
+        assert kept_coupons(after(member, done), "tier/gold") == (coupon.coupon_id,)
+
+    def test_what_the_shop_revoked_counts_as_used(self) -> None:
+        """It was handed over at a counter, say: the next reward brings no second one."""
+        member, posting = after(OPEN, gift()), gift().beside[0]
+        revoked = posting.state.revoke(reason="handed over", actor="ann", at=LATER).state
+        gone = after(member, back(member, View(coupons=[revoked])))
+        assert kept_coupons(gone, "tier/gold") == (revoked.coupon_id,)
+        assert gift(gone).beside == ()
 
 
 class TestLaws:

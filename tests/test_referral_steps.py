@@ -13,7 +13,7 @@ import pytest
 
 from loyaltycore import Basket, Loyalty, Money, Reason, RefusedError, UsageError
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._referral_steps import HASHES_LIMIT, TRIES_LIMIT, WISHES_LIMIT
+from loyaltycore._referral_steps import HASHES_LIMIT, OWN_CODES_LIMIT, TRIES_LIMIT
 from loyaltycore.benefits import AmountOff, BonusPoints, Per
 from loyaltycore.conditions import first_order, spend_at_least
 from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
@@ -611,20 +611,28 @@ class TestCodes:
         reason = Reason.REFERRAL_CODE_TAKEN if is_one else Reason.CODE_MALFORMED
         assert refusal_of(partial(shop.referrals.code, "eve", wish=wish)).reason is reason
 
-    def test_wishes_are_few(self) -> None:
-        """Each takes a code from everybody else: five are had, also by two calls at once; one's own again is no new one."""
+    def test_codes_are_few(self) -> None:
+        """Each is lost to everybody else: five are had, also by two calls at once; one's own again is no new one."""
         store = LossyRepository()
         shop = open_shop(store=store)
-        shop.referrals.code("ann")
-        wishes = [shop.referrals.code("ann", wish=f"ANN {number}") for number in range(1, WISHES_LIMIT)]
-        assert shop.referrals.code("ann", wish="ann-1") == wishes[0]
+        first = shop.referrals.code("ann")
+        wishes = [shop.referrals.code("ann", wish=f"ANN {number}").code for number in range(2, OWN_CODES_LIMIT)]
+        assert shop.referrals.code("ann", wish="ann-2").code == wishes[0]
         last = partial(open_shop(store=store.inner).referrals.code, "ann", wish="ANN 8")
         store.before["commit"] = [last]
         refusal = refusal_of(partial(shop.referrals.code, "ann", wish="ANN 9"))
-        assert (refusal.reason, refusal.details) == (Reason.REFERRAL_CODES_LIMIT_REACHED, {"limit": WISHES_LIMIT})
+        assert (refusal.reason, refusal.details) == (Reason.REFERRAL_CODES_LIMIT_REACHED, {"limit": OWN_CODES_LIMIT})
         assert shop.referrals.code("ann") == last()
-        assert refusal_of(partial(shop.referrals.code, "ann", wish="ANN 9")).reason is Reason.REFERRAL_CODES_LIMIT_REACHED
+        assert shop.membership("ann").referral_codes == (first.code, *wishes, "ANN 8")
         assert shop.referrals.code("eve", wish="ANN 9").code == "ANN 9"
+
+    def test_somebody_forgotten_begins_anew(self) -> None:
+        """Whoever has the id next has as many."""
+        shop = open_shop()
+        for number in range(OWN_CODES_LIMIT):
+            shop.referrals.code("ann", wish=f"ANN {number}")
+        shop.forget("ann")
+        assert shop.referrals.code("ann", wish="ANN 9").code == "ANN 9"
 
     def test_a_wish_is_text(self) -> None:
         """Anything else is a mistake of the caller's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ from loyaltycore.benefits import BonusPoints, NextCoupon, PercentOff, Several
 from loyaltycore.coupons import CouponCampaign
 from loyaltycore.facts import Fact
 from loyaltycore.identity import CounterId, Key, member_stream
+from loyaltycore.offers import FreedBy, Limits
 from loyaltycore.periods import Period
 from loyaltycore.repositories import Repository
 from loyaltycore.rewards import BalanceReaches, CatalogueReward, Choice, Milestone, OrderNumber, PayOut
@@ -525,9 +527,96 @@ class TestWithOrders:
         (fresh,) = shop.coupons("m")
         assert (fresh.campaign_id, fresh.coupon_id == ten) == ("milestone-second", False)
 
+    def test_both_coupons_of_one_reward_come_back_at_once(self) -> None:
+        """By a return, or by giving up the order that held them: both are revoked, and the next reward gives two."""
+        both = Milestone("second", when=OrderNumber(2), give=Several([NextCoupon("sorry"), TEN]))
+        campaign = CouponCampaign("sorry", give=TEN, codes=None, limits=Limits(freed_by=FreedBy.RETURNED))
+        rules = attrs.evolve(SECOND, milestones=[both], campaigns=[campaign])
+        for is_held in (False, True):
+            shop = Loyalty(rules, MemoryRepository(), clock=Clock(NOON))
+            buy(shop, "1")
+            buy(shop, "2")
+            coupons = tuple(coupons_of(shop))
+            if is_held:
+                shop.reserve(shop.quote(BIKE, member_id="m", coupons=coupons), order_id="3", hold_for=DAY)
+                shop.refund("1", lines={"bike": 1}, return_id="r-1")
+                shop.refund("2", lines={"bike": 1}, return_id="r-1")
+                shop.cancel("3")
+            else:
+                buy(shop, "3", coupons=coupons)
+                for order_id in ("1", "2", "3"):
+                    shop.refund(order_id, lines={"bike": 1}, return_id="r-1")
+            assert shop.membership("m").rewards["milestone/second"].coupons_kept == ()
+            buy(shop, "4")
+            buy(shop, "5")
+            assert [coupon.refusal for coupon in shop.coupons("m")] == [None, None]
+
+    def test_a_thing_handed_over_is_had_once(self) -> None:
+        """Its coupon was revoked at the counter: whatever comes back and is bought anew brings no second one."""
+        shop = Loyalty(SECOND, MemoryRepository(), clock=Clock(NOON))
+        buy(shop, "1")
+        buy(shop, "2")
+        shop.revoke_coupon(coupons_of(shop)[0], reason="handed over", by="ann")
+        for number in range(3, 6):
+            shop.refund(str(number - 1), lines={"bike": 1}, return_id="r-1")
+            buy(shop, str(number))
+            assert coupons_of(shop) == []
+
+    def test_a_coupon_of_an_order_that_was_paid_late(self) -> None:
+        """Its hold had run out, and its reward was taken back: the order keeps it, and no new one comes on top."""
+        clock = Clock(NOON)
+        shop = Loyalty(SECOND, MemoryRepository(), clock=clock)
+        buy(shop, "1")
+        buy(shop, "2")
+        (coupon,) = coupons_of(shop)
+        shop.reserve(shop.quote(BIKE, member_id="m", coupons=(coupon,)), order_id="3", hold_for=DAY)
+        clock.at += 2 * DAY
+        shop.refund("1", lines={"bike": 1}, return_id="r-1")
+        placed = shop.confirm("3")
+        assert placed.late
+        assert [redeemed.coupon_id for redeemed in placed.coupons_redeemed] == [coupon]
+        assert "milestone/second/2" in shop.membership("m").rewards
+        assert coupons_of(shop) == []
+
+    def test_a_coupon_that_two_orders_wanted(self) -> None:
+        """One was paid late and came back, the other was given up: the coupon is free."""
+        clock = Clock(NOON)
+        shop = Loyalty(SECOND, MemoryRepository(), clock=clock)
+        buy(shop, "1")
+        buy(shop, "2")
+        (coupon,) = coupons_of(shop)
+        for order_id in ("3", "4"):
+            shop.reserve(shop.quote(BIKE, member_id="m", coupons=(coupon,)), order_id=order_id, hold_for=DAY)
+            clock.at += DAY if order_id == "3" else timedelta(0)
+        shop.confirm("3")
+        shop.refund("3", lines={"bike": 1}, return_id="r-1")
+        shop.cancel("4")
+        (free,) = shop.coupons("m")
+        assert (free.coupon_id, free.refusal) == (coupon, None)
+
+    def test_somebody_who_was_forgotten_comes_again(self) -> None:
+        """Under the same id everything is given anew, with names of its own; a stock knows what was taken before."""
+        clock = Clock(NOON)
+        one = CatalogueReward("cash", give=PayOut(euros("5")), price=10, stock=2)
+        shop = Loyalty(attrs.evolve(SECOND, rewards=[one]), MemoryRepository(), clock=clock)
+        coupons, payouts = set[str](), set[str]()
+        for life in ("a", "b"):
+            clock.at += DAY
+            buy(shop, f"{life}-1")
+            buy(shop, f"{life}-2")
+            coupons |= set(coupons_of(shop))
+            payouts |= set(shop.rewards.take("cash", member_id="m", ref="t-1").payouts)
+            shop.forget("m", alias=f"gone-{life}")
+        assert (len(coupons), len(payouts)) == (2, 2)
+        shop.earn(100, member_id="n", ref="welcome", expires_at=None, reason="welcome", actor="ann")
+        take = partial(shop.rewards.take, "cash", member_id="n", ref="t-1")
+        assert refusal_of(take).reason is Reason.REWARD_LIMIT_REACHED
+        shop.rewards.give_back("t-1", member_id="gone-a", reason="sorry", by="ann")
+        assert take().price_points == 10
+
     def test_the_key_of_a_claim(self) -> None:
         """Holds no id of anybody."""
         shop = open_shop()
         shop.rewards.take("voucher", member_id="m", ref="t-1")
         name = CounterId("reward/voucher")
-        assert shop.repository.claimed([name], key=taking_key("m", "t-1"), at=NOON)[name].mine == 1
+        assert shop.repository.claimed([name], key=taking_key("m", "t-1", NOON), at=NOON)[name].mine == 1

@@ -269,16 +269,16 @@ class TestCounters:
             ("reward/voucher/2026-07", 1, 2, None),
             ("reward/voucher", 1, 9, None),
         ]
-        assert {claim.key for claim in taken.claims} == {taking_key("m", "t-1")}
-        assert "m" not in taking_key("mmmmm", "t-1").split("/")
-        assert taking_key("m", "t-1") != taking_key("n", "t-1")
+        assert {claim.key for claim in taken.claims} == {taking_key("m", "t-1", here.at)} == {taken.fact.stock_key}
+        assert "m" not in taking_key("mmmmm", "t-1", NOON).split("/")
+        assert len({taking_key("m", "t-1", NOON), taking_key("n", "t-1", NOON), taking_key("m", "t-1", LATER)}) == 3
         here.at += 40 * DAY
         back = here.give_back("t-1")
         assert [(claim.counter, claim.amount, claim.limit) for claim in back.claims] == [
             ("reward/voucher/2026-07", 0, None),
             ("reward/voucher", 0, None),
         ]
-        assert {claim.key for claim in back.claims} == {taking_key("m", "t-1")}
+        assert {claim.key for claim in back.claims} == {taken.fact.stock_key}
 
     def test_of_a_reward_that_is_no_more(self) -> None:
         """Nothing is to be freed."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyaltycore import Membership, UsageError
+from loyaltycore import Basket, Loyalty, Membership, UsageError
 from loyaltycore._payouts import PayoutStatus
 from loyaltycore._rewards_due import reward_streams, seen_after, settle, settle_return
 from loyaltycore._snapshots import tallied
@@ -29,8 +29,10 @@ from loyaltycore.offers import NO_VIEW, View
 from loyaltycore.periods import Period, Term
 from loyaltycore.points import Overdraft
 from loyaltycore.rewards import BalanceReaches, Choice, LifetimePoints, Milestone, OrderNumber, PayOut, RewardBenefit
-from loyaltycore.tiers import CalendarYears, Downgrade, Ladder, Metric, TierBenefits, TierRule, Upgrade
+from loyaltycore.store.memory import MemoryRepository
+from loyaltycore.tiers import CalendarMonths, CalendarYears, Downgrade, Ladder, Metric, Rolling, TierBenefits, TierRule, Upgrade
 from tests.rewards_shop import DAY, NOON, RewardShop, euros, program, tiers
+from tests.test_services import Clock
 
 TEN = PercentOff("10")
 POINTS = BonusPoints(500, expires=None)
@@ -896,3 +898,65 @@ class TestLaws:
 
 def _returned(order_id: str) -> ReturnCounted:
     return ReturnCounted(order_id=order_id, return_id="r", qualifying_minor=100000, at=NOON)
+
+
+class TestEntriesOfThePast:
+    """What happened on earlier days is learnt of late: entries come and go, and each has one gift."""
+
+    @staticmethod
+    def gifts(shop: Loyalty) -> list[str]:
+        """Name the gifts that stand."""
+        return sorted(name for name, held in shop.membership("m").rewards.items() if not held.is_gone)
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_a_return_makes_an_earlier_entry(self, *, late: bool) -> None:
+        """Without what came back the member fell and rose again: that rise has its gift, whatever the later one has."""
+        rule = TierRule(
+            Ladder.of({0: "bronze", 5000: "silver"}),
+            window=Rolling(Period(months=3)),
+            downgrade=Downgrade.REASSESS,
+            benefits={"silver": TierBenefits(entry_gift=BonusPoints(7, expires=None))},
+        )
+        clock = Clock(NOON)
+        shop = Loyalty(program(tier_rule=rule), MemoryRepository(), clock=clock)
+
+        def buy(order_id: str, day: datetime) -> None:
+            clock.at = day
+            shop.place(shop.quote(Basket.of("EUR", {"bike": "50.00"}), member_id="m"), order_id=order_id)
+
+        def back(day: datetime) -> None:
+            clock.at = day
+            shop.refund("x", lines={"bike": 1}, return_id="r")
+
+        buy("a", datetime(2026, 1, 10, 10, tzinfo=UTC))
+        buy("x", datetime(2026, 4, 5, 10, tzinfo=UTC))
+        buy("b", datetime(2026, 5, 20, 10, tzinfo=UTC))
+        if not late:
+            back(datetime(2026, 11, 1, 10, tzinfo=UTC))
+        buy("c", datetime(2026, 12, 1, 10, tzinfo=UTC))
+        if late:
+            back(datetime(2026, 12, 10, 10, tzinfo=UTC))
+        assert self.gifts(shop) == [f"tier/silver/2026-{day}" for day in ("01-10", "05-20", "12-01")]
+
+    @pytest.mark.parametrize("touched", [False, True])
+    def test_a_gift_that_an_attached_order_brought(self, *, touched: bool) -> None:
+        """It was given for a day of the past, and is no news to whatever comes next."""
+        rule = TierRule(
+            Ladder.of({0: "bronze", 5000: "silver"}),
+            window=CalendarMonths(1),
+            upgrade=Upgrade.NEXT_PERIOD,
+            downgrade=Downgrade.REASSESS,
+            benefits={"silver": TierBenefits(entry_gift=BonusPoints(7, expires=None))},
+        )
+        clock = Clock(datetime(2026, 8, 22, 10, tzinfo=UTC))
+        shop = Loyalty(program(tier_rule=rule), MemoryRepository(), clock=clock)
+        shop.place(shop.quote(Basket.of("EUR", {"bike": "60.00"})), order_id="g")
+        clock.at = datetime(2026, 10, 1, 10, tzinfo=UTC)
+        shop.attach("g", member_id="m")
+        if touched:
+            shop.earn(1, member_id="m", ref="hello", expires_at=None, actor="ann")
+        clock.at = datetime(2026, 10, 7, 10, tzinfo=UTC)
+        shop.grant_tier("silver", member_id="m", ref="t", until=None, reason="", by="ann")
+        clock.at += timedelta(days=1)
+        shop.place(shop.quote(Basket.of("EUR", {"bike": "10.00"}), member_id="m"), order_id="1")
+        assert self.gifts(shop) == ["tier/silver/2026-09-01", "tier/silver/2026-10-07"]

@@ -635,8 +635,8 @@ class CouponSteps(Service):
         return (yield from self._seen(sight, look))
 
     def _is_listed(self, coupon: Coupon) -> bool:
-        """Whether a coupon may be used, now or later: not one that an order had used when it was handed on."""
-        is_used = any(use.state is UseState.REDEEMED for use in coupon.uses.values())
+        """Whether a coupon may be used, now or later: not one that an order had used, or the shop revoked, when handed on."""
+        is_used = any(use.state is UseState.REDEEMED for use in coupon.uses.values()) or coupon.revoked_at is not None
         return coupon.campaign_id in self.program.campaigns and not is_used
 
     def _usable(self, coupon: Coupon, view: View, member_id: str, at: datetime) -> UsableCoupon:

@@ -223,7 +223,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "refused.payout_reversed": "nothing is owed any more as {payout_id}",
     "refused.referral_code_unknown": "this is no valid referral code",
     "refused.referral_code_taken": "the code {code} is taken",
-    "refused.referral_codes_limit_reached": "at most {limit} codes can be wished for",
+    "refused.referral_codes_limit_reached": "nobody can have more than {limit} codes",
     "refused.referral_self": "this is no valid referral code",
     "refused.referral_already_referred": "this is no valid referral code",
     "refused.referral_already_customer": "this is no valid referral code",

@@ -227,7 +227,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "refused.payout_reversed": "plus rien n'est dû sous {payout_id}",
     "refused.referral_code_unknown": "ce code de parrainage n'est pas valable",
     "refused.referral_code_taken": "le code {code} est déjà pris",
-    "refused.referral_codes_limit_reached": "au plus {limit} codes de parrainage peuvent être choisis",
+    "refused.referral_codes_limit_reached": "personne ne peut avoir plus de {limit} codes de parrainage",
     "refused.referral_self": "ce code de parrainage n'est pas valable",
     "refused.referral_already_referred": "ce code de parrainage n'est pas valable",
     "refused.referral_already_customer": "ce code de parrainage n'est pas valable",

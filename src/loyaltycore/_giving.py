@@ -30,16 +30,16 @@ from loyaltycore.offers import View
 from loyaltycore.periods import Calendar, Expires, opens_and_ends
 from loyaltycore.points import POINTS
 from loyaltycore.rewards import RewardBenefit, campaigns_needed, points_of
-from loyaltycore.wire import digest
+from loyaltycore.wire import digest, instant_text
 
 __all__ = [
     "Beside",
     "Given",
     "Giving",
-    "drop_unused",
     "give",
     "in_use",
     "kept_coupons",
+    "moved",
     "next_name",
     "standing",
     "streams_of",
@@ -53,6 +53,7 @@ Beside: TypeAlias = tuple[Posting[Any], ...]
 _ACTOR: Final = "reward"
 """Who grants and takes back what rewards bring."""
 
+_PAID_LATE: Final = "an order that was paid late used it, and its reward was taken back before"
 _CAME_BACK: Final = "the order that used it came back, and its reward was taken back before"
 
 
@@ -120,6 +121,7 @@ def give(
     price_points: int = 0,
     option: str = "",
     mark: int = 0,
+    stock_key: str = "",
 ) -> Given:
     """Give a reward, once.
 
@@ -133,6 +135,7 @@ def give(
         price_points: What the member paid for it.
         option: What the member chose, where there was a choice.
         mark: See ``RewardGiven``.
+        stock_key: See ``RewardGiven``.
     """
     name = next_name(membership, reward_id)
     if _stands(membership.rewards.get(name)):
@@ -149,6 +152,7 @@ def give(
         price_points=price_points,
         option=option,
         mark=mark,
+        stock_key=stock_key,
         at=by.at,
     )
     new = [posting for _, posting in coupons if posting is not None]
@@ -240,16 +244,19 @@ def _take_of(campaign_id: str, kept: list[str], membership: Membership) -> str |
 
 
 def _coupon(member_id: str, name: str, nth: int, campaign: CouponCampaign, by: Giving) -> Posting[Coupon]:
-    """Grant a coupon that is a reward: its id says nothing of the member, and no order and no campaign gives the same."""
+    """Grant a coupon that is a reward: its id says nothing of the member, and no order and no campaign gives the same.
+
+    Nor does a reward of that name to somebody else with the member's id, whom the shop has forgotten since.
+    """
     starts_at, ends_at = campaign.dates(by.valid_from, calendar=by.calendar)
-    coupon_id = f"+/{digest([member_id, name], purpose='lc.reward')}/{nth}"
+    coupon_id = f"+/{digest([member_id, name, instant_text(by.at)], purpose='lc.reward')}/{nth}"
     return Coupon.issued(coupon_id).grant(
         campaign.campaign_id, holder=member_id, ref=name, starts_at=starts_at, ends_at=ends_at, actor=_ACTOR, at=by.at
     )
 
 
 def _payout(benefit: PayOut, member_id: str, name: str, source: str, at: datetime) -> Posting[Payout]:
-    payout_id = digest([member_id, name], purpose="lc.payout")
+    payout_id = digest([member_id, name, instant_text(at)], purpose="lc.payout")
     return Payout.open(payout_id).fall_due(benefit, member_id=member_id, source=source, ref=name, at=at)
 
 
@@ -277,24 +284,32 @@ def in_use(coupon: Coupon, at: datetime) -> bool:
     return any(use.holds(at) for use in coupon.uses.values())
 
 
-def drop_unused(membership: Membership, freed: Iterable[Coupon], *, at: datetime) -> Iterator[Given]:
-    """Revoke coupons whose orders came back, where their reward was taken back before: nothing stands that gives them.
+def moved(membership: Membership, coupon: Coupon, *, at: datetime) -> Given | None:
+    """Say what it comes to that an order used a coupon whose reward was taken back before, or gave it back.
+
+    Used, by an order that was paid late, it counts: the next reward hands it on. Given back it is revoked: nothing stands for it.
 
     Args:
         membership: As it is now.
-        freed: Coupons that an order gave back.
+        coupon: As the order leaves it.
         at: When.
+
+    Returns:
+        ``None`` for a coupon that is no reward, or whose reward stands.
     """
-    for coupon in freed:
-        last = [(name, held) for name, held in membership.rewards.items() if coupon.coupon_id in held.coupons]
-        if not last or in_use(coupon, at):
-            continue
-        name, held = last[-1]
-        if held.is_gone and coupon.coupon_id in held.coupons_kept:
-            left = tuple(one for one in held.coupons_kept if one != coupon.coupon_id)
-            fact = RewardTakenBack(reward_id=name, reason=_CAME_BACK, coupons_kept=left, at=at)
-            revoked = coupon.revoke(reason=_CAME_BACK, actor=_ACTOR, at=at)
-            yield Given(reward_id=name, facts=(*_gone(membership, (coupon.coupon_id,), at), fact), beside=(revoked,))
+    last = [(name, held) for name, held in membership.rewards.items() if coupon.coupon_id in held.coupons]
+    if not last or not last[-1][1].is_gone:
+        return None
+    name, held = last[-1]
+    gone, is_kept = tuple(_gone(membership, (coupon.coupon_id,), at)), coupon.coupon_id in held.coupons_kept
+    if in_use(coupon, at) == is_kept:
+        return Given(reward_id=name, facts=gone)
+    if not is_kept:
+        fact = RewardTakenBack(reward_id=name, reason=_PAID_LATE, coupons_kept=(*held.coupons_kept, coupon.coupon_id), at=at)
+        return Given(reward_id=name, facts=(*gone, fact))
+    left = tuple(one for one in held.coupons_kept if one != coupon.coupon_id)
+    fact = RewardTakenBack(reward_id=name, reason=_CAME_BACK, coupons_kept=left, at=at)
+    return Given(reward_id=name, facts=(*gone, fact), beside=(coupon.revoke(reason=_CAME_BACK, actor=_ACTOR, at=at),))
 
 
 # ---- taking back ----
@@ -313,7 +328,7 @@ def take_back(
     """Take a reward back: its points by the overdraft policy, coupons that were not used, and what the shop pays outside.
 
     A coupon that an order uses, or holds, is not revoked: the member has it no longer, and the next reward from the same source
-    hands it on.
+    hands it on. So is one that the shop revoked itself, such as for a thing handed over at a counter: it counts as used.
 
     Args:
         membership: As it is now.
@@ -338,7 +353,7 @@ def take_back(
         policy = Overdraft.SETTLE if overdraft is Overdraft.SETTLE else Overdraft.CARRY
         revoked = ledger.revoke(name, left, ref=unused_ref(name, "revoke", ledger), rule=REWARD_RULE, overdraft=policy, at=at)
     coupons = [_known_coupon(view, coupon_id) for coupon_id in held.coupons]
-    used = tuple(coupon.coupon_id for coupon in coupons if in_use(coupon, at))
+    used = tuple(coupon.coupon_id for coupon in coupons if in_use(coupon, at) or coupon.revoked_at is not None)
     payouts = [_known_payout(view, payout_id) for payout_id in held.payouts]
     fact = RewardTakenBack(
         reward_id=name,

@@ -35,12 +35,12 @@ class ReferralDesk:
 
         Args:
             member_id: Whose.
-            wish: A code that the member would like, such as a name: it replaces the one that is shown, and those before it go on
-                leading to the member. ``None`` gives the latest, or has one made where there is none yet.
+            wish: A code that the member would like, such as a name: a new one is shown from now on, and those before it go on
+                leading to the member. ``None`` gives the one that is shown, or has one made where there is none yet.
 
         Raises:
             RefusedError: ``referral_code_taken`` for a wish that somebody has, or that looks like another code;
-                ``referral_codes_limit_reached`` for a member's sixth; ``code_malformed`` for one that is no code of 3 to 64
+                ``referral_codes_limit_reached`` for a member who has five; ``code_malformed`` for one that is no code of 3 to 64
                 letters and digits.
             UsageError: A program without referrals; codes of a space whose key is not at hand.
         """

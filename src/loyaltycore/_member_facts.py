@@ -223,6 +223,7 @@ class RewardGiven(Fact):
         option: What the member chose, where there was a choice; empty otherwise.
         mark: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
             other milestones their number, of a gift for entering a tier its threshold.
+        stock_key: Under which one of the stock is claimed; empty where any number may be had.
     """
 
     kind: ClassVar[str] = "member.reward_given"
@@ -234,6 +235,7 @@ class RewardGiven(Fact):
     price_points: int = 0
     option: str = ""
     mark: int = 0
+    stock_key: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Refuse a reward that takes what it gives."""

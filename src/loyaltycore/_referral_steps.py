@@ -101,8 +101,8 @@ _AT_ONCE: Final = 8
 
 _DAY: Final = timedelta(days=1)
 
-WISHES_LIMIT: Final = 5
-"""Codes that one member may wish for: each is everybody else's loss, for ever."""
+OWN_CODES_LIMIT: Final = 5
+"""Codes that one member may have: each is everybody else's loss, for ever."""
 
 _NOT_MADE: Final = frozenset({CodeVerdict.LENGTH, CodeVerdict.SYMBOL})
 """How a text reads that no machine made, whatever the slip."""
@@ -394,21 +394,19 @@ class ReferralSteps(RewardSteps):
         code = self._wished(program, wish)
         stream, pointer = member_stream(member_id), referral_code_stream(code)
         command = Command.of(stream, Key(f"referral_code:{blinded(code)}"), actor=_ACTOR)
-        counter, wished = CounterId(f"referral_wishes/{_who(member_id)}"), Key(digest(_folded(code), purpose="lc.referral.wish"))
 
         def decide(loaded: Loaded, at: datetime) -> Postings:
             if _owner(loaded, pointer) == member_id:
                 raise _MovedError
             if loaded.streams[pointer].version:
                 raise RefusedError(_taken(code))
-            if loaded.taken.get(counter, 0) >= WISHES_LIMIT:
-                raise RefusedError(Refusal(Reason.REFERRAL_CODES_LIMIT_REACHED, {"limit": WISHES_LIMIT}))
-            claim = Claim(counter=counter, key=wished, amount=1, limit=WISHES_LIMIT, at=at, until=None)
-            return *_given(loaded.member(member_id), code, pointer, at), claim
+            member = loaded.member(member_id)
+            if len(member.referral_codes) >= OWN_CODES_LIMIT:
+                raise RefusedError(Refusal(Reason.REFERRAL_CODES_LIMIT_REACHED, {"limit": OWN_CODES_LIMIT}))
+            return _given(member, code, pointer, at)
 
-        sight = Sight(streams=(stream, pointer), counters=lambda _: (counter,), key=wished)
         with suppress(_MovedError):  # it is the member's own: it was made, or wished for in other letters
-            yield from self._once(command, sight, decide)
+            yield from self._once(command, (stream, pointer), decide)
         facts = (yield from self._whole((pointer,))).streams[pointer].facts
         return ReferralCode(the(ReferralCodeIssued, facts).code)
 

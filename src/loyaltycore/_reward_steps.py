@@ -16,7 +16,6 @@ from loyaltycore._rewarding import (
     stock_counters,
     stock_used,
     taken_streams,
-    taking_key,
 )
 from loyaltycore._rewards_due import reward_streams
 from loyaltycore._steps import ListStreams, Loaded, Postings, Sight, Steps, not_before_last, the
@@ -58,7 +57,7 @@ class RewardSteps(CardSteps):
     def _rewards_of(self, member_id: str) -> Steps[tuple[RewardAnswer, ...]]:
         """List the catalogue to a member, by id."""
         rewards = tuple(reward for _, reward in sorted(self.program.rewards.items()))
-        sight = self._sight_of_rewards(member_id, rewards, Key("-"))
+        sight = self._sight_of_rewards(member_id, rewards)
 
         def look(loaded: Loaded, at: datetime) -> tuple[RewardAnswer, ...]:
             member = loaded.member(member_id)
@@ -81,7 +80,7 @@ class RewardSteps(CardSteps):
             taken = self.program.take_reward(reward_id, member, ref=ref, view=view, at=at)
             return (*taken.postings, *taken.claims, *self._guards(loaded, _campaigns(rewards)))
 
-        facts = yield from self._once(command, self._sight_of_rewards(member_id, rewards, taking_key(member_id, ref)), decide)
+        facts = yield from self._once(command, self._sight_of_rewards(member_id, rewards), decide)
         return the(RewardGiven, facts[home])
 
     def _give_back(self, ref: str, member_id: str, reason: str, actor: str) -> Steps[RewardTakenBack]:
@@ -100,13 +99,12 @@ class RewardSteps(CardSteps):
         facts = yield from self._once(command, Sight(streams=(home,), more=more), decide)
         return the(RewardTakenBack, facts[home])
 
-    def _sight_of_rewards(self, member_id: str, rewards: tuple[CatalogueReward, ...], key: Key) -> Sight:
+    def _sight_of_rewards(self, member_id: str, rewards: tuple[CatalogueReward, ...]) -> Sight:
         switches = map(campaign_stream, _campaigns(rewards))
         calendar = self.program.calendar
         return Sight(
             streams=(member_stream(member_id), *switches),
             counters=lambda at: stock_counters(rewards, at=at, calendar=calendar),
-            key=key,
         )
 
     def _view_of_rewards(self, loaded: Loaded, rewards: tuple[CatalogueReward, ...], at: datetime) -> View:

@@ -365,6 +365,8 @@ def take(
     price = checked.value
     burned = ledger.burn(price, ref=name, order=rules.burn_first.order, at=at) if price else ()
     paid = membership.posting(burned)
+    key = taking_key(membership.member_id, ref, at)
+    claims = _claims(rules, reward, key, since=at, amount=1, at=at)
     given = give(
         paid.state,
         reward.give,
@@ -373,8 +375,8 @@ def take(
         campaign_id=reward.campaign_id,
         by=giving(rules, at=at),
         price_points=price,
+        stock_key=key if claims else "",
     )
-    claims = _claims(rules, reward, membership.member_id, ref, since=at, amount=1, at=at)
     return RewardTaken(fact=_given_fact(given), member=given.onto(paid), beside=given.beside, claims=claims)
 
 
@@ -382,21 +384,19 @@ def _taken_name(ref: str) -> str:
     return check_id("ref", _TAKEN + check_id("ref", ref))
 
 
-def taking_key(member_id: str, ref: str) -> Key:
+def taking_key(member_id: str, ref: str, at: datetime) -> Key:
     """Name whoever claims one of a stock, so that nobody reads out of it who that is.
 
     Args:
         member_id: Who takes it.
         ref: The shop's own name for it.
+        at: When: somebody who was forgotten may come again, and name something alike.
     """
-    return Key(f"reward/{digest([member_id, ref], purpose='lc.claim')}")
+    return Key(f"reward/{digest([member_id, ref, instant_text(at)], purpose='lc.claim')}")
 
 
-def _claims(
-    rules: Rules, reward: CatalogueReward, member_id: str, ref: str, *, since: datetime, amount: int, at: datetime
-) -> tuple[Claim, ...]:
+def _claims(rules: Rules, reward: CatalogueReward, key: Key, *, since: datetime, amount: int, at: datetime) -> tuple[Claim, ...]:
     """Claim one of the stock, or free it: of the periods in which it was taken."""
-    key = taking_key(member_id, ref)
     return tuple(
         Claim(
             counter=_counter(reward.reward_id, span, since, rules.calendar),
@@ -478,8 +478,8 @@ def give_back(
     taken = take_back(restored.state, name, reason=reason, actor=actor, view=view, overdraft=rules.overdraft, at=at)
     reward = rules.rewards.get(held.source.partition("/")[2])
     freed = tuple[Claim, ...]()
-    if reward is not None:
-        freed = _claims(rules, reward, membership.member_id, ref, since=held.at, amount=0, at=at)
+    if reward is not None and held.stock_key:
+        freed = _claims(rules, reward, Key(held.stock_key), since=held.at, amount=0, at=at)
     fact = next(fact for fact in taken.facts if isinstance(fact, RewardTakenBack))
     return RewardReturned(fact=fact, member=taken.onto(restored), beside=taken.beside, claims=freed)
 

@@ -15,7 +15,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from typing import Final, NamedTuple, Protocol, TypeAlias, final
@@ -23,7 +23,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias, final
 import attrs
 
 from loyaltycore._frozen import FrozenMap
-from loyaltycore._giving import Beside, Given, Giving, drop_unused, give, kept_coupons, next_name, standing, streams_of, take_back
+from loyaltycore._giving import Beside, Given, Giving, give, kept_coupons, moved, next_name, standing, streams_of, take_back
 from loyaltycore._tallied import lifetime_points
 from loyaltycore.coupons import Coupon, CouponCampaign
 from loyaltycore.facts import Posting
@@ -145,7 +145,7 @@ def settle(
         O(orders + lots + friends) for each milestone that does not stand and, without a snapshot, for the tiers.
     """
     added = _Added(rules, posting, beside, giving(rules, at=at, posted_at=posted_at))
-    added.drop_unused()
+    added.follow_coupons()
     if not added.posting.facts:
         return added.posting, added.beside
     after = added.posting.state
@@ -278,11 +278,12 @@ class _Added:
         )
         self._add(given)
 
-    def drop_unused(self) -> None:
-        """Revoke the coupons that the command gave back, and whose rewards were taken back before."""
-        freed = [one.state for one in self.beside if isinstance(one.state, Coupon) and one.facts]
-        for given in drop_unused(self.posting.state, freed, at=self.by.at):
-            self._add(given)
+    def follow_coupons(self) -> None:
+        """Go after the coupons that the command used or gave back, and whose rewards were taken back before."""
+        for one in self.beside:
+            given = moved(self.posting.state, one.state, at=self.by.at) if isinstance(one.state, Coupon) and one.facts else None
+            if given is not None:
+                self._add(given)
 
     def take(self, name: str) -> None:
         """Take a reward back, as its coupons are after the command."""
@@ -389,6 +390,8 @@ def _instants(membership: Membership) -> Iterator[datetime]:
     """Give instants at which something happened to a member, besides purchases."""
     yield from (ledger.last_at for ledger in membership.ledgers.values() if ledger.last_at is not None)
     yield from (grant.granted_at for grant in membership.tier_grants.values())
+    # What an attached order brought was given then, and is dated back itself.
+    yield from (held.at for held in membership.rewards.values() if held.source.startswith(_TIER))
     yield from () if membership.joined_at is None else (membership.joined_at,)
 
 
@@ -397,8 +400,10 @@ def _gained(rules: Rules, before: Membership, after: Membership, at: datetime) -
     gifts = _gifts(rules)
     if not gifts or rules.tiers is None:
         return
-    new = _new_entries(_entries(rules.tiers, rules.calendar, before, after, whole=False, at=at), gifts)
-    standing_gifts = _standing_gifts(after) if new else {}
+    entries = _entries(rules.tiers, rules.calendar, before, after, whole=False, at=at)
+    more = Counter(entry.tier for entry in entries.now if entry.tier in gifts) - Counter(entry.tier for entry in entries.before)
+    standing_gifts = _standing_gifts(after) if more else {}
+    new = _new_entries(entries.now, more, standing_gifts)
     if any(entry.tier in standing_gifts for entry in new):
         # Never more gifts than entries: one may stand of which the program knew nothing for a time.
         whole = Counter(entry.tier for entry in _entries(rules.tiers, rules.calendar, before, after, whole=True, at=at).now)
@@ -411,14 +416,17 @@ def _gained(rules: Rules, before: Membership, after: Membership, at: datetime) -
         yield from new
 
 
-def _new_entries(entries: _Entries, gifts: AbstractSet[str]) -> list[TierEntry]:
-    """Give the entries that were not there before: the latest ones, as what is known of the past may have moved their days."""
-    had, found = Counter(entry.tier for entry in entries.before), list[TierEntry]()
-    for entry in entries.now:
-        had[entry.tier] -= 1
-        if had[entry.tier] < 0 and entry.tier in gifts:
+def _new_entries(
+    entries: Sequence[TierEntry], more: Mapping[str, int], standing_gifts: Mapping[str, Iterable[tuple[str, date]]]
+) -> list[TierEntry]:
+    """Give so many entries that were not there before: the latest without a gift, as their days may have moved meanwhile."""
+    left, found = Counter(more), list[TierEntry]()
+    given = {(tier, day) for tier, names in standing_gifts.items() for _, day in names}
+    for entry in reversed(entries):
+        if left[entry.tier] > 0 and (entry.tier, entry.day) not in given:
+            left[entry.tier] -= 1
             found.append(entry)
-    return found
+    return found[::-1]
 
 
 def _lost(rules: Rules, before: Membership, after: Membership, ended: AbstractSet[str], at: datetime) -> Iterator[str]:

@@ -13,7 +13,7 @@ from loyaltycore._checks import masked, shown
 from loyaltycore._coupon import Coupon, CouponGranted, RedeemedCoupon
 from loyaltycore._giving import Beside
 from loyaltycore.basket import Basket
-from loyaltycore.coupons import CouponCampaign
+from loyaltycore.coupons import CouponCampaign, UseState
 from loyaltycore.errors import RefusedError, UsageError
 from loyaltycore.facts import Fact, Posting
 from loyaltycore.gift_cards import GiftCard
@@ -393,7 +393,7 @@ def facts_returned(membership: Membership, order: Order, fact: OrderReturned, be
                 continue
             if coupon.revoked_at is not None:
                 found.append(CouponGone(coupon_id=coupon.coupon_id, at=fact.at))
-            elif held.is_gone and not any(use.holds(fact.at) for use in coupon.uses.values()):
+            elif held.is_gone and not any(use.state is UseState.REDEEMED for use in coupon.uses.values()):
                 found.append(
                     CouponGiven(coupon_id=coupon.coupon_id, campaign_id=held.campaign_id, ends_at=held.ends_at, at=fact.at)
                 )

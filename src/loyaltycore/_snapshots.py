@@ -139,7 +139,7 @@ class _Head:
         past_discount_minor: What offers took off them.
         accounts: The accounts.
         tier_grants: Tiers that were granted by hand.
-        referral_code: The member's own code.
+        referral_codes: The member's own codes.
         sums: Of what counts for tiers.
         sizes: Characters of each line that follows.
         counts: How much each line holds of which packed names stand in a line too.
@@ -152,7 +152,7 @@ class _Head:
     past_discount_minor: int = 0
     accounts: tuple[_Account, ...] = ()
     tier_grants: FrozenMap[str, TierGrant] = FrozenMap[str, TierGrant]()
-    referral_code: str | None = None
+    referral_codes: tuple[str, ...] = ()
     sums: _Sums | None = None
     sizes: FrozenMap[str, int] = FrozenMap[str, int]()
     counts: FrozenMap[str, int] = FrozenMap[str, int]()
@@ -280,7 +280,7 @@ def compact(membership: Membership) -> Snapshot:
         past_discount_minor=membership.past_discount_minor,
         accounts=tuple(accounts),
         tier_grants=membership.tier_grants,
-        referral_code=membership.referral_code,
+        referral_codes=membership.referral_codes,
         sums=None
         if counted is None
         else _Sums(through=counted.through, zone=counted.calendar.zone, metrics=counted.metrics, account=counted.account),
@@ -422,7 +422,7 @@ def _read(member_id: str, snapshot: Snapshot) -> Membership:
         tier_grants=head.tier_grants,
         rewards=lines.later("rewards", _rewards),
         friends=lines.later("friends", _friends),
-        referral_code=head.referral_code,
+        referral_codes=head.referral_codes,
         tallied=None if head.sums is None else _tallied(head.sums, lines),
     )
 

@@ -133,8 +133,9 @@ class HeldReward:
         until: First instant at which nothing can be chosen any more; ``None`` never.
         mark: What must be left so that it stands: of a gift for a balance so much of the lots that were open then, of
             other milestones their number, of a gift for entering a tier its threshold.
+        stock_key: Under which one of the stock is claimed; empty where any number may be had.
         is_gone: Whether it was taken back.
-        coupons_kept: Coupons of one that was taken back which an order had used.
+        coupons_kept: Coupons of one that was taken back which an order had used, or the shop had revoked.
     """
 
     source: str
@@ -147,6 +148,7 @@ class HeldReward:
     options: tuple[str, ...] = ()
     until: datetime | None = None
     mark: int = 0
+    stock_key: str = ""
     is_gone: bool = False
     coupons_kept: tuple[str, ...] = ()
 
@@ -165,6 +167,7 @@ class HeldReward:
             price_points=self.price_points,
             option=self.option,
             mark=self.mark,
+            stock_key=self.stock_key,
             at=self.at,
         )
 
@@ -217,7 +220,7 @@ class Membership(PointsVerbs):
         tier_grants: Tiers that were granted by hand, by the shop's names for the grants.
         rewards: What the member was given beside purchases, or may choose, by name.
         friends: The friends for whom the member was rewarded, and who count.
-        referral_code: The member's own code to bring friends with; ``None`` where there is none yet.
+        referral_codes: The member's own codes to bring friends with, the one that is shown last: all of them lead to the member.
         account: The account that the verbs act on; ``on`` turns to another.
     """
 
@@ -234,7 +237,7 @@ class Membership(PointsVerbs):
     tier_grants: FrozenMap[str, TierGrant] = FrozenMap[str, TierGrant]()
     rewards: FrozenMap[str, HeldReward] = FrozenMap[str, HeldReward]()
     friends: FrozenMap[str, RewardedFriend] = FrozenMap[str, RewardedFriend]()
-    referral_code: str | None = None
+    referral_codes: tuple[str, ...] = ()
     account: str = attrs.field(default=POINTS, eq=False)
     _tallied: Tallied | None = attrs.field(default=None, eq=False, repr=False, alias="tallied")
 
@@ -417,11 +420,16 @@ class Membership(PointsVerbs):
             uses=self.uses.updated(rights.uses),
             coupons=self.coupons.updated(rights.coupons),
             tallied=None if self._tallied is None else self._tallied.folded(more, orders=self.orders, friends=self.friends),
-            referral_code=rights.referral_code,
+            referral_codes=rights.referral_codes,
             tier_grants=rights.named("tier_grants"),
             rewards=rights.named("rewards"),
             friends=rights.named("friends"),
         )
+
+    @property
+    def referral_code(self) -> str | None:
+        """The code to bring friends with that is shown; ``None`` where there is none yet."""
+        return self.referral_codes[-1] if self.referral_codes else None
 
     def to_dict(self) -> dict[str, Any]:
         """Write the membership as JSON values, for one column beside the customer."""
@@ -453,7 +461,7 @@ class _Rights:
         self.before = before
         self.changed: dict[str, dict[str, Any]] = {}
         self.whole: dict[str, dict[str, Any]] = {}
-        self.referral_code = before.referral_code
+        self.referral_codes = before.referral_codes
         self.uses: dict[str, OfferUses] = {}
         self.coupons: dict[str, HeldCoupon] = {}
 
@@ -505,6 +513,7 @@ class _Rights:
                     price_points=fact.price_points,
                     option=fact.option,
                     mark=fact.mark,
+                    stock_key=fact.stock_key,
                 )
                 self._put("rewards", fact.reward_id, given)
             case RewardOffered():
@@ -520,7 +529,7 @@ class _Rights:
             case FriendReversed() if self._one("friends", fact.friend_id) is not None:
                 self._reverse(fact)
             case ReferralCodeGiven():
-                self.referral_code = fact.code
+                self.referral_codes = (*self.referral_codes, fact.code)
             case _:
                 return False
         return True

@@ -243,7 +243,9 @@ def reward_fields(
     several, wholes = st.lists(ids, max_size=2).map(tuple), st.integers(0, 2**63 - 1)
     texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
     return {
-        **dict.fromkeys(("reward_id", "source", "option", "friend_id", "stand_in", "advocate_id", "code", "payout_id"), ids),
+        **dict.fromkeys(
+            ("reward_id", "source", "option", "stock_key", "friend_id", "stand_in", "advocate_id", "code", "payout_id"), ids
+        ),
         **dict.fromkeys(("payouts", "coupons_kept", "options", "rewards"), several),
         **dict.fromkeys(("points", "price_points", "mark", "number"), wholes),
         **dict.fromkeys(("tier", "program_id"), slugs),
