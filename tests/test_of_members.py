@@ -1,14 +1,17 @@
 """Tests of what a program says of one member."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from loyaltycore import Basket, Membership, Program
 from loyaltycore.errors import Reason, RefusedError, UsageError
 from loyaltycore.memberships import RewardGiven
-from loyaltycore.offers import View
+from loyaltycore.offers import NO_VIEW, View
+from loyaltycore.referrals import Referral
 from loyaltycore.tiers import Qualifying
+from tests.odd_values import answers_or_refuses
 
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
 HEAD = """
@@ -29,6 +32,16 @@ from = "300.00"
 perks = ["early-access", "free-returns"]
 expires = "24 months"
 entry_gift = { points = 200 }
+"""
+MORE = """
+[[rewards]]
+id = "mug"
+give = { points = 5 }
+price = 10
+[referrals]
+codes = "VELO-####-####"
+qualifies = { spend_at_least = "40.00" }
+advocate = { 1 = { points = 500 } }
 """
 PLAIN = Program.parse(HEAD)
 PROGRAM = Program.parse(HEAD + TIERS)
@@ -225,3 +238,26 @@ class TestSettle:
         """A command that did nothing brings nothing about."""
         nothing = MEMBER.posting(())
         assert PROGRAM.settle(MEMBER, nothing, at=NOW) == (nothing, ())
+
+
+class TestOddValues:
+    def test_refused_or_answered(self) -> None:
+        """No odd value raises anything but what every call may raise."""
+        rules = Program.parse(HEAD.replace("2026-07-01 }", '2026-07-01, returns = "30 days" }') + TIERS + MORE)
+        friend = Referral.open("f").join("referrals", advocate_id="m-42", at=NOW).state
+        of_one: dict[str, Any] = {"membership": MEMBER, "at": NOW}
+        answers_or_refuses(rules.tier, **of_one)
+        answers_or_refuses(rules.perks, **of_one)
+        answers_or_refuses(rules.explain_tier, **of_one)
+        answers_or_refuses(rules.overview, referral=friend, **of_one)
+        answers_or_refuses(rules.project_tier, on=date(2027, 1, 1), adding=None, **of_one)
+        answers_or_refuses(rules.grant_tier, tier="gold", ref="t-1", until=None, reason="", actor="ann", **of_one)
+        answers_or_refuses(rules.end_tier_grant, ref="t-1", reason="", actor="ann", **{**of_one, "membership": granted()})
+        rich = MEMBER.earn(10, ref="gift", expires_at=None, at=NOW).state
+        taken = rules.take_reward("mug", rich, ref="t-1", at=NOW).member.state
+        answers_or_refuses(rules.take_reward, reward_id="mug", ref="t-1", **{**of_one, "membership": rich})
+        back: dict[str, Any] = {"ref": "t-1", "reason": "", "actor": "ann", "view": NO_VIEW}
+        answers_or_refuses(rules.give_back_reward, **back, **{**of_one, "membership": taken})
+        answers_or_refuses(rules.reward_referral, referral=friend, advocate=MEMBER, at=NOW)
+        answers_or_refuses(rules.reverse_referral, referral=friend, advocate=MEMBER, view=NO_VIEW, at=NOW)
+        answers_or_refuses(rules.referral_needs, referral=friend, advocate=MEMBER)

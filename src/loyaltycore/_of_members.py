@@ -9,7 +9,7 @@ from typing import Protocol
 import attrs
 
 from loyaltycore._booking import BurnFirst, book_action, book_release
-from loyaltycore._checks import check_kind
+from loyaltycore._checks import check_day, check_kind
 from loyaltycore._decisions import Overview, ReferralOverview
 from loyaltycore._earning import Action
 from loyaltycore._frozen import FrozenMap
@@ -96,7 +96,8 @@ class OfMembers(Rules, Protocol):
             RefusedError: ``action_unknown``, ``program_not_started``, ``action_limit_reached`` where it was done as often as it
                 may be, or ``action_expired`` where its points could never be used.
         """
-        given = self.actions.get(check_kind("action", action, str))
+        check_kind("membership", membership, Membership)
+        given = self.actions.get(check_id("action", action))
         if given is None:
             raise RefusedError(Refusal(Reason.ACTION_UNKNOWN, {"action": action, "known": tuple(sorted(self.actions))}))
         if check_instant("at", at) < self.starts_at:
@@ -129,13 +130,15 @@ class OfMembers(Rules, Protocol):
         Raises:
             RefusedError: ``earning_not_found`` where nothing of it awaits the event, ``release_too_late`` at the deadline.
         """
+        check_kind("membership", membership, Membership)
         return book_release(membership, event, ref=ref, at=at)
 
     # ---- tiers ----
 
     def tier(self, membership: Membership, *, at: datetime) -> TierStatus | None:
         """Tell where a member stands; ``None`` in a program without tiers."""
-        return tier_of(self, membership, at)
+        check_kind("membership", membership, Membership)
+        return tier_of(self, membership, check_instant("at", at))
 
     def perks(self, membership: Membership, *, at: datetime) -> frozenset[str]:
         """Name what the shop promises a member in this tier, such as ``"free-returns"``; none in a program without tiers.
@@ -154,9 +157,10 @@ class OfMembers(Rules, Protocol):
             membership: As it is now.
             at: Timezone-aware.
         """
+        check_kind("membership", membership, Membership)
         if self.tiers is None:
             return None
-        history, terms = counted(self.tiers, self, membership, at)
+        history, terms = counted(self.tiers, self, membership, check_instant("at", at))
         return self.tiers.explain(history, **terms)
 
     def project_tier(
@@ -173,10 +177,11 @@ class OfMembers(Rules, Protocol):
         Raises:
             UsageError: A day before today.
         """
+        check_kind("membership", membership, Membership)
         if self.tiers is None:
             return None
-        today = self.calendar.day_of(at)
-        if on < today:
+        today = self.calendar.day_of(check_instant("at", at))
+        if check_day("on", on) < today:
             msg = f"on must not be before {today.isoformat()}, got {on.isoformat()}"
             raise UsageError(msg)
         more = () if adding is None else (check_kind("adding", adding, Qualifying),)
@@ -209,8 +214,9 @@ class OfMembers(Rules, Protocol):
             UsageError: An end that has passed.
         """
         known = () if self.tiers is None else tuple(rung.value for rung in self.tiers.ladder.rungs)
-        if check_kind("tier", tier, str) not in known:
+        if check_id("tier", tier) not in known:
             raise RefusedError(Refusal(Reason.TIER_UNKNOWN, {"tier": tier, "known": known}))
+        check_kind("membership", membership, Membership)
         if check_id("ref", ref) in membership.tier_grants:
             return membership.posting(())
         if until is not None and check_instant("until", until) <= check_instant("at", at):
@@ -239,6 +245,7 @@ class OfMembers(Rules, Protocol):
         Raises:
             RefusedError: ``tier_grant_not_found``.
         """
+        check_kind("membership", membership, Membership)
         grant = membership.tier_grants.get(check_id("ref", ref))
         if grant is None:
             raise RefusedError(Refusal(Reason.TIER_GRANT_NOT_FOUND, {"grant_ref": ref}))
@@ -288,6 +295,7 @@ class OfMembers(Rules, Protocol):
             RefusedError: ``reward_not_found``; ``reward_used`` where something of it was used.
             UsageError: A view without its coupons and payouts.
         """
+        check_kind("membership", membership, Membership)
         back = give_back(self, ref, membership, reason=reason, actor=actor, view=view, at=at)
         # Points that go back with it may have carried a milestone.
         member, beside = settle_return(self, membership, back.member, beside=back.beside, view=view, at=at)
@@ -310,6 +318,7 @@ class OfMembers(Rules, Protocol):
             RefusedError: ``reward_not_found``, ``reward_not_offered``, ``reward_choice_expired``, ``campaign_stopped`` or
                 ``campaign_closed``; ``key_reused`` where another was chosen.
         """
+        check_kind("membership", membership, Membership)
         chosen = choose(self, reward_id, option, membership, view=view, at=at)
         member, beside = settle(self, membership, chosen.member, beside=chosen.beside, at=at)
         return attrs.evolve(chosen, member=member, beside=beside)
@@ -354,6 +363,8 @@ class OfMembers(Rules, Protocol):
             at: When it was due: whenever it is posted, it is of that instant.
             posted_at: When it is posted, where that is later: coupons are valid from then on; ``None`` is ``at``.
         """
+        check_kind("referral", referral, Referral)
+        check_kind("advocate", advocate, Membership)
         settled = rewarded_for(
             self.referrals,
             referral,
@@ -387,6 +398,8 @@ class OfMembers(Rules, Protocol):
         Raises:
             UsageError: A view without what ``referral_needs`` names.
         """
+        check_kind("referral", referral, Referral)
+        check_kind("advocate", advocate, Membership)
         settled = reversed_for(
             self.referrals,
             referral,
@@ -407,7 +420,8 @@ class OfMembers(Rules, Protocol):
             referral: Of the friend.
             advocate: As a member.
         """
-        if referral.status is not ReferralStatus.REVERSING:
+        check_kind("advocate", advocate, Membership)
+        if check_kind("referral", referral, Referral).status is not ReferralStatus.REVERSING:
             return ()
         found = (*referral_streams(self.referrals, referral, advocate), *reward_streams(advocate))
         return tuple(dict.fromkeys(found))
@@ -422,8 +436,9 @@ class OfMembers(Rules, Protocol):
             referral: The member's own, as a friend whom somebody referred, where the shop has loaded it.
             at: Timezone-aware.
         """
-        check_instant("at", at)
-        status = self.tier(membership, at=at)
+        if referral is not None:
+            check_kind("referral", referral, Referral)
+        status = self.tier(membership, at=check_instant("at", at))
         return Overview(
             member_id=membership.member_id,
             joined_at=membership.joined_at,
