@@ -63,6 +63,7 @@ def gift(
     expires: Expires = None,
     at: datetime = NOON,
     posted_at: datetime | None = None,
+    price_points: int = 0,
 ) -> Given:
     """Give a gift."""
     return give(
@@ -72,6 +73,7 @@ def gift(
         source=source,
         campaign_id="tier-gold",
         by=Giving(campaigns=campaigns, calendar=PARIS, expires=expires, at=at, posted_at=posted_at),
+        price_points=price_points,
     )
 
 
@@ -427,6 +429,15 @@ class TestDropped:
         assert done is not None
         assert done.beside == ()
         assert kept_coupons(after(gone, done), "tier/gold") == (used.coupon_id,)
+
+    def test_it_was_paid_for_and_given_back(self) -> None:
+        """An order that was paid late has it all the same; whoever pays again has a new one."""
+        member = after(OPEN, gift(price_points=100))
+        posting = gift().beside[0]
+        gone = after(member, back(member, View(coupons=[posting.state])))
+        revoked = posting.state.revoke(reason="x", actor="y", at=LATER).state
+        used = revoked.redeem("o-1", member_id="m", late=True, at=LATER).state
+        assert moved(gone, used, at=LATER) == Given(reward_id="tier/gold/2026-07-01")
 
     def test_it_is_held_by_another(self) -> None:
         """Given back by one order while another holds it: it is kept, and not the member's."""

@@ -302,7 +302,8 @@ def moved(membership: Membership, coupon: Coupon, *, at: datetime) -> Given | No
         return None
     name, held = last[-1]
     gone, is_kept = tuple(_gone(membership, (coupon.coupon_id,), at)), coupon.coupon_id in held.coupons_kept
-    if in_use(coupon, at) == is_kept:
+    # Whoever pays for the next one has a new one: what was paid for and given back is no gift.
+    if in_use(coupon, at) == is_kept or (held.price_points and not is_kept):
         return Given(reward_id=name, facts=gone)
     if not is_kept:
         fact = RewardTakenBack(reward_id=name, reason=_PAID_LATE, coupons_kept=(*held.coupons_kept, coupon.coupon_id), at=at)
