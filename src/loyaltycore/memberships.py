@@ -108,7 +108,7 @@ class HeldCoupon:
     Attributes:
         campaign_id: Of which campaign.
         ends_at: First instant at which it can no longer be redeemed; ``None`` never.
-        is_gone: Whether it was redeemed or revoked. One of a reward that is handed on may have been before; its own stream says so.
+        is_gone: Whether it was redeemed or revoked. One that a reward hands on may have been before: its own stream says so.
     """
 
     campaign_id: str
