@@ -779,6 +779,34 @@ class TestTally:
         with pytest.raises(UsageError, match=r"^tally must be of this rule"):
             attrs.evolve(tiers, ladder=Ladder.of({1: "bronze"})).status(**told)
 
+    def test_every_question_knows_the_day_of_joining(self) -> None:
+        """Two purchases of one calendar year, and of two years of a membership: status, entries, reasons and tallies agree."""
+        tiers = TierRule(Ladder.of({0: "bronze", 300: "silver"}), window=MembershipYears(), downgrade=Downgrade.REASSESS)
+        known = [Qualifying(day=date(2026, 3, 10), units=200), Qualifying(day=date(2026, 3, 20), units=200)]
+        last = date(2026, 4, 1)
+        for joined_on, tier in ((None, "silver"), (date(2025, 3, 15), "bronze"), (date(2025, 3, 25), "silver")):
+            of: dict[str, Any] = {"day": last, "calendar": PARIS, "joined_on": joined_on}
+            assert tiers.status(known, **of).tier == tier
+            assert tiers.entries(known, **of)[-1].tier == tier
+            answer = tiers.explain(known, **of)
+            assert (answer.status.tier, answer.reached is None) == (tier, tier == "bronze")
+            whole = tiers.tally(known, through=last, joined_on=joined_on)
+            first = tiers.tally(known[:1], through=date(2026, 3, 19), joined_on=joined_on)
+            assert tiers.tally(known[1:], through=last, joined_on=joined_on, tally=first) == whole
+            assert tiers.status([], **of, tally=whole).tier == tier
+            assert [one.index for one in whole.reached] == ([1, 2] if tier == "silver" else [1])
+
+    def test_nothing_counts_twice(self) -> None:
+        """What a tally holds is refused beside it, whatever is asked."""
+        tiers, known = yearly(), [Qualifying(day=date(2026, 6, 30), units=1)]
+        tally = tiers.tally(known, through=date(2026, 6, 30))
+        of: dict[str, Any] = {"day": date(2026, 7, 1), "calendar": PARIS, "tally": tally}
+        for ask in (tiers.status, tiers.entries, tiers.explain):
+            with pytest.raises(UsageError, match=r"^history must hold only what is after the tally"):
+                ask(known, **of)
+        with pytest.raises(UsageError, match=r"^history must hold only what is after the tally"):
+            tiers.tally(known, through=date(2026, 7, 1), tally=tally)
+
     def test_what_does_not_count_may_be_of_any_day(self) -> None:
         """Another metric is passed over."""
         tiers = yearly()
