@@ -120,6 +120,7 @@ OTHER = frozenset(
         "rewards",
         "rule",
         "source",
+        "stock_key",
         "space_id",
         "tags",
         "tier",
