@@ -28,6 +28,7 @@ from loyaltycore.coupons import HUMAN, Applied, Coupon, CouponCampaign, Limits, 
 from loyaltycore.errors import Reason, Refusal, UsageError
 from loyaltycore.facts import Claim
 from loyaltycore.gift_cards import CardUses, GiftCard
+from loyaltycore.memberships import CouponGiven, CouponGone
 from loyaltycore.offers import NO_VIEW, Offer, OfferBook, Span, Times, Used, View
 from loyaltycore.periods import Calendar, Window
 from loyaltycore.program import Asked, Quote
@@ -225,6 +226,17 @@ class TestPresent:
         bearer = held("sorry", holder=None)
         assert applied(quoted(bearer, membership=None)) == ["sorry"]
         assert told(quoted(held("sorry"), membership=None)) == {"sorry/t-1": ("sorry", "coupon_member_mismatch")}
+
+    def test_the_member_has_it_no_longer(self) -> None:
+        """Its reward was taken back while an order held it, and the hold has run out: the coupon itself says nothing of that."""
+        coupon = held("sorry")
+        given = CouponGiven(coupon_id=coupon.coupon_id, campaign_id="sorry", at=NOW)
+        has = MEMBER.folded([given])
+        assert applied(quoted(coupon, membership=has)) == ["sorry"]
+        gone = has.folded([CouponGone(coupon_id=coupon.coupon_id, at=NOW)])
+        quote = quoted(coupon, membership=gone)
+        assert (applied(quote), told(quote)) == ([], {"sorry/t-1": ("sorry", "coupon_revoked")})
+        assert applied(quoted(coupon, membership=gone.folded([given]))) == ["sorry"]
 
 
 class TestOneOfACampaign:
