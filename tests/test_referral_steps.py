@@ -16,7 +16,7 @@ from loyaltycore._frozen import FrozenMap
 from loyaltycore._referral_steps import HASHES_LIMIT, OWN_CODES_LIMIT, TRIES_LIMIT
 from loyaltycore.benefits import AmountOff, BonusPoints, Per
 from loyaltycore.conditions import first_order, spend_at_least
-from loyaltycore.coupons import CodeBook, CodeSpace, SecretKey
+from loyaltycore.coupons import CodeBook, CodeSpace, Coupon, SecretKey
 from loyaltycore.errors import ConflictError, LimitReachedError, Refusal
 from loyaltycore.facts import Change, Claim, Command
 from loyaltycore.identity import CounterId, Key, StreamId, coupon_stream, member_stream, referral_code_stream, referral_stream
@@ -610,6 +610,28 @@ class TestCodes:
         is_one = wish.startswith(("HI", "VELO", "darn", "twenty"))
         reason = Reason.REFERRAL_CODE_TAKEN if is_one else Reason.CODE_MALFORMED
         assert refusal_of(partial(shop.referrals.code, "eve", wish=wish)).reason is reason
+
+    def test_a_wish_that_a_machine_could_have_made(self) -> None:
+        """Of a pattern that begins with nothing of its own: what has its length and symbols is no wish."""
+        shop = open_shop(program(codes="####-####"))
+        made = shop.referrals.code("ann").code
+        for wish in (made, "7KQ2-88AB", "ABCD EFGH"):
+            assert refusal_of(partial(shop.referrals.code, "eve", wish=wish)).reason is Reason.REFERRAL_CODE_TAKEN
+        assert shop.referrals.code("eve", wish="ABC-DEF").code == "ABC-DEF"
+
+    def test_the_friends_coupon(self) -> None:
+        """It is the friend's, and ends as the program says; the referral says with which code he came."""
+        clock = Clock()
+        shop = open_shop(program(friend_valid_for=Period(days=9)), clock=clock)
+        code = shop.referrals.code("ann")
+        shop.join("bob", referral_code=code.code.lower())
+        (mine,) = shop.coupons("bob")
+        stream = coupon_stream(mine.coupon_id)
+        coupon = Coupon.replay(mine.coupon_id, shop.repository.load([stream])[stream].facts)
+        local = shop.program.calendar
+        ends_at = local.first_instant(local.day_of(clock.at) + 10 * DAY)
+        assert (coupon.holder, coupon.starts_at, coupon.ends_at, mine.ends_at) == ("bob", None, ends_at, ends_at)
+        assert shop.referrals.of("bob").code == code.folded
 
     def test_codes_are_few(self) -> None:
         """Each is lost to everybody else: five are had, also by two calls at once; one's own again is no new one."""

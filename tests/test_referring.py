@@ -630,6 +630,19 @@ class TestReversed:
         stands = {name: one.number for name, one in books.member("ann").friends.items()}
         assert stands == {"f-1": 1, "f-2": 0, "f-4": 2}
 
+    def test_whoever_waits_in_a_month_that_is_full_waits_on(self) -> None:
+        """Room in August is no room in July, however long somebody has waited there; and by the year it is of the year."""
+        for limit, later in (({"limit_per_month": 1}, 40), ({"limit_per_year": 1}, 200)):
+            books = self.rewarded("f-1", "f-2", "f-3", "f-4", program=friends(**limit), days=(0, 1, later, later + 1))
+            assert {name: one.number for name, one in books.member("ann").friends.items()} == {
+                "f-1": 1,
+                "f-2": 0,
+                "f-3": 2,
+                "f-4": 0,
+            }
+            self.reverse(books, "f-3")
+            assert {name: one.number for name, one in books.member("ann").friends.items()} == {"f-1": 1, "f-2": 0, "f-4": 2}
+
     def test_whoever_was_kept_back_goes(self) -> None:
         """Nobody loses anything."""
         books = self.rewarded("f-1", "f-2", program=friends(limit_in_all=1))
