@@ -36,10 +36,11 @@ SIBLINGS = {
         "_referring",
         "_referral_steps",
     ),
-    "memberships": ("_member_facts", "_tallied", "_of_members"),
+    "memberships": ("_member_facts", "_tallied"),
     "offers": ("_offer_kinds", "_prices", "_offer_index", "_offer_search", "_nudges"),
     "program": (
         "_quote",
+        "_of_members",
         "_on_orders",
         "_booking",
         "_decisions",

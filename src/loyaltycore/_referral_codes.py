@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import ClassVar, Final, final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -144,7 +145,7 @@ class PublicCodes:
         for nth in range(CANDIDATES):
             number = int(digest([self.purpose, member_id, nth], purpose="lc.referral.code"), 16)
             digits = [number // size**place % size for place in range(self._counting)]
-            symbols = [*digits, self._check.digit(digits)]
+            symbols = [*digits, _check().digit(digits)]
             yield self._shape.printed(CROCKFORD[digit] for digit in symbols)
 
     def read(self, text: str) -> CodeVerdict:
@@ -167,7 +168,7 @@ class PublicCodes:
         found = [CROCKFORD.find(symbol) for symbol in self._shape.symbols(folded)]
         if not self._shape.fits(folded) or min(found) < 0:
             return CodeVerdict.SYMBOL
-        return CodeVerdict.GENUINE if self._check.holds(found) else CodeVerdict.CHECK
+        return CodeVerdict.GENUINE if _check().holds(found) else CodeVerdict.CHECK
 
     @property
     def _counting(self) -> int:
@@ -178,9 +179,11 @@ class PublicCodes:
     def _shape(self) -> CodePattern:
         return CodePattern.of(self.pattern)
 
-    @property
-    def _check(self) -> CheckSymbol:
-        return CheckSymbol.of(len(CROCKFORD))
+
+@cache
+def _check() -> CheckSymbol:
+    """Give the check symbol of all such codes: it takes as long to work out as a friend takes to join."""
+    return CheckSymbol.of(len(CROCKFORD))
 
 
 def codes_of_member(codes: PublicCodes | CodeSpace, member_id: str) -> Iterator[str]:
