@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, final
 
 import attrs
 
+from loyaltycore._booking import with_facts
 from loyaltycore._checks import masked, shown
 from loyaltycore._coupon import Coupon
 from loyaltycore._payouts import PayOut, Payout
@@ -104,10 +105,7 @@ class Given:
         Args:
             posting: Of the member on whose state it was decided.
         """
-        if not self.facts:
-            return posting
-        facts = (*posting.facts, *self.facts)
-        return Posting(posting.state.folded(self.facts), facts=facts, stream=posting.stream, version=posting.version)
+        return with_facts(posting, self.facts)
 
 
 def give(
